@@ -1,0 +1,196 @@
+"""Pure. What has happened, in the past tense: the only input of the policy besides the time.
+
+A fact about a worker names it by its serial number, which is never used twice: a late report about a worker that
+has ended finds nobody and is dropped. Texts that came from a worker are untrusted, and only ever logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Union
+
+from prefork.config.models import Config
+
+
+@dataclass(frozen=True)
+class TimePassed:
+    """A deadline is due; nothing else happened."""
+
+
+@dataclass(frozen=True)
+class StopAsked:
+    """TERM (graceful), QUIT or INT."""
+
+    graceful: bool
+    signal: str
+
+
+@dataclass(frozen=True)
+class ReloadAsked:
+    """HUP."""
+
+
+@dataclass(frozen=True)
+class UpgradeAsked:
+    """USR2."""
+
+
+@dataclass(frozen=True)
+class ReopenAsked:
+    """USR1."""
+
+
+@dataclass(frozen=True)
+class ScaleAsked:
+    """TTIN (+1) or TTOU (-1), for the first pool of the file."""
+
+    change: int
+
+
+@dataclass(frozen=True)
+class RestAsked:
+    """WINCH, without a terminal: retire all workers, keep the sockets."""
+
+
+@dataclass(frozen=True)
+class WorkerSpawned:
+    worker: int
+    pid: int
+
+
+@dataclass(frozen=True)
+class SpawnFailed:
+    """The fork failed: there is no such process."""
+
+    worker: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class WorkerReady:
+    worker: int
+
+
+@dataclass(frozen=True)
+class BootFailed:
+    """The worker said why it cannot boot; its exit follows."""
+
+    worker: int
+    traceback: str
+
+
+@dataclass(frozen=True)
+class WorkerRang:
+    """A worker whose row nobody watched took up a request."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
+class StacksDumped:
+    worker: int
+    stacks: str
+
+
+@dataclass(frozen=True)
+class RequestSeen:
+    """A row of the scoreboard. ``busy_since`` in seconds of the monotonic clock, 0.0 when idle."""
+
+    busy_since: float = 0.0
+    request: str = ""
+    served: int = 0
+
+
+@dataclass(frozen=True)
+class BoardRead:
+    """The rows that were asked for, by worker."""
+
+    rows: Mapping[int, RequestSeen]
+
+
+@dataclass(frozen=True)
+class ChildExited:
+    """A worker was reaped. ``ending`` says how in words ("exit code 3"); ``peak_memory`` in bytes."""
+
+    worker: int
+    ending: str
+    clean: bool
+    peak_memory: int = 0
+    last: RequestSeen = RequestSeen()
+
+
+@dataclass(frozen=True)
+class ConfigLoaded:
+    """The file was read anew and is sound. ``restart_keys`` changed but need an upgrade or a restart."""
+
+    config: Config
+    restart_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ListenersOpened:
+    """Every listener of the generation on trial is open."""
+
+    generation: int
+
+
+@dataclass(frozen=True)
+class ReloadRefused:
+    """The file has faults, or one of its listeners cannot be opened; nothing has changed."""
+
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SuccessorStarted:
+    pid: int
+
+
+@dataclass(frozen=True)
+class SuccessorReady:
+    """The new master serves."""
+
+
+@dataclass(frozen=True)
+class SuccessorFailed:
+    """The new master could not be started, or said why it cannot serve."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class SuccessorGone:
+    """The new master has ended."""
+
+
+@dataclass(frozen=True)
+class PredecessorGone:
+    """The master that handed over to this one has ended."""
+
+
+Fact = Union[
+    TimePassed,
+    StopAsked,
+    ReloadAsked,
+    UpgradeAsked,
+    ReopenAsked,
+    ScaleAsked,
+    RestAsked,
+    WorkerSpawned,
+    SpawnFailed,
+    WorkerReady,
+    BootFailed,
+    WorkerRang,
+    StacksDumped,
+    BoardRead,
+    ChildExited,
+    ConfigLoaded,
+    ListenersOpened,
+    ReloadRefused,
+    SuccessorStarted,
+    SuccessorReady,
+    SuccessorFailed,
+    SuccessorGone,
+    PredecessorGone,
+]

@@ -1,0 +1,148 @@
+"""Pure. The worker table and the life of a worker.
+
+Everything that changes a worker's life goes through ``Fleet.move``, and a move that ``NEXT`` does not name is a
+fault of ours and raises: the state machine is the table, and there is no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from math import inf
+
+from prefork.arbiter.facts import RequestSeen
+from prefork.config.models import Pool
+
+
+class Life(Enum):
+    """The adjective that holds of a worker."""
+
+    BOOTING = "booting"  # forked, not ready yet
+    READY = "ready"  # it accepts
+    RETIRING = "retiring"  # asked to finish
+    STUCK = "stuck"  # past a deadline: its stacks are being written down
+    ABORTED = "aborted"  # ABRT was sent
+    QUITTING = "quitting"  # QUIT was sent
+    KILLED = "killed"  # KILL was sent: only the kernel can be late
+
+
+class Step(Enum):
+    """What moves a worker from one life to the next."""
+
+    BOOTED = "booted"
+    RETIRE = "retire"
+    QUIT = "quit"
+    OVERDUE = "overdue"
+    DUMPED = "dumped"
+
+
+# (life, step) -> life. A pair that is missing cannot happen or changes nothing; ``Fleet.move`` says which.
+NEXT: dict[tuple[Life, Step], Life] = {
+    (Life.BOOTING, Step.BOOTED): Life.READY,
+    (Life.BOOTING, Step.RETIRE): Life.QUITTING,  # it serves nobody yet
+    (Life.BOOTING, Step.QUIT): Life.QUITTING,
+    (Life.BOOTING, Step.OVERDUE): Life.STUCK,
+    (Life.READY, Step.RETIRE): Life.RETIRING,
+    (Life.READY, Step.QUIT): Life.QUITTING,
+    (Life.READY, Step.OVERDUE): Life.STUCK,
+    (Life.RETIRING, Step.QUIT): Life.QUITTING,
+    (Life.RETIRING, Step.OVERDUE): Life.STUCK,
+    (Life.STUCK, Step.DUMPED): Life.ABORTED,
+    (Life.STUCK, Step.OVERDUE): Life.ABORTED,  # no stacks came
+    (Life.STUCK, Step.QUIT): Life.KILLED,
+    (Life.ABORTED, Step.OVERDUE): Life.KILLED,
+    (Life.ABORTED, Step.QUIT): Life.KILLED,
+    (Life.QUITTING, Step.OVERDUE): Life.KILLED,
+}
+
+SERVING = frozenset({Life.BOOTING, Life.READY})  # part of the pool's number, or about to be
+
+
+@dataclass
+class Worker:
+    """One process, from the order to fork until it is reaped. Times in seconds of the monotonic clock."""
+
+    id: int
+    pool: str
+    number: int
+    slot: int
+    generation: int
+    settings: Pool  # of its own generation: the timeouts that it was born with
+    born: float
+    life: Life = Life.BOOTING
+    pid: int = 0
+    ready_at: float = inf
+    deadline: float = inf  # of its life
+    look_at: float = inf  # when its row is due to be read
+    cause: str = ""  # why it was made to end; empty: it was not
+    last: RequestSeen = field(default_factory=RequestSeen)
+    stacks: str = ""
+    failure: str = ""  # the traceback of its boot
+
+    @property
+    def serving(self) -> bool:
+        return self.life in SERVING
+
+    @property
+    def ready(self) -> bool:
+        return self.life is Life.READY
+
+    def describe(self) -> dict[str, object]:
+        """The fields by which logs name a worker."""
+        return {"pool": self.pool, "worker": self.number, "pid": self.pid, "generation": self.generation}
+
+
+class Fleet:
+    """The workers there are."""
+
+    def __init__(self) -> None:
+        self._workers: dict[int, Worker] = {}
+        self._serial = 0
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(tuple(self._workers.values()))
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    def get(self, worker: int) -> Worker | None:
+        return self._workers.get(worker)
+
+    def of(self, pool: str) -> list[Worker]:
+        """The workers of a pool, in the order of their birth."""
+        return [worker for worker in self._workers.values() if worker.pool == pool]
+
+    def enlist(self, pool: str, settings: Pool, generation: int, now: float) -> Worker:
+        """A new worker, with the lowest number in its pool and the lowest slot that nobody has."""
+        self._serial += 1
+        worker = Worker(
+            id=self._serial,
+            pool=pool,
+            number=_lowest(1, (other.number for other in self.of(pool))),
+            slot=_lowest(0, (other.slot for other in self._workers.values())),
+            generation=generation,
+            settings=settings,
+            born=now,
+        )
+        self._workers[worker.id] = worker
+        return worker
+
+    def strike(self, worker: Worker) -> None:
+        """It has ended."""
+        del self._workers[worker.id]
+
+    def move(self, worker: Worker, step: Step) -> bool:
+        """Take a step of life; False where the table has none, so that nothing is ordered twice."""
+        life = NEXT.get((worker.life, step))
+        if life is None:
+            return False
+        worker.life = life
+        return True
+
+
+def _lowest(start: int, taken: Iterable[int]) -> int:
+    numbers = set(taken)
+    while start in numbers:
+        start += 1
+    return start

@@ -1,0 +1,159 @@
+"""Pure. What is to be done, in the imperative: the only output of the policy.
+
+``obey.py`` has one small function an order. An order is given once for each cause; one that can fail says so by a
+fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from signal import Signals
+from typing import Any, Union
+
+from prefork.config.models import Config
+
+
+@dataclass(frozen=True)
+class SpawnWorker:
+    """Fork. Answered by WorkerSpawned or SpawnFailed."""
+
+    worker: int
+    pool: str
+    number: int  # within the pool, for people
+    slot: int  # of the scoreboard
+    generation: int
+    config: Config
+
+
+@dataclass(frozen=True)
+class RetireWorker:
+    """Have the worker finish. ``drain``: nobody will accept after it, so it serves the accept queue first."""
+
+    worker: int
+    drain: bool
+
+
+@dataclass(frozen=True)
+class KillWorker:
+    worker: int
+    signal: Signals
+
+
+@dataclass(frozen=True)
+class DumpStacks:
+    """Have the stacks of every thread of the worker written down. Answered by StacksDumped, if it still can."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
+class WatchWorker:
+    """Say in the worker's row whether it has to ring. Answered by WorkerRang if it was just too late."""
+
+    worker: int
+    watching: bool
+
+
+@dataclass(frozen=True)
+class ReadBoard:
+    """Answered by BoardRead."""
+
+    workers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LoadConfig:
+    """Answered by ConfigLoaded or ReloadRefused."""
+
+
+@dataclass(frozen=True)
+class OpenListeners:
+    """Open what the configuration has and no generation had. Answered by ListenersOpened or ReloadRefused."""
+
+    generation: int
+    config: Config
+
+
+@dataclass(frozen=True)
+class AdoptGeneration:
+    """It is in force: close the listeners that it has not, apply what is applied live."""
+
+    generation: int
+    config: Config
+
+
+@dataclass(frozen=True)
+class DropGeneration:
+    """It failed its trial: close the listeners that only it has."""
+
+    generation: int
+
+
+@dataclass(frozen=True)
+class StopListening:
+    """Close the master's own copies of the listeners, so that the last worker's drain is the last close."""
+
+
+@dataclass(frozen=True)
+class ReopenLogs:
+    pass
+
+
+@dataclass(frozen=True)
+class Reexec:
+    """Start a successor. Answered by SuccessorStarted or SuccessorFailed."""
+
+
+@dataclass(frozen=True)
+class KillSuccessor:
+    signal: Signals
+
+
+@dataclass(frozen=True)
+class RestorePidfile:
+    """Take the name of the pidfile back from a successor that has ended."""
+
+
+@dataclass(frozen=True)
+class AnnounceReady:
+    """Tell whoever waits for it (the launching shell, a predecessor) that the service is up."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """One event for the log."""
+
+    level: str
+    event: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exit:
+    """End the master: no child is left. ``reason`` is for the terminal of whoever started it."""
+
+    code: int
+    reason: str = ""
+
+
+Order = Union[
+    SpawnWorker,
+    RetireWorker,
+    KillWorker,
+    DumpStacks,
+    WatchWorker,
+    ReadBoard,
+    LoadConfig,
+    OpenListeners,
+    AdoptGeneration,
+    DropGeneration,
+    StopListening,
+    ReopenLogs,
+    Reexec,
+    KillSuccessor,
+    RestorePidfile,
+    AnnounceReady,
+    Report,
+    Exit,
+]

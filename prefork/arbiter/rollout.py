@@ -1,0 +1,51 @@
+"""Pure. One generation replacing another.
+
+A reload is first *on trial*: one worker of the new generation in each pool. When all are ready it is adopted, and
+every pool rolls: at most ``surge`` workers above the wanted number, and each new worker that is ready retires an old
+one. So ready capacity never falls because of a reload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prefork.arbiter.fleet import Worker
+from prefork.config.models import Config
+
+
+@dataclass
+class Trial:
+    """A generation that has to prove itself before the old one is touched. ``opened``: its listeners are open."""
+
+    generation: int
+    config: Config
+    since: float
+    restart_keys: tuple[str, ...] = ()
+    opened: bool = False
+
+
+@dataclass(frozen=True)
+class Owed:
+    """What a pool needs now: so many new workers of its generation, and these retired."""
+
+    spawn: int
+    retire: tuple[Worker, ...]
+
+
+def owed(workers: Sequence[Worker], *, wanted: int, surge: int, generation: int) -> Owed:
+    """What brings a pool nearer to ``wanted`` workers of ``generation``, without ready capacity falling below it."""
+    new = [worker for worker in workers if worker.serving and worker.generation == generation]
+    old = [worker for worker in workers if worker.serving and worker.generation < generation]
+    useless = [worker for worker in old if not worker.ready]  # it would be replaced the moment it was ready
+    old = [worker for worker in old if worker.ready]
+
+    ready = len(old) + sum(worker.ready for worker in new)
+    surplus = max(0, ready - wanted)
+    retire = useless + old[:surplus]
+    # More new ones than wanted (TTOU, a smaller number in the file): first those that serve nobody yet.
+    excess = max(0, len(new) - wanted)
+    retire += sorted(new, key=lambda worker: (worker.ready, worker.born))[:excess]
+
+    room = wanted + (surge if old else 0) - len(new) - len(old)
+    return Owed(spawn=max(0, min(wanted - len(new), room)), retire=tuple(retire))

@@ -1,0 +1,1 @@
+"""The operating system, one concept a file: sockets, processes, signals, files, privileges."""

@@ -1,0 +1,76 @@
+"""The private line between the master and one worker: a SOCK_SEQPACKET pair.
+
+Rules. A message is one kind byte and a payload, and arrives whole or not at all. Neither side ever blocks on the
+other: the master must not wait for a worker that is stuck, and a worker must not die of a busy master. What comes
+from a worker is untrusted: it is bounded, and it is text for people.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import NamedTuple
+
+LIMIT = 32 * 1024  # of a message, in bytes; a traceback is cut to it
+
+# From the worker.
+READY = b"R"  # it accepts connections
+FAILED = b"F"  # it cannot boot: the traceback follows
+RANG = b"!"  # it took up a request while the master was not watching its row
+# From the master.
+DRAIN = b"D"  # the service stops: serve what waits in the accept queue before closing it
+REOPEN = b"L"  # a log was opened anew: its name follows, its descriptor travels along
+
+
+class Message(NamedTuple):
+    kind: bytes
+    text: str
+    descriptor: int  # -1: none
+
+
+class Channel:
+    """One end. End of file is the other end's death."""
+
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)
+        self._socket = end
+
+    @classmethod
+    def pair(cls) -> tuple[Channel, Channel]:
+        """The master's end and the worker's. In the master, before the fork."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(ours), cls(theirs)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, kind: bytes, text: str = "", descriptor: int = -1) -> bool:
+        """Send, and say whether it went. False: the other end has gone, or does not read (its queue is full)."""
+        message = kind + text.encode(errors="replace")[: LIMIT - 1]
+        try:
+            if descriptor < 0:
+                self._socket.send(message)
+            else:
+                socket.send_fds(self._socket, [message], [descriptor])
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> Message | None:
+        """The next message; None when none waits. Raises EOFError when the other end has gone."""
+        try:
+            data, descriptors, _flags, _ = socket.recv_fds(self._socket, LIMIT, 4)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            raise EOFError from None
+        if not data:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise EOFError
+        for extra in descriptors[1:]:
+            os.close(extra)
+        return Message(data[:1], data[1:].decode(errors="replace"), descriptors[0] if descriptors else -1)
+
+    def close(self) -> None:
+        self._socket.close()

@@ -1,0 +1,79 @@
+"""Shared memory with one row a worker: the worker writes its row, the master only reads.
+
+Rules. Numbers are stored through a ``memoryview`` cast to 64-bit words, because a single aligned store does
+not tear while ``struct.pack_into`` does. One number goes the other way: ``WATCHED``, by which the master says
+that it is looking at the row already and need not be woken. What is read here was written by a worker, and is
+trusted for nothing but reports and deadlines.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import NamedTuple
+
+WORDS = 16
+ROW = 512
+TEXT = ROW - WORDS * 8
+
+# The words of a row. Clock values are time.monotonic_ns().
+WATCHED = 0  # set by the master: it has a deadline for this row; the worker clears nothing
+BUSY_SINCE = 1  # when the application took up the request that it still has; 0: it has none
+SERVED = 2  # requests answered
+SENT = 3  # bytes of answers, heads included
+CONNECTIONS = 4  # open client connections
+TEXT_LENGTH = 5  # bytes of the request line that are valid
+
+
+class Seen(NamedTuple):
+    """What the master saw in a row; ``request`` is untrusted text."""
+
+    busy_since: float  # seconds of time.monotonic(), 0.0 when idle
+    served: int
+    sent: int
+    connections: int
+    request: str
+
+
+class Row:
+    """A worker's own row. Used in the worker after fork; ``words`` and ``text`` are the hot path's."""
+
+    __slots__ = ("text", "words")
+
+    def __init__(self, words: memoryview, text: memoryview) -> None:
+        self.words = words
+        self.text = text
+
+
+class Scoreboard:
+    """Rows for ``capacity`` workers. Made by the master before it forks; untouched pages cost nothing."""
+
+    def __init__(self, capacity: int = 1024) -> None:
+        self.capacity = capacity
+        self._memory = mmap.mmap(-1, capacity * ROW)  # anonymous and shared: forks see the same pages
+        self._bytes = memoryview(self._memory)
+
+    def row(self, slot: int) -> Row:
+        """The row of a slot, for its worker to write."""
+        start = slot * ROW
+        middle = start + WORDS * 8
+        return Row(self._bytes[start:middle].cast("Q"), self._bytes[middle : start + ROW])
+
+    def clear(self, slot: int) -> None:
+        """Make the row a new worker's. In the master, before the fork."""
+        self._bytes[slot * ROW : (slot + 1) * ROW] = bytes(ROW)
+
+    def watch(self, slot: int, watching: bool) -> None:
+        """Tell the worker whether it has to ring when it takes up a request. In the master."""
+        self.row(slot).words[WATCHED] = int(watching)
+
+    def read(self, slot: int) -> Seen:
+        """A row as it is now. In the master; never raises, whatever the worker wrote."""
+        words, text = self.row(slot).words, self.row(slot).text
+        length = min(words[TEXT_LENGTH], TEXT)
+        return Seen(
+            busy_since=words[BUSY_SINCE] / 1e9,
+            served=words[SERVED],
+            sent=words[SENT],
+            connections=words[CONNECTIONS],
+            request=bytes(text[:length]).decode("latin-1"),
+        )

@@ -1,0 +1,82 @@
+"""Pure. The protocol of a worker class, ours or a third party's: ``worker = "package.module:Class"``.
+
+A worker class is made in the worker process, after the application was loaded, with a :class:`Post`. ``run``
+serves until the lifeline says retire or quit, and returns; it never forks, never exits the process, and touches no
+signal handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from prefork.worker.settings import Settings
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Wish(Enum):
+    """What the master wants of a worker by now; a later one outranks an earlier."""
+
+    SERVE = 0
+    RETIRE = 1  # stop accepting, finish, return from run
+    DRAIN = 2  # the same, but first accept what waits in the queue: nobody else will
+    QUIT = 3  # return from run at once
+
+
+class Attention(Protocol):
+    """What a loop needs of the lifeline. In the worker, after fork."""
+
+    def filenos(self) -> tuple[int, ...]:
+        """Descriptors to watch for reading beside the sockets; when one is readable, call ``attend``."""
+
+    def attend(self) -> Wish:
+        """Read what waits (signals, messages of the master, its death) and say what is wanted now. Never blocks."""
+
+    def ready(self) -> None:
+        """Report that the worker accepts. Once, when its listeners are being watched."""
+
+    def begin(self, request: bytes) -> None:
+        """The application takes up a request; ``request`` is its request line, for reports."""
+
+    def end(self, sent: int) -> None:
+        """The application is done with it (or the answer is parked for a slow client); ``sent`` bytes went out."""
+
+
+class Log(Protocol):
+    """The structured log: an event name and fields, see ``prefork.observe.logs``."""
+
+    def info(self, event: str, **fields: Any) -> Any: ...
+    def warning(self, event: str, **fields: Any) -> Any: ...
+    def error(self, event: str, **fields: Any) -> Any: ...
+
+
+class AccessSink(Protocol):
+    """Where access lines go: one call a batch. ``prefork.observe.sink.Sink`` is one."""
+
+    def write(self, data: bytes) -> None:
+        """Never raises and never blocks on a full disk: lines may be lost, requests may not."""
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a worker is handed."""
+
+    settings: Settings
+    app: WsgiApp
+    listeners: Mapping[str, Any]  # name -> listening socket, non-blocking, shared with every other worker
+    lifeline: Attention
+    log: Log
+    access: AccessSink | None
+    access_format: str  # json, combined or common
+
+
+class Worker(Protocol):
+    """The class itself."""
+
+    def __init__(self, post: Post) -> None: ...
+
+    def run(self) -> None:
+        """Serve until told otherwise."""

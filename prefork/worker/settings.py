@@ -1,0 +1,58 @@
+"""Pure. What a worker needs to know, as plain frozen values.
+
+A worker may run in another interpreter than the master's, without pydantic: so these are made from the
+configuration models before the fork, and hold nothing but numbers, texts and tuples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    """The limits and manners of ``[pool.*.http]``; sizes in bytes."""
+
+    max_request_line: int = 8 * 1024
+    max_header_fields: int = 100
+    max_header_size: int = 32 * 1024
+    max_body: int = 100 * 1024 * 1024
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "unix:")
+    server_header: str = "prefork"
+
+
+@dataclass(frozen=True)
+class TimeoutSettings:
+    """Of ``[pool.*.timeout]``, what the worker itself watches; in seconds."""
+
+    graceful: float = 30.0
+    keepalive: float = 5.0
+    header: float = 10.0
+    body: float = 30.0
+
+
+@dataclass(frozen=True)
+class HookSettings:
+    """``module:function`` texts, or empty."""
+
+    post_fork: str = ""
+    ready: str = ""
+    exit: str = ""
+    abort: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One worker's share of the configuration."""
+
+    pool: str
+    app: str
+    kind: str = "sync"
+    directory: str = ""
+    python_path: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    workers: int = 1  # how many the pool wants: what wsgi.multiprocess is derived from
+    timeout: TimeoutSettings = TimeoutSettings()
+    http: HttpSettings = HttpSettings()
+    hooks: HookSettings = HookSettings()
