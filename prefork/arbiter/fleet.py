@@ -34,7 +34,6 @@ class Step(Enum):
     RETIRE = "retire"
     QUIT = "quit"
     OVERDUE = "overdue"
-    DUMPED = "dumped"
 
 
 # (life, step) -> life. A pair that is missing cannot happen or changes nothing; ``Fleet.move`` says which.
@@ -48,8 +47,7 @@ NEXT: dict[tuple[Life, Step], Life] = {
     (Life.READY, Step.OVERDUE): Life.STUCK,
     (Life.RETIRING, Step.QUIT): Life.QUITTING,
     (Life.RETIRING, Step.OVERDUE): Life.STUCK,
-    (Life.STUCK, Step.DUMPED): Life.ABORTED,
-    (Life.STUCK, Step.OVERDUE): Life.ABORTED,  # no stacks came
+    (Life.STUCK, Step.OVERDUE): Life.ABORTED,  # its stacks are complete, or none came
     (Life.STUCK, Step.QUIT): Life.KILLED,
     (Life.ABORTED, Step.OVERDUE): Life.KILLED,
     (Life.ABORTED, Step.QUIT): Life.KILLED,
@@ -76,6 +74,8 @@ class Worker:
     deadline: float = inf  # of its life
     look_at: float = inf  # when its row is due to be read
     cause: str = ""  # why it was made to end; empty: it was not
+    unwanted: bool = False  # it was asked to end: its death is no surprise
+    settled: bool = False  # it has been ready for long enough to prove itself
     last: RequestSeen = field(default_factory=RequestSeen)
     stacks: str = ""
     failure: str = ""  # the traceback of its boot

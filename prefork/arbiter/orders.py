@@ -92,7 +92,12 @@ class DropGeneration:
 
 @dataclass(frozen=True)
 class StopListening:
-    """Close the master's own copies of the listeners, so that the last worker's drain is the last close."""
+    """Close the master's own copies of the listeners, so that the last worker's drain is the last close.
+
+    ``unlink``: no other master serves them, so that the paths of unix sockets go as well.
+    """
+
+    unlink: bool
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,11 @@ class Report:
     level: str
     event: str
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def report(level: str, event: str, **fields: Any) -> Report:
+    """A report, written as it will read."""
+    return Report(level, event, fields)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from math import inf
 from prefork.config.models import Pool
 
 STACKS_WITHIN = 1.0  # a stack dump is written by a signal handler in C: milliseconds, unless the machine is in trouble
+STACKS_REST_WITHIN = 0.1  # after the first piece of it
+STACKS_MOST = 256 * 1024  # characters that are kept of it
 ABORT_WITHIN = 2.0  # from ABRT to KILL: time for the abort hook
 QUIT_WITHIN = 2.0  # from QUIT to KILL
 SETTLED_AFTER = 5.0  # ready for so long, a worker's death is no sign of a pool that keeps dying

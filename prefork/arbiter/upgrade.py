@@ -6,10 +6,13 @@ the successor's end, at whatever point, and putting that name back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import Enum
 from math import inf
+from signal import Signals
 
+from prefork.arbiter import orders
+from prefork.arbiter.orders import Order, report
 from prefork.config.models import Config
 
 MARGIN = 30.0  # seconds that a successor may take beside the booting of its pools
@@ -19,35 +22,64 @@ class Stage(Enum):
     NONE = "none"
     STARTED = "started"  # it was executed, and has not reported
     READY = "ready"  # it serves beside the old master
-    DISMISSED = "dismissed"  # it was silent past its deadline and has been killed
+    DISMISSED = "dismissed"  # it was silent past its deadline, and has been killed
 
 
-@dataclass
 class Upgrade:
     """The old master's view of its successor. Times in seconds of the monotonic clock."""
 
-    stage: Stage = Stage.NONE
-    pid: int = 0
-    deadline: float = inf
+    def __init__(self) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self.stage = Stage.NONE
+        self.pid = 0
+        self.deadline = inf
 
     @property
-    def running(self) -> bool:
-        return self.stage is not Stage.NONE
+    def ready(self) -> bool:
+        return self.stage is Stage.READY
+
+    def asked(self, obstacle: str) -> Iterable[Order]:
+        """Start a successor, unless there is an ``obstacle`` (a sentence)."""
+        if self.stage is not Stage.NONE:
+            obstacle = obstacle or f"the successor {self.pid} of an earlier upgrade is running"
+        if obstacle:
+            yield report("warning", "upgrade_refused", reason=obstacle)
+            return
+        yield report("info", "upgrade_started")
+        yield orders.Reexec()
 
     def started(self, pid: int, config: Config, now: float) -> None:
+        """It has been executed; it may take as long as the slowest of its pools may boot."""
         self.stage = Stage.STARTED
         self.pid = pid
         self.deadline = now + MARGIN + max(pool.timeout.boot for pool in config.pool.values())
 
-    def ready(self) -> None:
-        self.stage = Stage.READY
-        self.deadline = inf
-
-    def dismissed(self) -> None:
+    def overdue(self) -> Iterable[Order]:
         self.stage = Stage.DISMISSED
         self.deadline = inf
+        yield report("error", "upgrade_failed", successor=self.pid, reason="the successor did not report in time")
+        yield orders.KillSuccessor(Signals.SIGKILL)
 
-    def over(self) -> None:
-        self.stage = Stage.NONE
-        self.pid = 0
+    def serves(self, *, auto: bool) -> Iterable[Order]:
+        """It is ready; both masters serve until one is stopped."""
+        self.stage = Stage.READY
         self.deadline = inf
+        choice = f"TERM to this master completes the upgrade, TERM to {self.pid} backs out"
+        hint = "this master retires" if auto else choice
+        yield report("info", "upgrade_ready", successor=self.pid, hint=hint)
+
+    def failed(self, reason: str) -> Iterable[Order]:
+        """It could not be started, or says why it cannot serve; in that case its end follows as a fact."""
+        yield report("error", "upgrade_failed", successor=self.pid, reason=reason)
+        if self.stage is Stage.NONE:
+            yield orders.RestorePidfile()
+
+    def gone(self, *, stopping: bool) -> Iterable[Order]:
+        """It has ended: everything is as before it was started."""
+        event = "upgrade_backed_out" if self.ready else "upgrade_ended"
+        yield report("warning", event, successor=self.pid, hint="this master serves on")
+        self._end()
+        if not stopping:
+            yield orders.RestorePidfile()

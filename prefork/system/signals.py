@@ -16,6 +16,11 @@ from types import FrameType
 
 EVERY = signal.valid_signals()
 
+# What the master tells a worker by signal.
+RETIRE = signal.SIGTERM
+# Free of meaning for applications; where there are no real-time signals, one that they seldom use.
+DUMP = getattr(signal, "SIGRTMIN", signal.SIGUSR2)
+
 
 class SignalInbox:
     """Collects the signals asked for. In the master, or in a worker after fork; the main thread only."""

@@ -1,0 +1,114 @@
+"""A worker's ties to its master: its row of the scoreboard, its channel, its signals, its stacks.
+
+Used in the worker, after fork, by whatever loop runs there. End of file on the channel is the master's death: the
+worker then finishes what it has and goes. The fatal signals and ``signals.DUMP`` are answered by ``faulthandler``, in
+C, so that they are answered while application code holds the interpreter.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+from prefork.observe.sink import Sink
+from prefork.system import channel as words
+from prefork.system import signals
+from prefork.system.channel import Channel, Message
+from prefork.system.scoreboard import BUSY_SINCE, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
+from prefork.system.signals import SignalInbox
+from prefork.worker.plugin import Wish
+
+
+def leave_stacks(descriptor: int) -> None:
+    """From here on a fatal signal, ABRT and DUMP write the stacks of all threads there. First thing after fork."""
+    faulthandler.enable(file=descriptor, all_threads=True)
+    faulthandler.register(signals.DUMP, file=descriptor, all_threads=True, chain=False)
+
+
+def run_on_abort(hook: Callable[[], object], descriptor: int) -> None:
+    """Run a hook between the stack dump and death by ABRT. It cannot run while C code holds the interpreter."""
+
+    def abort(signum: int, _frame: FrameType | None) -> None:
+        faulthandler.dump_traceback(file=descriptor, all_threads=True)
+        try:
+            hook()
+        finally:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+
+    signal.signal(signal.SIGABRT, abort)
+
+
+def report_failure(channel: Channel, traceback: str) -> None:
+    """Report that the worker cannot boot; should the text be too long, its end is what matters."""
+    channel.send(words.FAILED, traceback[-words.LIMIT // 4 :])
+
+
+class Lifeline:
+    """What a loop asks, and what it tells. Implements ``prefork.worker.plugin.Attention``."""
+
+    def __init__(self, row: Row, channel: Channel, sinks: Mapping[str, Sink]) -> None:
+        self._words = row.words
+        self._text = row.text
+        self._channel = channel
+        self._sinks = sinks
+        self._wish = Wish.SERVE
+        self._inbox = SignalInbox((signals.RETIRE, signal.SIGQUIT, signal.SIGINT))
+        # One descriptor for the loop to watch, behind which the dead channel of a dead master can be left out.
+        self._watched: selectors.DefaultSelector = selectors.DefaultSelector()
+        self._watched.register(self._inbox.fileno(), selectors.EVENT_READ)
+        self._watched.register(self._channel.fileno(), selectors.EVENT_READ)
+        self._orphaned = False
+
+    def filenos(self) -> tuple[int, ...]:
+        return (self._watched.fileno(),)
+
+    def attend(self) -> Wish:
+        wishes = [self._wish]
+        for signum in self._inbox.take():
+            wishes.append(Wish.RETIRE if signum is signals.RETIRE else Wish.QUIT)
+        while not self._orphaned:
+            try:
+                message = self._channel.receive()
+            except EOFError:
+                self._orphaned = True
+                self._watched.unregister(self._channel.fileno())
+                wishes.append(Wish.RETIRE)
+                break
+            if message is None:
+                break
+            wishes.append(self._understand(message))
+        self._wish = max(wishes, key=lambda wish: wish.value)
+        return self._wish
+
+    def _understand(self, message: Message) -> Wish:
+        if message.kind == words.DRAIN:
+            return Wish.DRAIN
+        if message.kind == words.REOPEN and message.descriptor >= 0:
+            self._sinks[message.text].adopt(message.descriptor)
+        return self._wish
+
+    def ready(self) -> None:
+        self._channel.send(words.READY)
+
+    def begin(self, request: bytes) -> None:
+        length = min(len(request), TEXT)
+        self._text[:length] = request[:length]
+        numbers = self._words
+        numbers[TEXT_LENGTH] = length
+        numbers[BUSY_SINCE] = time.monotonic_ns()
+        if not numbers[WATCHED]:
+            # Set here as well: until the master has woken, one ring is enough.
+            numbers[WATCHED] = 1
+            self._channel.send(words.RANG)
+
+    def end(self, sent: int) -> None:
+        numbers = self._words
+        numbers[BUSY_SINCE] = 0
+        numbers[SERVED] += 1
+        numbers[SENT] += sent

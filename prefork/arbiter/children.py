@@ -1,0 +1,73 @@
+"""The master's end of each worker: its process, its channel, the pipe of its stacks.
+
+What comes out of here are facts. What comes in was written by a worker, and is bounded before it is looked at: an
+odd message is dropped, a flood of them is read a few at a time like everybody else's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from prefork.arbiter import facts
+from prefork.arbiter.facts import Fact
+from prefork.system import channel as words
+from prefork.system.channel import Channel, Message
+
+AT_ONCE = 16  # messages of one worker that are read before the others' turn
+PIECE = 64 * 1024  # of a stack dump: what the pipe holds
+
+
+@dataclass
+class Child:
+    """One worker process. In the master."""
+
+    worker: int
+    slot: int
+    pid: int
+    pidfd: int | None
+    channel: Channel
+    stacks: int
+
+    def hear(self) -> Iterator[Fact]:
+        """What it said over its channel. Raises EOFError once it has closed it."""
+        for _ in range(AT_ONCE):
+            message = self.channel.receive()
+            if message is None:
+                return
+            yield from self._understand(message)
+
+    def _understand(self, message: Message) -> Iterable[Fact]:
+        if message.descriptor >= 0:
+            os.close(message.descriptor)  # nothing that a worker may send travels with one
+        if message.kind == words.READY:
+            yield facts.WorkerReady(self.worker)
+        elif message.kind == words.FAILED:
+            yield facts.BootFailed(self.worker, message.text)
+        elif message.kind == words.RANG:
+            yield facts.WorkerRang(self.worker)
+
+    def dumped(self) -> Iterable[Fact]:
+        """What it has written of its stacks. Raises EOFError once nobody can write any."""
+        try:
+            piece = os.read(self.stacks, PIECE)
+        except BlockingIOError:
+            return
+        if not piece:
+            raise EOFError
+        yield facts.StacksDumped(self.worker, piece.decode(errors="replace"))
+
+    def last_words(self) -> Iterator[Fact]:
+        """Everything that it said before it ended."""
+        for source in (self.hear, self.dumped):
+            try:
+                yield from source()
+            except EOFError:
+                continue  # it said no more
+
+    def close(self) -> None:
+        self.channel.close()
+        os.close(self.stacks)
+        if self.pidfd is not None:
+            os.close(self.pidfd)

@@ -1,0 +1,43 @@
+"""Pure. What is said of a worker that has ended: nothing that is known of an unasked death is left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefork.arbiter.facts import ChildExited
+from prefork.arbiter.fleet import Worker
+from prefork.arbiter.orders import Report, report
+
+
+def retirement(worker: Worker, fact: ChildExited) -> Report:
+    """It ended as it was asked to."""
+    return report("info", "worker_retired", **worker.describe(), reason=worker.cause, served=fact.last.served)
+
+
+def certificate(worker: Worker, fact: ChildExited, delay: float, now: float) -> Report:
+    """The death certificate; ``delay`` is the back-off that follows, in seconds."""
+    fields: dict[str, Any] = {
+        **worker.describe(),
+        "cause": worker.cause or fact.ending,
+        "ending": fact.ending,
+        "age": round(now - worker.born, 3),
+        "served": fact.last.served,
+        "peak_memory": fact.peak_memory,
+    }
+    if fact.last.request:
+        fields["last_request"] = fact.last.request
+    if fact.last.busy_since:
+        fields["busy_seconds"] = round(now - fact.last.busy_since, 3)
+    if worker.failure:
+        fields["traceback"] = worker.failure
+    if worker.stacks:
+        fields["stacks"] = worker.stacks
+    if delay:
+        fields["next_try_in"] = round(delay, 1)
+    return Report("error", "worker_died", fields)
+
+
+def boot_story(worker: Worker, fact: ChildExited) -> str:
+    """Why a worker did not become ready, for whoever asked for it."""
+    ending = f"pool {worker.pool}: a worker ended before it was ready: {worker.cause or fact.ending}"
+    return f"{ending}\n{worker.failure or worker.stacks}".rstrip()

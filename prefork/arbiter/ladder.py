@@ -1,0 +1,84 @@
+"""Pure. The steps by which the master ends a worker: asked, asked firmly, its stacks taken, ABRT, KILL.
+
+Each step is taken through the life table, so that it is taken once; each sets the deadline of the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+from signal import Signals
+
+from prefork.arbiter import orders, policy
+from prefork.arbiter.fleet import Fleet, Life, Step, Worker
+from prefork.arbiter.orders import Order, report
+
+OVERDUE_CAUSES = {Life.BOOTING: "boot timeout", Life.RETIRING: "graceful timeout"}
+
+
+class Ladder:
+    """Acts on the workers of one fleet. Times in seconds of the monotonic clock."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    def retire(self, worker: Worker, reason: str, now: float, *, drain: bool = False) -> Iterable[Order]:
+        """Have it finish what it has. One that is not ready serves nobody, and just quits."""
+        booting = worker.life is Life.BOOTING
+        if not self._fleet.move(worker, Step.RETIRE):
+            return
+        worker.cause, worker.unwanted = reason, True
+        if booting:
+            worker.deadline = now + policy.QUIT_WITHIN
+            yield orders.KillWorker(worker.id, Signals.SIGQUIT)
+        else:
+            worker.deadline = now + policy.graceful_within(worker.settings)
+            yield orders.RetireWorker(worker.id, drain)
+
+    def quit(self, worker: Worker, reason: str, now: float) -> Iterable[Order]:
+        """Have it drop what it has; one that is being aborted already is killed."""
+        if not self._fleet.move(worker, Step.QUIT):
+            return
+        worker.cause, worker.unwanted = worker.cause or reason, True
+        worker.look_at = inf
+        if worker.life is Life.KILLED:
+            worker.deadline = inf
+            yield orders.KillWorker(worker.id, Signals.SIGKILL)
+        else:
+            worker.deadline = now + policy.QUIT_WITHIN
+            yield orders.KillWorker(worker.id, Signals.SIGQUIT)
+
+    def overdue(self, worker: Worker, now: float) -> Iterable[Order]:
+        """The deadline of its life has passed."""
+        if worker.life in OVERDUE_CAUSES:
+            yield from self.stuck(worker, OVERDUE_CAUSES[worker.life], now)
+        elif worker.life is Life.STUCK:
+            self._fleet.move(worker, Step.OVERDUE)
+            yield from self._abort(worker, now)
+        elif self._fleet.move(worker, Step.OVERDUE):
+            worker.deadline = inf  # only the kernel can be late now
+            yield orders.KillWorker(worker.id, Signals.SIGKILL)
+
+    def stuck(self, worker: Worker, cause: str, now: float) -> Iterable[Order]:
+        """It is past a deadline: before anything else, where is it?"""
+        if self._fleet.move(worker, Step.OVERDUE):
+            worker.cause = cause
+            worker.look_at = inf
+            worker.deadline = now + policy.STACKS_WITHIN
+            yield orders.DumpStacks(worker.id)
+
+    def dumped(self, worker: Worker, stacks: str, now: float) -> None:
+        """A piece of its stacks arrived. Unasked, they are what it leaves in dying, for its death certificate."""
+        if worker.life is Life.STUCK:
+            worker.deadline = min(worker.deadline, now + policy.STACKS_REST_WITHIN)
+        elif worker.life in (Life.ABORTED, Life.KILLED) and worker.stacks:
+            return  # the abort writes again what is known already
+        worker.stacks = (worker.stacks + stacks)[: policy.STACKS_MOST]
+
+    def _abort(self, worker: Worker, now: float) -> Iterable[Order]:
+        worker.deadline = now + policy.ABORT_WITHIN
+        request: dict[str, object] = {}
+        if worker.last.busy_since:
+            request = {"request": worker.last.request, "busy_seconds": round(now - worker.last.busy_since, 3)}
+        yield report("error", "worker_stuck", **worker.describe(), cause=worker.cause, **request, stacks=worker.stacks)
+        yield orders.KillWorker(worker.id, Signals.SIGABRT)

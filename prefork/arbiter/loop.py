@@ -1,0 +1,193 @@
+"""The arbiter's loop: one selector, and everything that happens becomes a fact.
+
+It sleeps until a signal, a child, a message or a deadline; there is no polling and no thread. What to do is decided
+in ``decide.py`` and done in ``obey.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from prefork.arbiter import facts, orders
+from prefork.arbiter.backing import Backing
+from prefork.arbiter.children import Child
+from prefork.arbiter.decide import Master
+from prefork.arbiter.facts import Fact
+from prefork.arbiter.obey import OBEY
+from prefork.arbiter.sockets import Sockets
+from prefork.system import handoff, process
+from prefork.system.listeners import Listener
+from prefork.system.scoreboard import Scoreboard
+from prefork.system.signals import SignalInbox
+
+Source = Callable[[], Iterable[Fact]]
+
+LONGEST_SLEEP = 86400.0  # epoll takes no more than 24 days
+
+SIGNALS: dict[signal.Signals, Fact | None] = {
+    signal.SIGQUIT: facts.StopAsked(graceful=False, signal="QUIT"),
+    signal.SIGINT: facts.StopAsked(graceful=False, signal="INT"),
+    signal.SIGTERM: facts.StopAsked(graceful=True, signal="TERM"),
+    signal.SIGHUP: facts.ReloadAsked(),
+    signal.SIGTTIN: facts.ScaleAsked(+1),
+    signal.SIGTTOU: facts.ScaleAsked(-1),
+    signal.SIGUSR1: facts.ReopenAsked(),
+    signal.SIGUSR2: facts.UpgradeAsked(),
+    signal.SIGWINCH: facts.RestAsked(),
+    signal.SIGCHLD: None,  # reap
+}
+
+
+class Arbiter:
+    """The master process. Single-threaded; it imports no application and parses nothing from the network."""
+
+    def __init__(self, backing: Backing) -> None:
+        self.backing = backing
+        inherited = backing.handoff.listeners if backing.handoff else {}
+        self.sockets = Sockets(inherited, self._listener_opened)
+        self.board = Scoreboard()
+        self.children: dict[int, Child] = {}
+        self.master = Master(backing.config, backing.workers_of, predecessor=backing.handoff is not None)
+        self.ending: orders.Exit | None = None
+        self._selector = selectors.DefaultSelector()
+        self._late: deque[Fact] = deque()
+
+    def run(self) -> orders.Exit:
+        """Serve until told to stop. Raises BindError if a listener cannot be opened at the start."""
+        self.sockets.open(self.master.generation, self.backing.config)
+        self.init_signals()
+        if self.backing.handoff:
+            self._watch_predecessor(self.backing.handoff.master)
+        self._take(facts.TimePassed())
+        while self.ending is None:
+            for fact in self.sleep():
+                self._take(fact)
+            if self.master.deadline() <= time.monotonic():
+                self._take(facts.TimePassed())
+        self.sockets.close(unlink=self.master.alone)
+        return self.ending
+
+    def init_signals(self) -> None:
+        """From here on signals are queued, and wake the loop through its pipe."""
+        self._inbox = SignalInbox(SIGNALS)
+        self._watch(self._inbox.fileno(), self._signalled)
+
+    def sleep(self) -> Iterator[Fact]:
+        """Wait for whatever comes first, and give what it was."""
+        timeout = min(self.master.deadline() - time.monotonic(), LONGEST_SLEEP)
+        for key, _events in self._selector.select(max(0.0, timeout)):
+            yield from key.data()
+        while self._late:
+            yield self._late.popleft()
+
+    def wakeup(self) -> None:
+        """Make ``sleep`` return."""
+        self._inbox.wake()
+
+    def _take(self, fact: Fact) -> None:
+        """Let the policy decide on a fact, and on the facts that follow from obeying it."""
+        waiting = deque([fact])
+        while waiting and self.ending is None:
+            for order in self.master.handle(waiting.popleft(), time.monotonic()):
+                answer = OBEY[type(order)](self, order)
+                if answer is not None:
+                    waiting.append(answer)
+
+    # Sources of facts.
+
+    def _watch(self, descriptor: int, source: Source) -> None:
+        self._selector.register(descriptor, selectors.EVENT_READ, source)
+
+    def _signalled(self) -> Iterator[Fact]:
+        for signum in self._inbox.take():
+            fact = SIGNALS[signum]
+            if fact is None:
+                yield from self.reap_workers()
+            elif not (signum is signal.SIGWINCH and self.backing.terminal):
+                yield fact
+
+    def adopt_child(self, child: Child) -> None:
+        """Watch a worker that was just forked."""
+        self.children[child.worker] = child
+        self._watch(child.channel.fileno(), lambda: self._until_end(child.hear, child.channel.fileno()))
+        self._watch(child.stacks, lambda: self._until_end(child.dumped, child.stacks))
+        if child.pidfd is not None:
+            self._watch(child.pidfd, lambda: self._reap(child))
+
+    def _until_end(self, source: Source, descriptor: int) -> Iterator[Fact]:
+        try:
+            yield from source()
+        except EOFError:
+            self._selector.unregister(descriptor)
+
+    def reap_workers(self) -> Iterator[Fact]:
+        """Collect the children that have ended: ours, and orphans that a master with pid 1 inherits."""
+        for child in tuple(self.children.values()):
+            yield from self._reap(child)
+        if os.getpid() == 1:
+            process.reap_orphans(child.pid for child in self.children.values())
+
+    def _reap(self, child: Child) -> Iterator[Fact]:
+        if child.worker not in self.children:
+            return
+        ending = process.reap(child.pid)
+        if ending is None:
+            return
+        del self.children[child.worker]
+        yield from child.last_words()
+        yield facts.ChildExited(
+            child.worker, str(ending), ending.code == 0, ending.peak_memory, self.seen(child)
+        )
+        self._forget(child)
+
+    def _forget(self, child: Child) -> None:
+        watched = self._selector.get_map()
+        for descriptor in (child.channel.fileno(), child.stacks, child.pidfd):
+            if descriptor in watched:
+                self._selector.unregister(descriptor)
+        child.close()
+
+    def seen(self, child: Child) -> facts.RequestSeen:
+        """What a worker's row says."""
+        row = self.board.read(child.slot)
+        return facts.RequestSeen(row.busy_since, row.request, row.served)
+
+    def watch_successor(self, pid: int, report: int) -> None:
+        """Watch the new master: for its report, and for its end."""
+        self._watch(report, lambda: self._reported(report))
+        self._watch_stranger(pid, facts.SuccessorGone())
+
+    def _reported(self, report: int) -> Iterator[Fact]:
+        self._selector.unregister(report)
+        said = handoff.read_report(report)
+        os.close(report)
+        if said is not None:
+            ready, reason = said
+            yield facts.SuccessorReady() if ready else facts.SuccessorFailed(reason)
+
+    def _watch_predecessor(self, pid: int) -> None:
+        self._watch_stranger(pid, facts.PredecessorGone())
+
+    def _watch_stranger(self, pid: int, gone: Fact) -> None:
+        """Say so when a process that is no child of ours ends."""
+        pidfd = process.open_pidfd(pid)
+        if pidfd is None:
+            self._late.append(gone)  # it has ended already; but first things first
+            self.wakeup()
+            return
+        descriptor = pidfd
+
+        def ended() -> Iterator[Fact]:
+            self._selector.unregister(descriptor)
+            os.close(descriptor)
+            yield gone
+
+        self._watch(descriptor, ended)
+
+    def _listener_opened(self, listener: Listener) -> None:
+        self.backing.log.info("listener_opened", name=listener.name, address=listener.address)

@@ -1,0 +1,225 @@
+"""One small function an order: the hands of the master.
+
+They decide nothing. What can fail answers with a fact, and raises nothing: a fork, a file or a socket that fails is
+the policy's business, never the loop's end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from prefork.arbiter import facts, orders
+from prefork.arbiter.backing import Berth
+from prefork.arbiter.children import Child
+from prefork.arbiter.facts import Fact
+from prefork.errors import BindError, ConfigError, PreforkError
+from prefork.system import channel as words
+from prefork.system import process, signals
+from prefork.system.channel import Channel
+from prefork.system.handoff import Handoff
+
+if TYPE_CHECKING:
+    from prefork.arbiter.loop import Arbiter
+
+
+def spawn_worker(arbiter: Arbiter, order: orders.SpawnWorker) -> Fact:
+    """Fork. The child ends by ``os._exit`` whatever happens: nothing of it unwinds into the master's stack."""
+    try:
+        ours, theirs = Channel.pair()
+    except OSError as error:
+        return facts.SpawnFailed(order.worker, str(error))
+    try:
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        ours.close()
+        theirs.close()
+        return facts.SpawnFailed(order.worker, str(error))
+    berth = _berth(arbiter, order, theirs, writer)
+    try:
+        pid = process.fork()
+    except OSError as error:
+        ours.close()
+        os.close(reader)
+        return facts.SpawnFailed(order.worker, str(error))
+    else:
+        if pid == 0:
+            _live(arbiter, berth)
+        child = Child(order.worker, order.slot, pid, process.open_pidfd(pid), ours, reader)
+        arbiter.adopt_child(child)
+        return facts.WorkerSpawned(order.worker, pid)
+    finally:
+        theirs.close()
+        os.close(writer)
+
+
+def _berth(arbiter: Arbiter, order: orders.SpawnWorker, channel: Channel, stacks: int) -> Berth:
+    arbiter.board.clear(order.slot)
+    return Berth(
+        pool=order.pool,
+        number=order.number,
+        generation=order.generation,
+        config=order.config,
+        row=arbiter.board.row(order.slot),
+        channel=channel,
+        stacks=stacks,
+        listeners=arbiter.sockets.of(order.generation, order.config.listeners_of(order.pool)),
+        sinks=arbiter.backing.sinks,
+    )
+
+
+def _live(arbiter: Arbiter, berth: Berth) -> None:
+    """The child's whole life; it does not return."""
+    code = 1
+    try:
+        keep = {berth.channel.fileno(), berth.stacks}
+        keep.update(listener.socket.fileno() for listener in berth.listeners.values())
+        keep.update(sink.fileno() for sink in berth.sinks.values())
+        process.close_all_but(keep)
+        code = arbiter.backing.serve(berth)
+    finally:
+        os._exit(code)
+
+
+def retire_worker(arbiter: Arbiter, order: orders.RetireWorker) -> None:
+    child = arbiter.children.get(order.worker)
+    if child and order.drain:
+        child.channel.send(words.DRAIN)  # before the signal, so that it is there when that is read
+    kill_worker(arbiter, orders.KillWorker(order.worker, signals.RETIRE))
+
+
+def kill_worker(arbiter: Arbiter, order: orders.KillWorker) -> None:
+    """A child that is in the table has not been reaped, so its pid is its own."""
+    child = arbiter.children.get(order.worker)
+    if child:
+        with suppress(ProcessLookupError):  # it has ended, and is about to be reaped
+            os.kill(child.pid, order.signal)
+
+
+def dump_stacks(arbiter: Arbiter, order: orders.DumpStacks) -> None:
+    kill_worker(arbiter, orders.KillWorker(order.worker, signals.DUMP))
+
+
+def watch_worker(arbiter: Arbiter, order: orders.WatchWorker) -> Fact | None:
+    child = arbiter.children.get(order.worker)
+    if child is None:
+        return None
+    arbiter.board.watch(child.slot, order.watching)
+    # A request that it took up just before it could see that nobody watches any more would ring no bell.
+    if not order.watching and arbiter.board.read(child.slot).busy_since:
+        return facts.WorkerRang(order.worker)
+    return None
+
+
+def read_board(arbiter: Arbiter, order: orders.ReadBoard) -> Fact:
+    children = (arbiter.children.get(worker) for worker in order.workers)
+    return facts.BoardRead({child.worker: arbiter.seen(child) for child in children if child})
+
+
+def load_config(arbiter: Arbiter, _order: orders.LoadConfig) -> Fact:
+    try:
+        config = arbiter.backing.load()
+    except ConfigError as error:
+        return facts.ReloadRefused(tuple(str(fault) for fault in error.faults))
+    except PreforkError as error:
+        return facts.ReloadRefused((str(error),))
+    return facts.ConfigLoaded(config, arbiter.backing.restart_keys(arbiter.master.config, config))
+
+
+def open_listeners(arbiter: Arbiter, order: orders.OpenListeners) -> Fact:
+    try:
+        arbiter.sockets.open(order.generation, order.config)
+    except BindError as error:
+        return facts.ReloadRefused((str(error),))
+    return facts.ListenersOpened(order.generation)
+
+
+def adopt_generation(arbiter: Arbiter, order: orders.AdoptGeneration) -> None:
+    arbiter.sockets.adopt(order.generation, order.config)
+    arbiter.backing.set_level(order.config.log.level)
+
+
+def drop_generation(arbiter: Arbiter, order: orders.DropGeneration) -> None:
+    arbiter.sockets.drop(order.generation)
+
+
+def stop_listening(arbiter: Arbiter, order: orders.StopListening) -> None:
+    arbiter.sockets.close(unlink=order.unlink)
+
+
+def reopen_logs(arbiter: Arbiter, _order: orders.ReopenLogs) -> None:
+    """Open every log anew, and pass the descriptors on: workers may have no right to open them."""
+    for name, sink in arbiter.backing.sinks.items():
+        sink.reopen()
+        for child in arbiter.children.values():
+            child.channel.send(words.REOPEN, name, sink.fileno())
+    arbiter.backing.log.info("logs_reopened", logs=len(arbiter.backing.sinks))
+
+
+def reexec(arbiter: Arbiter, _order: orders.Reexec) -> Fact:
+    """Start the successor: beside this master, on the same sockets, with the pidfile's name free for it."""
+    backing = arbiter.backing
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    handoff = Handoff(os.getpid(), arbiter.sockets.handed_over(), writer)
+    try:
+        if backing.pidfile:
+            backing.pidfile.rename_to_oldbin()
+        environment = handoff.environment(os.environ)
+        pid = process.spawn_detached(backing.command, environment, handoff.descriptors(), backing.directory)
+    except (OSError, PreforkError) as error:
+        os.close(reader)
+        return facts.SuccessorFailed(f"{backing.command[0]}: {error}")
+    finally:
+        os.close(writer)
+    arbiter.watch_successor(pid, reader)
+    return facts.SuccessorStarted(pid)
+
+
+def kill_successor(arbiter: Arbiter, order: orders.KillSuccessor) -> None:
+    with suppress(ProcessLookupError):  # it has ended, and that fact is on its way
+        os.kill(arbiter.master.upgrade.pid, order.signal)
+
+
+def restore_pidfile(arbiter: Arbiter, _order: orders.RestorePidfile) -> None:
+    if arbiter.backing.pidfile:
+        try:
+            arbiter.backing.pidfile.restore()
+        except (OSError, PreforkError) as error:
+            arbiter.backing.log.error("pidfile_lost", reason=str(error))
+
+
+def announce_ready(arbiter: Arbiter, _order: orders.AnnounceReady) -> None:
+    arbiter.sockets.close_unclaimed()
+    arbiter.backing.announce()
+
+
+def report(arbiter: Arbiter, order: orders.Report) -> None:
+    getattr(arbiter.backing.log, order.level)(order.event, **order.fields)
+
+
+def exit_master(arbiter: Arbiter, order: orders.Exit) -> None:
+    arbiter.ending = order
+
+
+OBEY: dict[type, Callable[[Arbiter, Any], Fact | None]] = {
+    orders.SpawnWorker: spawn_worker,
+    orders.RetireWorker: retire_worker,
+    orders.KillWorker: kill_worker,
+    orders.DumpStacks: dump_stacks,
+    orders.WatchWorker: watch_worker,
+    orders.ReadBoard: read_board,
+    orders.LoadConfig: load_config,
+    orders.OpenListeners: open_listeners,
+    orders.AdoptGeneration: adopt_generation,
+    orders.DropGeneration: drop_generation,
+    orders.StopListening: stop_listening,
+    orders.ReopenLogs: reopen_logs,
+    orders.Reexec: reexec,
+    orders.KillSuccessor: kill_successor,
+    orders.RestorePidfile: restore_pidfile,
+    orders.AnnounceReady: announce_ready,
+    orders.Report: report,
+    orders.Exit: exit_master,
+}

@@ -1,0 +1,90 @@
+"""The master's listeners: which are open, and which generation has which under what name.
+
+A listener is kept as long as any generation has its address: renaming it, or adding another beside it, never closes
+it. New ones are opened before any is closed, so that a reload that fails has changed nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+
+from prefork.config.addresses import parse
+from prefork.config.models import Config, Listen
+from prefork.errors import BindError
+from prefork.system.listeners import Listener, open_listener
+
+
+class Sockets:
+    """In the master. Listeners are known by their configured address."""
+
+    def __init__(self, inherited: Mapping[str, int], opened: Callable[[Listener], None]) -> None:
+        self._inherited = dict(inherited)  # of an old master, until they are claimed
+        self._open: dict[str, Listener] = {}
+        self._names: dict[int, dict[str, str]] = {}  # generation -> name -> address
+        self._opened = opened
+
+    def open(self, generation: int, config: Config) -> None:
+        """Open what this generation has and no other had. Raises BindError, and has then changed nothing."""
+        fresh: dict[str, Listener] = {}
+        try:
+            for name, listen in config.listen.items():
+                if listen.address not in self._open:
+                    fresh[listen.address] = self._obtain(name, listen)
+        except BindError:
+            for listener in fresh.values():
+                listener.close(unlink=True)
+            raise
+        self._open.update(fresh)
+        self._names[generation] = {name: listen.address for name, listen in config.listen.items()}
+        for listener in fresh.values():
+            self._opened(listener)
+
+    def _obtain(self, name: str, listen: Listen) -> Listener:
+        inherited = self._inherited.pop(listen.address, None)
+        if inherited is not None:
+            return Listener.inherit(name, inherited, listen.address)
+        return open_listener(
+            name,
+            parse(listen.address),
+            backlog=listen.backlog,
+            mode=listen.mode,
+            user=listen.user,
+            group=listen.group,
+        )
+
+    def adopt(self, generation: int, config: Config) -> None:
+        """This generation alone is in force: what it has not is closed, and what it kept follows its settings."""
+        self._names = {generation: self._names[generation]}
+        self._sweep()
+        for listen in config.listen.values():
+            self._open[listen.address].renew(backlog=listen.backlog, mode=listen.mode)
+
+    def drop(self, generation: int) -> None:
+        """This generation is not to be: close what only it has."""
+        self._names.pop(generation, None)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        kept = {address for names in self._names.values() for address in names.values()}
+        for address in [address for address in self._open if address not in kept]:
+            self._open.pop(address).close(unlink=True)
+
+    def close_unclaimed(self) -> None:
+        """Close what an old master handed over and the configuration does not have. In a successor, once."""
+        while self._inherited:
+            os.close(self._inherited.popitem()[1])
+
+    def of(self, generation: int, names: Iterable[str]) -> dict[str, Listener]:
+        """The named listeners of a generation."""
+        addresses = self._names[generation]
+        return {name: self._open[addresses[name]] for name in names}
+
+    def handed_over(self) -> dict[str, int]:
+        """What a successor is given: configured address -> descriptor."""
+        return {address: listener.socket.fileno() for address, listener in self._open.items()}
+
+    def close(self, *, unlink: bool) -> None:
+        """Close all; ``unlink`` unless another master serves them."""
+        while self._open:
+            self._open.popitem()[1].close(unlink=unlink)

@@ -1,0 +1,72 @@
+"""From the configuration to a worker: the one place where the models become a worker's plain settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prefork.arbiter.backing import Berth
+from prefork.config.models import Config, Pool
+from prefork.observe import logs
+from prefork.system import privileges
+from prefork.system.privileges import Identity
+from prefork.worker import boot
+from prefork.worker.boot import Duty
+from prefork.worker.settings import HookSettings, HttpSettings, Settings, TimeoutSettings
+
+
+def identity_of(config: Config) -> Identity | None:
+    """Whom workers run as; None for whom the master runs as. Raises PrivilegeError."""
+    return privileges.identity(config.master.user, config.master.group)
+
+
+def settings_of(config: Config, pool_name: str, workers: int, start_directory: str) -> Settings:
+    """One pool's settings, as its workers are told them."""
+    pool = config.pool[pool_name]
+    http, timeout = pool.http, pool.timeout
+    return Settings(
+        pool=pool_name,
+        app=pool.app,
+        kind=pool.worker,
+        directory=pool.directory or config.master.working_directory or start_directory,
+        python_path=tuple(pool.python_path),
+        environment=dict(pool.environment),
+        workers=workers,
+        timeout=TimeoutSettings(timeout.graceful, timeout.keepalive, timeout.header, timeout.body),
+        http=HttpSettings(
+            max_request_line=http.max_request_line,
+            max_header_fields=http.max_header_fields,
+            max_header_size=http.max_header_size,
+            max_body=http.max_body,
+            trusted_proxies=tuple(http.trusted_proxies),
+            server_header=http.server_header,
+        ),
+        hooks=HookSettings(pool.hooks.post_fork, pool.hooks.ready, pool.hooks.exit, pool.hooks.abort),
+    )
+
+
+def prepare_pool(config: Config, start_directory: str, pool_name: str) -> None:
+    """Make this process like a worker of a pool, up to the import of its application. In a child of ``-t``."""
+    settings = settings_of(config, pool_name, 1, start_directory)
+    boot.take_place(settings, umask=config.master.umask, identity=identity_of(config))
+
+
+def live(workers_of: Callable[[Pool], int], start_directory: str, berth: Berth) -> int:
+    """A worker's life, in the child after the fork. Returns its exit code."""
+    config = berth.config
+    pool = config.pool[berth.pool]
+    return boot.serve(
+        Duty(
+            settings=settings_of(config, berth.pool, workers_of(pool), start_directory),
+            number=berth.number,
+            generation=berth.generation,
+            row=berth.row,
+            channel=berth.channel,
+            stacks=berth.stacks,
+            listeners={name: listener.socket for name, listener in berth.listeners.items()},
+            sinks=berth.sinks,
+            log=logs.get(pool=berth.pool, worker=berth.number, generation=berth.generation),
+            access_format=config.log.access.format if config.log.access else "",
+            umask=config.master.umask,
+            identity=identity_of(config),
+        )
+    )

@@ -1,0 +1,142 @@
+"""From a sound configuration to a running master, and from its end to an exit status.
+
+Whoever started it is told how it went, once: the launching shell of a daemon, the old master in an upgrade, or the
+terminal. Until then every failure is theirs to read; afterwards it goes to the log.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from prefork import __version__
+from prefork.arbiter.backing import Backing
+from prefork.arbiter.loop import Arbiter
+from prefork.cli import births
+from prefork.config.changes import Cost, changes
+from prefork.config.load import check_environment, worker_count
+from prefork.config.models import Config
+from prefork.errors import PreforkError
+from prefork.observe import logs
+from prefork.observe.sink import Sink
+from prefork.system import daemon, handoff, process
+from prefork.system.handoff import Handoff
+from prefork.system.pidfile import Pidfile
+
+
+class Starter:
+    """Whoever waits to hear whether the service came up."""
+
+    def __init__(self, launch: daemon.Launch | None, succession: Handoff | None) -> None:
+        self._launch = launch
+        self._succession = succession
+
+    def ready(self) -> None:
+        """It serves. Called once."""
+        if self._launch:
+            self._launch.ready()
+        if self._succession:
+            handoff.report_ready(self._succession.report)
+        self._launch = self._succession = None
+
+    def failed(self, reason: str, code: int) -> None:
+        """It does not; a sentence says why. Afterwards it is a matter of the log."""
+        if self._launch:
+            self._launch.failed(f"preforkd: {reason}", code)
+        elif self._succession:
+            handoff.report_failed(self._succession.report, reason)
+        else:
+            print(f"preforkd: {reason}", file=sys.stderr)
+        self._launch = self._succession = None
+
+
+def start_directory() -> str:
+    """Where we were started, by the name that the user knows it by: a symbolic link may point elsewhere next time."""
+    here = Path.cwd()
+    named = os.environ.get("PWD", "")
+    if named and Path(named).is_absolute() and Path(named).exists() and Path(named).samefile(here):
+        return named
+    return str(here)
+
+
+def run(config: Config, load: Callable[[], Config], title: str) -> int:
+    """Be the master until told to stop. ``load`` reads the configuration again. Returns the exit status."""
+    check_environment(config)
+    succession = handoff.take(os.environ)
+    directory = start_directory()
+    launch = None
+    if config.master.daemonize and succession is None:  # a successor is detached already
+        launch = daemon.detach(working_directory=config.master.working_directory or "/", umask=config.master.umask)
+    elif config.master.working_directory:
+        os.chdir(config.master.working_directory)
+    starter = Starter(launch, succession)
+    try:
+        return _serve(config, load, title, directory, starter, succession)
+    except PreforkError as error:
+        starter.failed(str(error), error.exit_code)
+        return error.exit_code
+
+
+def _serve(
+    config: Config,
+    load: Callable[[], Config],
+    title: str,
+    directory: str,
+    starter: Starter,
+    succession: Handoff | None,
+) -> int:
+    pidfile = Pidfile(config.master.pidfile) if config.master.pidfile else None
+    if pidfile:
+        pidfile.acquire()
+    sinks = open_sinks(config)
+    logs.configure(sinks["log"], level=config.log.level, format=_format(config), static={})
+    log = logs.get()
+    process.set_title(f"prefork: master [{title}]")
+    log.info("master_started", pid=os.getpid(), version=__version__, config=title)
+    backing = Backing(
+        config=config,
+        load=load,
+        restart_keys=restart_keys,
+        workers_of=worker_count,
+        serve=partial(births.live, worker_count, directory),
+        announce=starter.ready,
+        log=log,
+        set_level=logs.set_level,
+        command=[sys.executable, *sys.orig_argv[1:]],
+        directory=directory,
+        sinks=sinks,
+        pidfile=pidfile,
+        handoff=succession,
+        terminal=not config.master.daemonize and sys.stdin is not None and sys.stdin.isatty(),
+    )
+    try:
+        ending = Arbiter(backing).run()
+        log.info("master_stopped", code=ending.code)
+    finally:
+        if pidfile:
+            pidfile.release()
+    if ending.code:
+        starter.failed(ending.reason, ending.code)
+    return ending.code
+
+
+def open_sinks(config: Config) -> dict[str, Sink]:
+    """The files that are written to, by the name under which USR1 passes them on."""
+    sinks = {"log": Sink.open(config.log.file, name="log")}
+    if config.log.access:
+        sinks["access"] = Sink.open(config.log.access.file, name="access")
+    return sinks
+
+
+def restart_keys(old: Config, new: Config) -> tuple[str, ...]:
+    """The keys whose change a reload cannot put into effect."""
+    return tuple(change.key for change in changes(old, new) if change.cost is Cost.UPGRADE)
+
+
+def _format(config: Config) -> str:
+    """The log's format: for people on a terminal, else for machines."""
+    on_terminal = config.log.file == "stderr" and sys.stderr.isatty()
+    return config.log.format or ("console" if on_terminal else "json")

@@ -1,0 +1,86 @@
+"""What an old master hands its successor: one environment variable, versioned JSON, and open descriptors.
+
+The descriptors keep their numbers through the exec. The value is checked like any input: what an older or newer
+version wrote and this one does not understand is refused by name, before anything is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+
+from prefork.errors import HandoffError
+
+VARIABLE = "PREFORK_HANDOFF"
+VERSION = 1
+
+# They speak to the process that systemd started, and would mislead one that it did not (sd_listen_fds(3), sd_watchdog_enabled(3)).
+NOT_INHERITED = (VARIABLE, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC")
+
+
+@dataclass(frozen=True)
+class Handoff:
+    """``listeners``: configured address -> descriptor. ``report``: where the successor says ready, or why not."""
+
+    master: int  # the old master's pid
+    listeners: Mapping[str, int]
+    report: int
+
+    def descriptors(self) -> tuple[int, ...]:
+        return (*self.listeners.values(), self.report)
+
+    def environment(self, before: Mapping[str, str]) -> dict[str, str]:
+        """The successor's environment."""
+        kept = {name: value for name, value in before.items() if name not in NOT_INHERITED}
+        value = {"version": VERSION, "master": self.master, "listeners": dict(self.listeners), "report": self.report}
+        return {**kept, VARIABLE: json.dumps(value)}
+
+
+def take(environment: MutableMapping[str, str]) -> Handoff | None:
+    """What was handed to this process, taken out of its environment; None if it is no successor.
+
+    Raises HandoffError if the value is not one that this version understands. In the master, at its start.
+    """
+    text = environment.pop(VARIABLE, None)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+        version = value["version"]
+        if version != VERSION:
+            hint = "start the new version instead of upgrading to it"
+            raise HandoffError(f"the old master hands over in version {version}, this one knows {VERSION}", hint=hint)
+        handoff = Handoff(int(value["master"]), {str(k): int(v) for k, v in value["listeners"].items()}, int(value["report"]))
+        for descriptor in handoff.descriptors():
+            os.set_inheritable(descriptor, False)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise HandoffError(f"{VARIABLE} cannot be understood: {error!r}") from error
+    return handoff
+
+
+def report_ready(descriptor: int) -> None:
+    """Tell the old master that this one serves. In the successor, once."""
+    _report(descriptor, b"R")
+
+
+def report_failed(descriptor: int, reason: str) -> None:
+    """Tell the old master why this one ends. In the successor, once."""
+    _report(descriptor, b"F" + reason.encode(errors="replace")[:4000])
+
+
+def _report(descriptor: int, message: bytes) -> None:
+    try:
+        os.write(descriptor, message)
+    except BrokenPipeError:
+        pass  # the old master has gone meanwhile: nobody is left to be told
+    os.close(descriptor)
+
+
+def read_report(descriptor: int) -> tuple[bool, str] | None:
+    """The successor's report: (ready, reason). None: it ended without one. In the old master, when readable."""
+    message = os.read(descriptor, 8192)
+    if not message:
+        return None
+    return message[:1] == b"R", message[1:].decode(errors="replace")

@@ -1,0 +1,140 @@
+"""A worker's way from the fork to ready, and to its end.
+
+Runs in the worker only. The order matters: stacks first, so that a boot that hangs can be explained; then the
+identity, so that no line of the application runs with the master's rights; then the application. Until it is ready a
+worker that is told to go just goes, for it serves nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from prefork.errors import BootError, PreforkError
+from prefork.observe.sink import Sink
+from prefork.system import privileges, process, signals
+from prefork.system.channel import Channel
+from prefork.system.privileges import Identity
+from prefork.system.scoreboard import Row
+from prefork.worker import app, lifeline
+from prefork.worker.lifeline import Lifeline
+from prefork.worker.plugin import Log, Post, Worker, WsgiApp
+from prefork.worker.settings import Settings
+
+LOOPS = {"sync": "prefork.worker.evented:EventedWorker"}
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Everything that a newborn worker has."""
+
+    settings: Settings
+    number: int
+    generation: int
+    row: Row
+    channel: Channel
+    stacks: int
+    listeners: Mapping[str, Any]  # name -> listening socket
+    sinks: Mapping[str, Sink]
+    log: Log
+    access_format: str
+    umask: int | None
+    identity: Identity | None
+
+
+def serve(duty: Duty) -> int:
+    """A worker's life. Returns its exit code; the caller ends the process with it."""
+    lifeline.leave_stacks(duty.stacks)
+    _leave_when_told()
+    signals.unblock()
+    process.set_title(f"prefork: worker {duty.settings.pool} {duty.number} gen {duty.generation}")
+    try:
+        take_place(duty.settings, umask=duty.umask, identity=duty.identity)
+        run_hook(duty.settings.hooks.post_fork)
+        application = app.load(duty.settings.app)
+        loop = app.load_attribute(LOOPS.get(duty.settings.kind, duty.settings.kind))
+        if duty.settings.hooks.abort:
+            lifeline.run_on_abort(app.load_attribute(duty.settings.hooks.abort), duty.stacks)
+        line = Lifeline(duty.row, duty.channel, duty.sinks)
+        worker = loop(_post(duty, application, line))
+        run_hook(duty.settings.hooks.ready)
+    except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
+        _fail(duty, error)
+        return BootError.exit_code
+    return _work(duty, worker)
+
+
+def _work(duty: Duty, worker: Worker) -> int:
+    try:
+        worker.run()
+    except Exception:  # a fault of the loop: the log is the only place left to say so
+        duty.log.error("worker_failed", traceback=traceback.format_exc())
+        return 1
+    finally:
+        run_hook_safely(duty.settings.hooks.exit, duty.log)
+    return 0
+
+
+def take_place(settings: Settings, *, umask: int | None, identity: Identity | None) -> None:
+    """Give this process the identity, directory, environment and import path of a pool's worker.
+
+    Raises PrivilegeError, or BootError for a directory that cannot be entered.
+    """
+    if umask is not None:
+        os.umask(umask)
+    if identity is not None:
+        privileges.drop(identity)
+        privileges.no_new_privs()
+    try:
+        os.chdir(settings.directory)
+    except OSError as error:
+        raise BootError(f"directory {settings.directory}: {error.strerror}", hint="pool.*.directory") from error
+    os.environ.update(settings.environment)
+    sys.path[:0] = [*settings.python_path, settings.directory]
+
+
+def run_hook(spec: str) -> None:
+    """Run a hook of the configuration, if there is one. Raises what it raises."""
+    if spec:
+        app.load_attribute(spec)()
+
+
+def run_hook_safely(spec: str, log: Log) -> None:
+    """The same where nothing may be stopped by it."""
+    try:
+        run_hook(spec)
+    except Exception:  # whatever it is, the worker is ending already
+        log.error("hook_failed", hook=spec, traceback=traceback.format_exc())
+
+
+def _post(duty: Duty, application: WsgiApp, line: Lifeline) -> Post:
+    return Post(
+        settings=duty.settings,
+        app=application,
+        listeners=duty.listeners,
+        lifeline=line,
+        log=duty.log,
+        access=duty.sinks.get("access"),
+        access_format=duty.access_format,
+    )
+
+
+def _leave_when_told() -> None:
+    """While booting, TERM, QUIT and INT end the process at once: it has nothing to finish."""
+
+    def leave(_signum: int, _frame: FrameType | None) -> None:
+        os._exit(0)
+
+    for signum in (signals.RETIRE, signal.SIGQUIT, signal.SIGINT):
+        signal.signal(signum, leave)
+
+
+def _fail(duty: Duty, error: BaseException) -> None:
+    story = str(error) if isinstance(error, PreforkError) else traceback.format_exc()
+    lifeline.report_failure(duty.channel, story)
