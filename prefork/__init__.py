@@ -1,3 +1,31 @@
-"""A pre-forking application server for Python, run as a Unix daemon from one TOML file."""
+"""A pre-forking application server for Python, run as a Unix daemon from one TOML file.
+
+**Processes.** One *master* opens the listening sockets, forks *workers* that all accept on them, and keeps those
+workers alive, young and responsive. It runs no application code and parses nothing from the network. A worker loads
+its pool's application and serves. They share a scoreboard (one row a worker), and each worker has a channel to the
+master.
+
+**Floors.** A module imports only from floors below, or from its own room; a test holds it::
+
+    cli                                       where everything meets
+    arbiter            worker                 the master; what runs after the fork
+    config (files)     system     observe     the operating system, one concept a file
+    pure modules                              models, http, facts and orders, settings: no I/O, no clock
+    errors
+
+**Four journeys.**
+
+*Start*: ``cli`` reads the file (``config.load``), detaches (``system.daemon``), and runs ``arbiter.loop.Arbiter``,
+which opens the listeners and lets ``arbiter.decide.Master`` say what to do; the first orders are to spawn.
+
+*A worker's life*: ``arbiter.obey.spawn_worker`` forks; ``worker.boot`` takes the identity, imports the application,
+and runs the loop of its kind (``worker.evented``); ready, stuck, retired and dead are told in ``arbiter.fleet``.
+
+*A request*: ``worker.evented`` reads bytes, ``http.connection`` makes a request of them, ``http.wsgi`` an environ of
+that and bytes of the answer.
+
+*A signal*: ``system.signals`` queues it, ``arbiter.loop`` turns it into a fact, ``Master.handle`` into orders, and
+``arbiter.obey`` carries them out.
+"""
 
 __version__ = "0.1.0"

@@ -56,6 +56,7 @@ def serve(duty: Duty) -> int:
     process.set_title(f"prefork: worker {duty.settings.pool} {duty.number} gen {duty.generation}")
     try:
         take_place(duty.settings, umask=duty.umask, identity=duty.identity)
+        _introduce(duty)
         run_hook(duty.settings.hooks.post_fork)
         application = app.load(duty.settings.app)
         loop = app.load_attribute(LOOPS.get(duty.settings.kind, duty.settings.kind))
@@ -97,6 +98,13 @@ def take_place(settings: Settings, *, umask: int | None, identity: Identity | No
         raise BootError(f"directory {settings.directory}: {error.strerror}", hint="pool.*.directory") from error
     os.environ.update(settings.environment)
     sys.path[:0] = [*settings.python_path, settings.directory]
+
+
+def _introduce(duty: Duty) -> None:
+    """Let the application know which worker it is in, by its environment: for metrics, and for the curious."""
+    os.environ["PREFORK_POOL"] = duty.settings.pool
+    os.environ["PREFORK_WORKER"] = str(duty.number)
+    os.environ["PREFORK_GENERATION"] = str(duty.generation)
 
 
 def run_hook(spec: str) -> None:

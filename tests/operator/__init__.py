@@ -1,0 +1,1 @@
+"""The real daemon, one file a gesture."""

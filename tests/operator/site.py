@@ -1,0 +1,33 @@
+"""The application of the operator tests, copied to the daemon's directory: it can be slow, stuck, or fatal."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    status, body = "200 OK", b"hello"
+    if path == "/pid":
+        body = str(os.getpid()).encode()
+    elif path == "/wait":  # until the test lets it go
+        (HERE / "waiting").touch()
+        while not (HERE / "go").exists():
+            time.sleep(0.005)
+        body = b"waited"
+    elif path == "/hang":
+        while True:
+            time.sleep(3600)
+    elif path == "/kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif path == "/crash":
+        raise RuntimeError("the application has crashed")
+    elif path == "/identity":
+        body = f"{os.getuid()} {os.getgid()} {sorted(os.getgroups())} {os.umask(0):o}".encode()
+    elif path == "/environ":
+        body = os.environ.get(environ["QUERY_STRING"], "").encode()
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
