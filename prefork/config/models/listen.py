@@ -1,0 +1,49 @@
+"""Pure. ``[listen.NAME]``: one listener."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from prefork.config.addresses import UnixAddress, parse
+from prefork.config.models.section import Section, all_wrong
+from prefork.config.models.values import AbsolutePath, Count, ListenAddress, Octal, Text
+
+SOCKET_MODE = 0o660
+
+
+class Tls(Section):
+    """The certificate of a listener."""
+
+    place: ClassVar[str] = "listen.*.tls"
+
+    certificate: AbsolutePath = Field(description="The certificate chain, PEM.")
+    key: AbsolutePath = Field(description="The private key, PEM.")
+
+
+class Listen(Section):
+    """Where clients connect."""
+
+    place: ClassVar[str] = "listen.*"
+
+    address: ListenAddress = Field(
+        description="host:port, [v6]:port, unix:/path, unix:@abstract, fd:N or systemd:NAME."
+    )
+    backlog: Count = Field(2048, description="How many connections may wait to be accepted; the kernel caps it.")
+    mode: Octal = Field(SOCKET_MODE, description="The permission bits of a unix socket.")
+    user: Text | None = Field(None, description="Who owns a unix socket; absent: whom the master runs as.")
+    group: Text | None = Field(None, description="The group of a unix socket; absent: that of the master.")
+    tls: Tls | None = Field(None, description="Speak TLS with this certificate; absent: plain text.")
+
+    @model_validator(mode="after")
+    def _owned(self) -> Listen:
+        address = parse(self.address)
+        if isinstance(address, UnixAddress) and not address.abstract:
+            return self
+        given = {"mode": self.mode != SOCKET_MODE, "user": self.user is not None, "group": self.group is not None}
+        problem = f"only a unix socket in the file system has one, {self.address} does not"
+        faults = [((key,), problem, "leave it out") for key, is_set in given.items() if is_set]
+        if faults:
+            raise all_wrong(faults)
+        return self

@@ -1,0 +1,186 @@
+"""Pure. The types of values: how each is read, shown again, and described in the JSON Schema.
+
+Rules. A value that was shown (``model_dump(mode="json")``) reads as the same value. JSON Schema must accept whatever
+is accepted here; it may be laxer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from prefork.config import addresses, quantities
+from prefork.config.models.section import wrong
+from prefork.config.suggest import did_you_mean
+
+Value = TypeVar("Value")
+
+LOG_WORDS = ("stderr", "syslog", "journal")
+WORKER_KINDS = ("sync", "thread", "asgi", "task")
+
+_MODULE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
+_APP = re.compile(rf"{_MODULE}:{_MODULE}(\(\))?")
+_FUNCTION = re.compile(rf"{_MODULE}:{_MODULE}")
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+_PERCENT = r"^[0-9]{1,3}(\.[0-9]+)?%$"
+
+
+def _reading(read: Callable[[object], Value]) -> Callable[[object], Value]:
+    """A reader of quantities as a validator."""
+
+    def validate(value: object) -> Value:
+        try:
+            return read(value)
+        except ValueError as error:
+            raise wrong(str(error)) from None
+
+    return validate
+
+
+def _number_or_text(kind: str, pattern: str) -> dict[str, Any]:
+    return {"anyOf": [{"type": kind, "minimum": 0}, {"type": "string", "pattern": pattern}]}
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/"):
+        raise wrong("must be an absolute path", f'it begins with "/", unlike "{text}"')
+    return _without_nul(text)
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise wrong("must not hold a NUL character")
+    return text
+
+
+def _log_target(text: str) -> str:
+    if text in LOG_WORDS:
+        return text
+    if not text.startswith("/"):
+        hint = did_you_mean(text, LOG_WORDS) or ("write /dev/stdout" if text == "stdout" else "")
+        raise wrong(f'must be an absolute path, "stderr", "syslog" or "journal", not "{text}"', hint)
+    return _without_nul(text)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(addresses.parse(text))
+    except ValueError as error:
+        raise wrong(str(error)) from None
+
+
+def _app(text: str) -> str:
+    if not _APP.fullmatch(text):
+        raise wrong(f'must be "module:attribute" or "module:factory()", not "{text}"', _app_hint(text))
+    return text
+
+
+def _app_hint(text: str) -> str:
+    if text.endswith(".py"):
+        return f'for example "{text.removesuffix(".py").replace("/", ".")}:application"'
+    module, dot, name = text.rpartition(".")
+    return f'did you mean "{module}:{name}"?' if dot and ":" not in text else ""
+
+
+def _function(text: str) -> str:
+    if text and not _FUNCTION.fullmatch(text):
+        raise wrong(f'must be "module:function", not "{text}"', "or empty for none")
+    return text
+
+
+def _worker(text: str) -> str:
+    if text not in WORKER_KINDS and not _FUNCTION.fullmatch(text):
+        kinds = ", ".join(f'"{kind}"' for kind in WORKER_KINDS)
+        raise wrong(f'must be {kinds} or "package.module:Class", not "{text}"', did_you_mean(text, WORKER_KINDS))
+    return text
+
+
+def _surge(value: object) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and re.match(_PERCENT, value, re.ASCII):
+        return value
+    raise wrong('must be a percentage like "25%", or a number of workers')
+
+
+def _variables(variables: dict[str, str]) -> dict[str, str]:
+    for name, value in variables.items():
+        if not name or "=" in name or "\0" in name:
+            raise wrong(f'"{name}" cannot be the name of an environment variable', "a name has no = and is not empty")
+        if "\0" in value:
+            raise wrong(f"the value of {name} must not hold a NUL character")
+    return variables
+
+
+def _proxy(text: str) -> str:
+    """One of ``trusted_proxies``; a single address and a network in CIDR notation, or every unix peer."""
+    if text == "unix:":
+        return text
+    try:
+        return str(ip_network(text) if "/" in text else ip_address(text))
+    except ValueError:
+        hint = "0.0.0.0/0 and ::/0 trust everybody" if text == "*" else ""
+        raise wrong(f'must be an IP address, a network like "10.0.0.0/8", or "unix:", not "{text}"', hint) from None
+
+
+def _header_value(text: str) -> str:
+    # RFC 9110 section 5.5, without obs-text.
+    if not (text.isascii() and text.isprintable()) or text != text.strip():
+        raise wrong("must be printable ASCII without spaces around it")
+    return text
+
+
+def _probe(text: str) -> str:
+    if text and (not text.startswith("/") or not text.isascii() or not text.isprintable() or " " in text):
+        raise wrong(f'must be a path like "/healthz", not "{text}"')
+    return text
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_reading(quantities.duration)),
+    PlainSerializer(quantities.duration_text, when_used="json"),
+    WithJsonSchema(_number_or_text("number", quantities.DURATION_PATTERN)),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(_reading(quantities.size)),
+    PlainSerializer(quantities.size_text, when_used="json"),
+    WithJsonSchema(_number_or_text("integer", quantities.SIZE_PATTERN)),
+]
+Octal = Annotated[
+    int,
+    BeforeValidator(_reading(quantities.octal)),
+    PlainSerializer(quantities.octal_text, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": quantities.OCTAL_PATTERN}),
+]
+Surge = Annotated[
+    int | str,
+    BeforeValidator(_surge),
+    WithJsonSchema(_number_or_text("integer", _PERCENT)),
+]
+Name = Annotated[str, Field(pattern=_NAME, max_length=64)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
+AbsolutePath = Annotated[str, AfterValidator(_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
+LogTarget = Annotated[
+    str,
+    AfterValidator(_log_target),
+    WithJsonSchema({"type": "string", "pattern": f"^(/.*|{'|'.join(LOG_WORDS)})$"}),
+]
+ListenAddress = Annotated[str, AfterValidator(_address)]
+App = Annotated[str, AfterValidator(_app)]
+Function = Annotated[str, AfterValidator(_function)]
+WorkerKind = Annotated[str, AfterValidator(_worker)]
+Variables = Annotated[dict[str, str], AfterValidator(_variables)]
+HeaderValue = Annotated[str, AfterValidator(_header_value)]
+ProbePath = Annotated[str, AfterValidator(_probe)]
+# A TOML list becomes a tuple: the models are values, and a list in one could be changed.
+Texts = Annotated[tuple[Text, ...], Field(strict=False)]
+Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+Proxies = Annotated[tuple[Annotated[str, AfterValidator(_proxy)], ...], Field(strict=False)]
+Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
+Count = Annotated[int, Field(ge=1)]
