@@ -64,12 +64,14 @@ class SignalInbox:
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """No signal is delivered inside. For a fork: the child unblocks by itself, see ``forget``."""
+    """No signal is delivered inside. A child that was forked inside keeps them blocked until it calls ``unblock``."""
+    owner = os.getpid()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, EVERY)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if os.getpid() == owner:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def forget() -> None:

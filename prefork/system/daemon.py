@@ -1,0 +1,126 @@
+"""Becoming a daemon, while the shell that launched it waits to hear how that went.
+
+Rules. The original process forks, and then only waits: it ends with the exit status of the start. The standard
+streams are /dev/null from the moment of detaching, for workers inherit them and would hold the launching terminal, or
+a pipe behind ``$(...)``, as long as they live.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Collection
+from contextlib import suppress
+from typing import NoReturn
+
+import daemon
+
+from prefork.errors import PreforkError
+from prefork.system import process, signals
+
+READY = b"R"
+FAILED = b"F"
+LIMIT = 128 * 1024  # of the message to the terminal, in bytes
+DIED = 70  # EX_SOFTWARE
+INTERRUPTED = 130  # what shells say of a process that INT ended
+
+
+class Launch:
+    """The daemon's line to the process that launched it. Exactly one of ``ready`` and ``failed``, once."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+
+    @classmethod
+    def detach(cls, *, working_directory: str, umask: int, keep: Collection[int] = ()) -> Launch:
+        """Go on as a daemon: in its own session, with descriptors 0-2 on /dev/null and none but ``keep`` open.
+
+        Returns in the daemon alone. The calling process waits for it and ends with the start's exit status. Raises
+        PreforkError if the calling process cannot fork; whatever fails later is told on the terminal.
+        """
+        _open_standard_streams()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # the terminal has gone, or it was closed: nobody reads it
+                stream.flush()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            pid = process.fork()
+        except OSError as error:
+            ours.close()
+            theirs.close()
+            raise PreforkError(f"cannot become a daemon: {error.strerror}") from error
+        if pid:
+            theirs.close()
+            _wait(ours)
+        ours.close()
+        launch = cls(theirs)
+        _become_daemon(launch, working_directory, umask, keep)
+        return launch
+
+    def fileno(self) -> int:
+        return self._line.fileno()
+
+    def ready(self) -> None:
+        """The launching process ends, with status 0."""
+        self._tell(READY)
+
+    def failed(self, message: str, exit_code: int) -> None:
+        """The launching process prints ``message`` and ends with ``exit_code``; this one goes on, to its own end."""
+        self._tell(FAILED + b"%d " % exit_code + message.encode(errors="replace")[: LIMIT // 2])
+
+    def _tell(self, message: bytes) -> None:
+        with suppress(OSError):  # the launching process was interrupted: nobody waits for the answer
+            self._line.send(message)
+        self._line.close()
+
+
+def _become_daemon(launch: Launch, working_directory: str, umask: int, keep: Collection[int]) -> None:
+    try:
+        with open(os.devnull, "r+b", buffering=0) as null:
+            daemon.DaemonContext(
+                detach_process=True,  # also under init or systemd, where the library would take it for done
+                working_directory=working_directory,
+                umask=umask,
+                files_preserve=[launch.fileno(), *keep],
+                stdin=null,
+                stdout=null,
+                stderr=null,
+                signal_map={},  # the master installs its own
+                prevent_core=False,  # core dumps are the operator's choice, by his limits
+            ).open()
+    except (daemon.daemon.DaemonError, OSError) as error:
+        launch.failed(f"cannot become a daemon: {error}", DIED)
+        os._exit(DIED)
+    signals.unblock()
+
+
+def _open_standard_streams() -> None:
+    """Make sure that 0, 1 and 2 are open, or the next socket would become somebody's standard output."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest free number, which is this one
+    # Python has None for a stream that was closed at its start; the library wants all three.
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _wait(line: socket.socket) -> NoReturn:
+    """In the original process: wait for the daemon's word, pass it on, end."""
+    code, message = DIED, "the daemon died before it was ready; its log may say why"
+    try:
+        said = line.recv(LIMIT)
+        if said[:1] == READY:
+            code, message = 0, ""
+        elif said[:1] == FAILED:
+            number, _, text = said[1:].partition(b" ")
+            code, message = int(number), text.decode(errors="replace")
+    except KeyboardInterrupt:
+        code, message = INTERRUPTED, "interrupted; the daemon goes on starting"
+    finally:
+        with suppress(OSError):  # the terminal has gone
+            os.write(2, f"{message}\n".encode() if message else b"")
+        os._exit(code)

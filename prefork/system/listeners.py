@@ -1,0 +1,195 @@
+"""Listening sockets: opened by the master, shared by all of its workers.
+
+Rules. One socket a listener, never one a worker: with ``SO_REUSEPORT`` the close of one resets its queue. A listening
+socket is never shut down, for that refuses everybody who shares it; it is only closed. A unix socket that somebody
+listens on is never taken over, and what is no socket is never touched.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Any
+
+from prefork.config.addresses import Address, FdAddress, SystemdAddress, TcpAddress, UnixAddress
+from prefork.errors import BindError, PrivilegeError
+from prefork.system import activation, unixsocket
+
+TCP = (socket.AF_INET, socket.AF_INET6)
+
+
+class Listener:
+    """An open listener. ``address`` is where it really listens, with the port that the kernel chose."""
+
+    def __init__(self, name: str, sock: socket.socket, path: str | None = None) -> None:
+        """``path``: of the unix socket that is ours to unlink."""
+        sock.setblocking(False)
+        sock.set_inheritable(False)
+        if sock.family in TCP:
+            # Accepted sockets inherit it on Linux: one system call less a connection.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.name = name
+        self.address = text_of(sock)
+        self.socket = sock
+        self._path = path
+        self._inode = unixsocket.inode_of(path) if path else None
+
+    @classmethod
+    def inherit(cls, name: str, fd: int, address: str) -> Listener:
+        """The listener that an old master opened at ``address`` (as configured) and handed over. In a successor.
+
+        Raises BindError if the descriptor is no listening socket.
+        """
+        sock = _adopt(name, address, fd)
+        named = address.startswith("unix:") and not address.startswith("unix:@")
+        return cls(name, sock, sock.getsockname() if named else None)
+
+    def renew(self, *, backlog: int, mode: int | None) -> None:
+        """Put changed settings in force on the open socket. In the master, after a reload."""
+        self.socket.listen(backlog)
+        if self._path and mode is not None and self._is_there():
+            os.chmod(self._path, mode)
+
+    def close(self, *, unlink: bool) -> None:
+        """Close it in this process; ``unlink`` removes a unix socket's file, if it is still the one that we bound."""
+        # The kernel keeps the file's inode until the socket is closed: till then its number cannot be another's.
+        if unlink and self._path and self._is_there():
+            os.unlink(self._path)
+        self.socket.close()
+
+    def _is_there(self) -> bool:
+        return self._inode is not None and unixsocket.inode_of(self._path or "") == self._inode
+
+
+def open_listener(
+    name: str,
+    address: Address,
+    *,
+    backlog: int,
+    mode: int | None = None,
+    user: str | None = None,
+    group: str | None = None,
+) -> Listener:
+    """Open, or adopt, what a ``[listen.NAME]`` section asks for. In the master; resolves host names.
+
+    ``mode``, ``user`` and ``group`` are of a unix socket's file. Raises BindError, with what to do about it.
+    """
+    if isinstance(address, TcpAddress):
+        return Listener(name, _open_tcp(name, address, backlog))
+    if isinstance(address, UnixAddress):
+        if address.abstract:
+            return Listener(name, _open_abstract(name, address, backlog))
+        try:
+            sock = unixsocket.bind(address.path, backlog, mode, user, group)
+        except OSError as error:
+            raise _refused(name, address, error, unixsocket.hint(error)) from error
+        except PrivilegeError as error:
+            raise BindError(f"listener {name!r} cannot listen on {address}: {error}") from error
+        return Listener(name, sock, address.path)
+    # What was inherited stays open beside its duplicate: the listener can be dropped and taken up again by reloads,
+    # and its number can never become another socket's.
+    if isinstance(address, FdAddress):
+        sock = _adopt(name, str(address), address.number, duplicate=True)
+    else:
+        sock = _adopt(name, str(address), _passed(name, address), duplicate=True)
+    sock.listen(backlog)
+    return Listener(name, sock)
+
+
+def _passed(name: str, address: SystemdAddress) -> int:
+    try:
+        return activation.descriptor(address.name)
+    except LookupError as error:
+        raise BindError(f"listener {name!r} has no socket from systemd: {error.args[0]}") from None
+
+
+def _open_tcp(name: str, address: TcpAddress, backlog: int) -> socket.socket:
+    """The first address of the host that works: ``localhost`` may name ::1 on a machine without IPv6."""
+    try:
+        found = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        reason = f"the name {address.host!r} cannot be resolved: {getattr(error, 'strerror', error)}"
+        raise BindError(f"listener {name!r} cannot listen on {address}: {reason}") from error
+    failure: OSError | None = None
+    for family, kind, protocol, _canonical, target in found:
+        try:
+            return _listen_tcp(socket.socket(family, kind, protocol), target, backlog)
+        except OSError as error:
+            failure = failure or error
+    assert failure is not None  # getaddrinfo never gives an empty list
+    raise _refused(name, address, failure, _tcp_hint(failure, address.port)) from failure
+
+
+def _listen_tcp(sock: socket.socket, target: Any, backlog: int) -> socket.socket:
+    try:
+        # So that connections of a former life that linger in TIME_WAIT do not forbid the address.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sock.family == socket.AF_INET6:
+            # [::] takes IPv4 clients too, as ::ffff:1.2.3.4, whatever net.ipv6.bindv6only is here: it is what people
+            # expect of it, and a server that answers half of its clients is found out late.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(target)
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _tcp_hint(error: OSError, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"somebody listens there: 'ss -ltnp sport = :{port}' says who; [::] takes the IPv4 addresses as well"
+    if error.errno in (errno.EACCES, errno.EPERM) and 0 < port < 1024:
+        return "ports below 1024 need root or CAP_NET_BIND_SERVICE"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine has no such address; 'ip address' lists those it has"
+    return ""
+
+
+def _open_abstract(name: str, address: UnixAddress, backlog: int) -> socket.socket:
+    """unix(7): an abstract name has no file, hence no owner, no mode, and is gone with its last socket."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind("\0" + address.path[1:])
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        raise _refused(name, address, error, unixsocket.hint(error)) from error
+    return sock
+
+
+def _adopt(name: str, address: str, fd: int, *, duplicate: bool = False) -> socket.socket:
+    """The socket behind an inherited descriptor, which must be a listening stream socket."""
+    try:
+        os.set_inheritable(fd, False)
+        sock = socket.socket(fileno=os.dup(fd) if duplicate else fd)
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            reason = "it is not open; whoever starts prefork has to pass it"
+        else:
+            reason = "it is no socket"
+        raise BindError(f"listener {name!r} cannot use descriptor {fd} ({address}): {reason}") from error
+    if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        if duplicate:
+            sock.close()
+        else:
+            sock.detach()
+        raise BindError(f"listener {name!r} cannot use descriptor {fd} ({address}): it is no listening stream socket")
+    return sock
+
+
+def _refused(name: str, address: Address, error: OSError, hint: str) -> BindError:
+    return BindError(f"listener {name!r} cannot listen on {address}: {error.strerror or error}", hint=hint)
+
+
+def text_of(sock: socket.socket) -> str:
+    """Where a socket is bound, written as in the configuration."""
+    bound = sock.getsockname()
+    if sock.family == socket.AF_INET6:
+        return f"[{bound[0]}]:{bound[1]}"
+    if sock.family == socket.AF_INET:
+        return f"{bound[0]}:{bound[1]}"
+    if isinstance(bound, bytes):  # abstract
+        return "unix:@" + bound[1:].decode(errors="replace")
+    return f"unix:{bound}"

@@ -1,0 +1,200 @@
+"""Processes: forking them, starting a stranger, learning how they ended.
+
+Rules. A child that is made here and does not exec ends by ``os._exit`` alone; nothing of it ever unwinds into the
+parent's stack. A child never sees a signal that was meant for its parent: signals are blocked from before the fork
+until the child unblocks them itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import sys
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NoReturn
+
+from prefork.system import signals
+
+
+NOT_EXECUTED = 127  # what shells give a command that was not found
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended: by a code or by a signal (wait(2)). Neither is known if somebody else has reaped it."""
+
+    code: int | None
+    signal: int | None
+    peak_memory: int  # bytes that were resident at most; includes what it shared with its parent
+
+    def __str__(self) -> str:
+        if self.code is not None:
+            return f"exit code {self.code}"
+        if self.signal is None:
+            return "an unknown end"
+        try:
+            return f"signal {signal.Signals(self.signal).name}"
+        except ValueError:
+            return f"signal {self.signal}"  # the real-time signals between the first and the last have no name
+
+
+def exit_of(status: int, usage: resource.struct_rusage) -> Exit:
+    """What ``os.wait4`` gave, in words. ``ru_maxrss`` is in KiB, but in bytes on macOS (getrusage(2))."""
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if os.WIFSIGNALED(status):
+        return Exit(None, os.WTERMSIG(status), peak)
+    return Exit(os.WEXITSTATUS(status), None, peak)
+
+
+def reap(pid: int) -> Exit | None:
+    """How a child of ours ended; None while it lives. Never blocks, never raises. In the parent."""
+    try:
+        ended, status, usage = os.wait4(pid, os.WNOHANG)
+    except ChildProcessError:
+        return Exit(None, None, 0)  # reaped elsewhere: it has ended, and how is lost
+    return exit_of(status, usage) if ended else None
+
+
+def reap_orphans(ours: Iterable[int]) -> list[int]:
+    """Reap every ended child but ``ours``; the pids of those reaped.
+
+    For a master with pid 1, which inherits the orphans of its container. Ended children of ours are left for
+    :func:`reap`, which tells how they ended.
+    """
+    known, reaped = set(ours), []
+    with suppress(ChildProcessError):  # there is no child at all
+        # WNOWAIT shows one ended child without reaping it, and the same one again until it is reaped: so an ended child
+        # of ours hides the orphans behind it, until the caller has reaped that one and its next SIGCHLD or turn comes.
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in known:
+            os.waitpid(ended.si_pid, os.WNOHANG)
+            reaped.append(ended.si_pid)
+    return reaped
+
+
+def open_pidfd(pid: int) -> int | None:
+    """A descriptor that is readable once the process has ended (pidfd_open(2)), close-on-exec.
+
+    None if there is no such process, or if the platform or its sandbox has no pidfd. Raises OSError if there are too
+    many open files.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in (errno.ESRCH, errno.ENOSYS, errno.EPERM, errno.EINVAL):
+            return None
+        raise
+
+
+def fork() -> int:
+    """Fork: 0 in the child, which starts with all signals blocked and all handlers of its parent gone.
+
+    The child calls ``signals.unblock()`` once it has handlers of its own, and ends by ``os._exit``. Raises OSError in
+    the parent if the fork fails.
+    """
+    # Python 3.12 warns of threads in the parent after the fork is done: where warnings are errors, that would be
+    # taken for a fork that failed, while the child lives.
+    with signals.blocked(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+        if pid == 0:
+            signals.forget()
+    return pid
+
+
+def close_all_but(keep: Collection[int]) -> None:
+    """Close every descriptor from 3 up that is not in ``keep``. In a child, right after the fork.
+
+    Python objects that own the closed descriptors must stay referenced: one that is collected later would close
+    whatever has its number by then.
+    """
+    start = 3
+    for descriptor in sorted({kept for kept in keep if kept >= 3}):
+        os.closerange(start, descriptor)
+        start = descriptor + 1
+    os.closerange(start, _above_the_highest_descriptor(start))
+
+
+def _above_the_highest_descriptor(at_least: int) -> int:
+    try:
+        return max(at_least, 1 + max(int(name) for name in os.listdir("/proc/self/fd")))
+    except OSError:  # no /proc: then every number that could be open
+        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return max(at_least, soft)
+
+
+def set_title(text: str) -> None:
+    """What ps shows of this process."""
+    try:
+        from setproctitle import setproctitle
+    except ImportError:  # the interpreter of an application may lack it; only the titles suffer
+        return
+    setproctitle(text)
+
+
+def spawn_detached(
+    argv: Sequence[str], env: Mapping[str, str], pass_fds: Collection[int], directory: str | None = None
+) -> int:
+    """Start a program that is nobody's child here, in ``directory``; its pid.
+
+    It is forked twice, so that PID 1 (or the nearest subreaper) adopts it. It has the descriptors 0, 1, 2 and
+    ``pass_fds``, under their numbers, no signal blocked and none ignored. Raises OSError if it could not be started:
+    then nothing is left of it. In the master.
+    """
+    reader, writer = os.pipe()
+    try:
+        middle = fork()
+        if middle == 0:
+            _start_and_exit(argv, env, {*pass_fds, writer}, directory, writer)
+    except OSError:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        said = dict(line.split() for line in pipe.read().splitlines())
+    with suppress(ChildProcessError):  # reaped already, where SIGCHLD is ignored
+        os.waitpid(middle, 0)
+    if b"errno" in said:
+        number = int(said[b"errno"])
+        raise OSError(number, os.strerror(number), argv[0])
+    if b"pid" not in said:
+        raise OSError(errno.ECHILD, "it was killed before it could start", argv[0])
+    return int(said[b"pid"])
+
+
+def _start_and_exit(
+    argv: Sequence[str], env: Mapping[str, str], keep: Collection[int], directory: str | None, report: int
+) -> NoReturn:
+    """The middle process: fork the program, report its pid, leave. The program's own failure is reported by itself."""
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _execute(argv, env, keep, directory, report)
+        os.write(report, b"pid %d\n" % pid)
+        os._exit(0)
+    except OSError as error:
+        os.write(report, b"errno %d\n" % (error.errno or errno.EINVAL))
+    finally:
+        os._exit(NOT_EXECUTED)
+
+
+def _execute(
+    argv: Sequence[str], env: Mapping[str, str], keep: Collection[int], directory: str | None, report: int
+) -> NoReturn:
+    """Become the program. ``report`` closes by the exec: its end without a word is success."""
+    close_all_but(keep)
+    for descriptor in keep:
+        os.set_inheritable(descriptor, descriptor != report)
+    if directory:
+        os.chdir(directory)
+    for signum in signals.EVERY - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(signum, signal.SIG_DFL)  # Python ignores SIGPIPE, and an exec keeps that
+    signals.unblock()
+    os.execvpe(argv[0], list(argv), dict(env))

@@ -1,0 +1,139 @@
+"""The file of a unix listener: who may connect, and whose it is.
+
+Rules. A file that is no socket, or whose socket is alive, is never touched; alive is what accepts a connection. At no
+moment has the file wider rights than those asked for, whatever the umask is. Two starts in one directory take turns.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from prefork.system import privileges
+
+# Connecting needs the right to write. The owner and the group: a reverse proxy is let in by naming its group. Never
+# everybody by default, and never by the umask, which is meant for files.
+DEFAULT_MODE = 0o660
+PATIENCE = 1.0  # seconds that another start in the directory is waited for
+
+
+def bind(path: str, backlog: int, mode: int | None, user: str | None, group: str | None) -> socket.socket:
+    """A listening socket at ``path``, in place of a stale one. In the master.
+
+    Raises OSError (EADDRINUSE: somebody listens there; EEXIST: it is no socket), PrivilegeError for an unknown owner.
+    """
+    owner = (privileges.uid_of(user) if user else -1, privileges.gid_of(group) if group else -1)
+    with _alone_in(os.path.dirname(path) or "."):
+        _clear_stale(path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            _bind_under_safe_umask(sock, path)
+        except BaseException:
+            sock.close()
+            raise
+        try:
+            if owner != (-1, -1):
+                os.chown(path, *owner)
+            os.chmod(path, DEFAULT_MODE if mode is None else mode)  # after the owner: his rights are not for ours
+            sock.listen(backlog)
+        except BaseException:
+            os.unlink(path)
+            sock.close()
+            raise
+    return sock
+
+
+def _bind_under_safe_umask(sock: socket.socket, path: str) -> None:
+    before = os.umask(0o177)
+    try:
+        sock.bind(path)
+    except OSError as error:
+        if error.errno is None:  # "AF_UNIX path too long" comes without a number
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path) from error
+        raise
+    finally:
+        os.umask(before)
+
+
+def _clear_stale(path: str) -> None:
+    """Remove the socket of a dead server. Raises OSError if the path is taken by anything else."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise FileExistsError(errno.EEXIST, "the file there is no socket", path)
+    except FileNotFoundError:
+        return
+    if _is_alive(path):
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
+    with suppress(FileNotFoundError):  # whoever left it has removed it meanwhile
+        os.unlink(path)
+
+
+def _is_alive(path: str) -> bool:
+    """Whether anybody listens there. When in doubt, yes: a full queue, no right to connect, another kind of socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+    return True
+
+
+@contextmanager
+def _alone_in(directory: str) -> Iterator[None]:
+    """Hold the directory's lock: between a look at a stale socket and its replacement nobody else may do the same.
+
+    The wait is bounded and the lock not insisted upon: others may hold it for reasons of their own, for long.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # it may be used without being listed
+        yield
+        return
+    try:
+        latest = time.monotonic() + PATIENCE
+        while not _lock(descriptor) and time.monotonic() < latest:
+            time.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without locks: there is nothing to wait for
+    return True
+
+
+def inode_of(path: str) -> tuple[int, int] | None:
+    """What tells one file from another; None if there is none."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def hint(error: OSError) -> str:
+    """What the operator could do about a failed ``bind``."""
+    hints = {
+        errno.EADDRINUSE: "another process listens there; 'ss -lxp' names it",
+        errno.EEXIST: "remove it, or choose another path",
+        errno.ENOENT: "the directory must exist",
+        errno.ENAMETOOLONG: "the path of a unix socket has at most 107 bytes",
+        errno.EPERM: "only root gives files away; without root the group must be one of yours",
+        errno.EACCES: "the directory must be writable for the user that starts prefork",
+    }
+    return hints.get(error.errno or 0, "")
