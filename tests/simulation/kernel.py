@@ -1,0 +1,326 @@
+"""A fake kernel in virtual time: it carries out the master's orders on processes that misbehave at random.
+
+Everything is drawn from one seeded generator, so that a failure is replayed by its seed. After every fact the
+invariants are checked; they are the sentences of the design, and nothing here knows how the policy keeps them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from random import Random
+from signal import Signals
+from typing import Any
+
+from prefork.arbiter import facts, orders
+from prefork.arbiter.decide import Master, Phase
+from prefork.arbiter.facts import Fact, RequestSeen
+from prefork.arbiter.scaling import surge_of
+from prefork.config.models import Config
+
+SOON = 0.001  # what takes no time worth mentioning, in seconds
+
+
+@dataclass
+class Process:
+    """A worker as the kernel has it; its temper was decided at its birth."""
+
+    worker: int
+    pool: str
+    generation: int
+    alive: bool = True
+    ready: bool = False
+    busy_since: float = 0.0
+    watched: bool = False
+    deaf: frozenset[str] = frozenset()  # the signals that it does not die of
+    given: Counter[str] = field(default_factory=Counter)
+
+
+def config_of(rng: Random) -> Config:
+    """A random configuration: one to three pools, each with a listener of its own."""
+    names = rng.sample(["web", "api", "admin"], rng.randint(1, 3))
+    return Config.model_validate(
+        {
+            "listen": {name: {"address": f"unix:/run/{name}.sock"} for name in names},
+            "pool": {
+                name: {
+                    "app": "a:b",
+                    "listen": [name],
+                    "workers": rng.randint(1, 6),
+                    "surge": rng.choice(["25%", "100%", 1, 3]),
+                    "timeout": {"boot": rng.choice([1.0, 5.0]), "request": rng.choice([2.0, 30.0]), "graceful": 3.0},
+                }
+                for name in names
+            },
+        }
+    )
+
+
+class Kernel:
+    """Time, processes, and the operator, for one master from its start to its exit."""
+
+    def __init__(self, rng: Random, *, trouble: float) -> None:
+        self.rng = rng
+        self.trouble = trouble  # the share of steps that go wrong, 0..1
+        self.now = 1000.0
+        self.config = config_of(rng)
+        self.processes: dict[int, Process] = {}
+        self.exit: orders.Exit | None = None
+        self.births = 0
+        self.told: list[orders.Report] = []
+        self.master = Master(self.config, lambda pool: pool.workers)  # type: ignore[arg-type,return-value]
+        self._queue: list[tuple[float, int, Callable[[], Fact | None]]] = []
+        self._serial = itertools.count()
+        self._reaped: set[int] = set()
+        self._ordered: Counter[tuple[Any, ...]] = Counter()
+        self._successor = False
+        self._busy_turns = 0
+
+    # Running.
+
+    def at(self, delay: float, happening: Callable[[], Fact | None]) -> None:
+        heapq.heappush(self._queue, (self.now + delay, next(self._serial), happening))
+
+    def tell(self, fact: Fact) -> None:
+        """Give the master a fact, obey what it orders, and check what must hold."""
+        waiting = [fact]
+        while waiting and self.exit is None:
+            before = {pool: self.ready(pool) for pool in self.master.config.pool}
+            found = self.master.handle(waiting.pop(0), self.now)
+            self._check_retirements(found, before)
+            for order in found:
+                answer = OBEY[type(order)](self, order)
+                if answer is not None:
+                    waiting.append(answer)
+            self._check_numbers()
+
+    def run(self, until: float) -> None:
+        """Let time pass until then, or until the master exits."""
+        while self.exit is None:
+            next_event = self._queue[0][0] if self._queue else inf
+            deadline = self.master.deadline()
+            moment = min(next_event, max(deadline, self.now))
+            if moment > until:
+                self.now = until
+                return
+            self._check_progress(moment)
+            self.now = moment
+            if next_event <= moment:
+                fact = heapq.heappop(self._queue)[2]()
+                if fact is not None:
+                    self.tell(fact)
+            else:
+                self.tell(facts.TimePassed())
+
+    # What must hold.
+
+    def _check_progress(self, moment: float) -> None:
+        """The master never asks to be woken again and again at one moment."""
+        self._busy_turns = self._busy_turns + 1 if moment == self.now else 0
+        assert self._busy_turns < 200, f"the master spins at {self.now}: {self.told[-5:]}"
+
+    def _check_retirements(self, found: list[orders.Order], before: dict[str, int]) -> None:
+        """Ready capacity never falls below what is wanted, or below what it was, because of a reload or a scaling."""
+        if self.master.phase is not Phase.SERVING or self.master._resting:
+            return
+        retired = {self.processes[order.worker].pool for order in found if isinstance(order, orders.RetireWorker)}
+        for pool in retired & self.master.config.pool.keys() & before.keys():
+            enough = min(self.master._scale[pool].wanted, before[pool])
+            assert self.ready(pool) >= enough or self._only_trial(found, pool), pool
+
+    def _only_trial(self, found: list[orders.Order], pool: str) -> bool:
+        """Those retired are a refused generation's."""
+        retired = [self.processes[order.worker] for order in found if isinstance(order, orders.RetireWorker)]
+        return all(p.generation > self.master.generation for p in retired if p.pool == pool)
+
+    def _check_numbers(self) -> None:
+        """A pool never has more serving workers of its generation than it wants."""
+        for name in self.master.config.pool:
+            serving = [w for w in self.master.fleet.of(name) if w.serving and w.generation == self.master.generation]
+            if self.master.phase is not Phase.STOPPING:
+                assert len(serving) <= self.master._wanted(name), name
+
+    def _check_surge(self, order: orders.SpawnWorker) -> None:
+        """A roll forks only while there are no more serving workers than wanted and the surge."""
+        if order.generation != self.master.generation:
+            return
+        wanted = self.master._wanted(order.pool)
+        serving = [w for w in self.master.fleet.of(order.pool) if w.serving and w.generation <= order.generation]
+        assert len(serving) <= wanted + surge_of(order.config.pool[order.pool], wanted), order.pool
+
+    def _once(self, *what: Any) -> None:
+        """No order is repeated without a new cause."""
+        self._ordered[what] += 1
+        assert self._ordered[what] == 1, f"ordered again: {what}"
+
+    def _living(self, worker: int) -> Process:
+        """A worker is never signalled after it was reaped."""
+        assert worker not in self._reaped, f"worker {worker} was reaped"
+        return self.processes[worker]
+
+    def ready(self, pool: str) -> int:
+        return sum(w.ready for w in self.master.fleet.of(pool))
+
+    # Processes.
+
+    def chance(self, weight: float = 1.0) -> bool:
+        return self.rng.random() < self.trouble * weight
+
+    def spawn(self, order: orders.SpawnWorker) -> Fact:
+        self._once("spawn", order.worker)
+        self._check_surge(order)
+        self.births += 1
+        if self.chance(0.5):
+            return facts.SpawnFailed(order.worker, "Resource temporarily unavailable")
+        deaf = frozenset(name for name in ("TERM", "QUIT", "ABRT") if self.chance())
+        process = Process(order.worker, order.pool, order.generation, deaf=deaf)
+        self.processes[order.worker] = process
+        self._plan_life(process, order.config.pool[order.pool].timeout.boot)
+        return facts.WorkerSpawned(order.worker, 10000 + order.worker)
+
+    def _plan_life(self, process: Process, boot: float) -> None:
+        fate = self.rng.random()
+        if fate < self.trouble * 0.5:  # it cannot boot
+            self.at(boot * 0.3, lambda: facts.BootFailed(process.worker, "Traceback ...") if process.alive else None)
+            self.at(boot * 0.3 + SOON, lambda: self.die(process, "exit code 70"))
+        elif fate < self.trouble:
+            return  # its boot hangs
+        else:
+            self.at(boot * self.rng.uniform(0.05, 0.6), lambda: self._get_ready(process))
+
+    def _get_ready(self, process: Process) -> Fact | None:
+        if not process.alive:
+            return None
+        process.ready = True
+        if self.chance(0.5):  # it will die by itself
+            self.at(self.rng.expovariate(0.2), lambda: self.die(process, "signal SIGSEGV"))
+        self.at(self.rng.expovariate(1.0), lambda: self._take_request(process))
+        return facts.WorkerReady(process.worker)
+
+    def _take_request(self, process: Process) -> Fact | None:
+        if not process.alive:
+            return None
+        process.busy_since = self.now
+        if not self.chance():  # else it hangs
+            self.at(self.rng.uniform(SOON, 1.0), lambda: self._finish_request(process))
+        if process.watched:
+            return None
+        process.watched = True
+        return facts.WorkerRang(process.worker)
+
+    def _finish_request(self, process: Process) -> Fact | None:
+        process.busy_since = 0.0
+        if process.alive:
+            self.at(self.rng.expovariate(0.5), lambda: self._take_request(process))
+        return None
+
+    def die(self, process: Process, ending: str) -> Fact | None:
+        if not process.alive:
+            return None
+        process.alive = False
+        last = RequestSeen(process.busy_since, "GET / HTTP/1.1" if process.busy_since else "", 1)
+        self._reaped.add(process.worker)
+        return facts.ChildExited(process.worker, ending, ending == "exit code 0", 1, last)
+
+    # Obeying.
+
+    def retire(self, order: orders.RetireWorker) -> None:
+        process = self._living(order.worker)
+        self._once("retire", order.worker)
+        if "TERM" not in process.deaf:
+            self.at(self.rng.uniform(SOON, 4.0), lambda: self.die(process, "exit code 0"))
+
+    def kill(self, order: orders.KillWorker) -> None:
+        if order.worker not in self.processes:
+            return  # its fork failed, and the master is about to be told
+        process = self._living(order.worker)
+        self._once("kill", order.worker, order.signal)
+        name = order.signal.name.removeprefix("SIG")
+        if name not in process.deaf:
+            ending = "exit code 0" if name == "QUIT" else f"signal SIG{name}"
+            self.at(self.rng.uniform(SOON, 0.1), lambda: self.die(process, ending))
+
+    def dump(self, order: orders.DumpStacks) -> None:
+        process = self._living(order.worker)
+        self._once("dump", order.worker)
+        if not self.chance():
+            self.at(SOON, lambda: facts.StacksDumped(process.worker, "Thread 0x1") if process.alive else None)
+
+    def watch(self, order: orders.WatchWorker) -> Fact | None:
+        process = self._living(order.worker)
+        process.watched = order.watching
+        return facts.WorkerRang(order.worker) if not order.watching and process.busy_since else None
+
+    def board(self, order: orders.ReadBoard) -> Fact:
+        return facts.BoardRead({w: RequestSeen(self._living(w).busy_since, "GET /", 1) for w in order.workers})
+
+    def load(self, _order: orders.LoadConfig) -> Fact:
+        if self.chance():
+            return facts.ReloadRefused(("prefork.toml:1:1: it is broken",))
+        return facts.ConfigLoaded(config_of(self.rng) if self.rng.random() < 0.5 else self.master.config)
+
+    def open(self, order: orders.OpenListeners) -> Fact:
+        if self.chance():
+            return facts.ReloadRefused(("Address already in use",))
+        return facts.ListenersOpened(order.generation)
+
+    def reexec(self, _order: orders.Reexec) -> Fact:
+        assert not self._successor, "one successor at a time"
+        if self.chance():
+            return facts.SuccessorFailed("No such file or directory")
+        self._successor = True
+        if not self.chance():  # else it is silent
+            failing = self.chance()
+            self.at(2.0, lambda: facts.SuccessorFailed("the app is broken") if failing else facts.SuccessorReady())
+            if failing or self.rng.random() < 0.5:
+                self.at(3.0, self.end_successor)
+        return facts.SuccessorStarted(99)
+
+    def end_successor(self) -> Fact | None:
+        if not self._successor:
+            return None
+        self._successor = False
+        return facts.SuccessorGone()
+
+    def kill_successor(self, _order: orders.KillSuccessor) -> None:
+        assert self._successor
+        self.at(SOON, self.end_successor)
+
+    def restore_pidfile(self, _order: orders.RestorePidfile) -> None:
+        assert not self._successor, "the name belongs to a living successor"
+
+    def report(self, order: orders.Report) -> None:
+        self.told.append(order)
+
+    def end(self, order: orders.Exit) -> None:
+        assert not any(process.alive for process in self.processes.values()), "a child is left"
+        self.exit = order
+
+    def nothing(self, _order: orders.Order) -> None:
+        """An order that has no consequence in here."""
+
+
+OBEY: dict[type, Callable[[Kernel, Any], Fact | None]] = {
+    orders.SpawnWorker: Kernel.spawn,
+    orders.RetireWorker: Kernel.retire,
+    orders.KillWorker: Kernel.kill,
+    orders.DumpStacks: Kernel.dump,
+    orders.WatchWorker: Kernel.watch,
+    orders.ReadBoard: Kernel.board,
+    orders.LoadConfig: Kernel.load,
+    orders.OpenListeners: Kernel.open,
+    orders.AdoptGeneration: Kernel.nothing,
+    orders.DropGeneration: Kernel.nothing,
+    orders.StopListening: Kernel.nothing,
+    orders.ReopenLogs: Kernel.nothing,
+    orders.Reexec: Kernel.reexec,
+    orders.KillSuccessor: Kernel.kill_successor,
+    orders.RestorePidfile: Kernel.restore_pidfile,
+    orders.AnnounceReady: Kernel.nothing,
+    orders.Report: Kernel.report,
+    orders.Exit: Kernel.end,
+}
