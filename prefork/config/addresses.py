@@ -36,6 +36,7 @@ class UnixAddress:
 
     @property
     def abstract(self) -> bool:
+        """Whether it lives outside the file system, without owner or mode."""
         return self.path.startswith("@")
 
     def __str__(self) -> str:

@@ -33,7 +33,7 @@ def duration(value: object) -> float:
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         seconds = float(value) if abs(value) <= _LONGEST else _LONGEST + 1
     else:
-        raise ValueError(f"must be {DURATION_FORM}")
+        raise _unlike(DURATION_FORM)
     if seconds < 0 or not isfinite(seconds):
         raise ValueError("must not be negative" if seconds < 0 else f"must be {DURATION_FORM}")
     if seconds > _LONGEST:
@@ -62,7 +62,7 @@ def size(value: object) -> int:
     elif isinstance(value, int) and not isinstance(value, bool):
         count = value
     else:
-        raise ValueError(f"must be {SIZE_FORM}")
+        raise _unlike(SIZE_FORM)
     if not 0 <= count <= _LARGEST:
         raise ValueError("must not be negative" if count < 0 else "is more than any machine has")
     return count
@@ -84,7 +84,12 @@ def octal(value: object) -> int:
 
 
 def octal_text(bits: int) -> str:
+    """The text that ``octal`` reads."""
     return f"0o{bits:03o}"
+
+
+def _unlike(form: str) -> ValueError:
+    return ValueError(f"must be {form}")
 
 
 def _amount(text: str, units: Mapping[str, int], form: str) -> float:
@@ -96,14 +101,15 @@ def _amount(text: str, units: Mapping[str, int], form: str) -> float:
     if not unit and int(whole) == 0 and not fraction:
         return 0
     if unit not in units:
-        raise ValueError(_wrong_unit(text, unit, units, form))
+        raise ValueError(_wrong_unit(text, unit, units))
     return int(whole) * units[unit] if not fraction else float(f"{whole}.{fraction}") * units[unit]
 
 
-def _wrong_unit(text: str, unit: str, units: Mapping[str, int], form: str) -> str:
-    known = ", ".join(units)
+def _wrong_unit(text: str, unit: str, units: Mapping[str, int]) -> str:
     if not unit:
-        return f'must be {form}: "{text}" lacks its unit ({known})'
+        example, plain = ("s", "seconds") if "s" in units else ("KiB", "bytes")
+        return f'"{text}" lacks its unit: write "{text}{example}", or {text} without quotation marks for {plain}'
+    # Kb, KB, kib and K are KiB here; sec is no unit.
     meant = next((name for name in units if unit.lower() in (name.lower(), name.lower().replace("i", ""))), "")
     meant = meant or next((name for name in units if len(unit) == 1 and name.startswith(unit.upper())), "")
-    return f'unknown unit in "{text}"' + (f': write "{meant}"' if meant else f": write one of {known}")
+    return f'unknown unit in "{text}": write ' + (f'"{meant}"' if meant else f"one of {', '.join(units)}")

@@ -27,9 +27,7 @@ class Listen(Section):
 
     place: ClassVar[str] = "listen.*"
 
-    address: ListenAddress = Field(
-        description="host:port, [v6]:port, unix:/path, unix:@abstract, fd:N or systemd:NAME."
-    )
+    address: ListenAddress = Field(description="host:port, [v6]:port, unix:/path, unix:@name, fd:N or systemd:NAME.")
     backlog: Count = Field(2048, description="How many connections may wait to be accepted; the kernel caps it.")
     mode: Octal = Field(SOCKET_MODE, description="The permission bits of a unix socket.")
     user: Text | None = Field(None, description="Who owns a unix socket; absent: whom the master runs as.")

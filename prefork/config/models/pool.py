@@ -107,9 +107,7 @@ class Recycle(Section):
     requests: int = Field(0, ge=0, description="After so many requests.")
     age: Duration = Field(0.0, description="When it is so old.")
     memory: Size = Field(0, description="When it has so much memory of its own (USS).")
-    jitter: float = Field(
-        0.1, ge=0, le=1, description="The share by which the limits vary, so that workers take turns."
-    )
+    jitter: float = Field(0.1, ge=0, le=1, description="The share by which these vary, so that workers take turns.")
 
 
 class Hooks(Section):

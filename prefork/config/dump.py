@@ -1,0 +1,65 @@
+"""Pure. The configuration as text: TOML that loads to an equal configuration, and its JSON Schema.
+
+Rules. The TOML holds every key that has a value, defaults too, in the order of the models. It is for people to read:
+sections as headers, small tables inline, durations and sizes with their units.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prefork.config.models import Config
+from prefork.config.source import key_text
+
+# Tables that are one value to whoever reads them.
+_INLINE = ("environment", "tls", "workers")
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+
+
+def toml(config: Config) -> str:
+    """The effective configuration with every default. What is absent has no key: see ``schema`` for it."""
+    data = config.model_dump(mode="json", exclude_none=True)
+    del data["include"]  # what was included is in here
+    return "\n".join(_table((), data)).strip() + "\n"
+
+
+def schema() -> str:
+    """The JSON Schema of the file, for editors. Names and types only: rules between keys are checked by ``-t``."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
+    sections = {name: value for name, value in table.items() if isinstance(value, dict) and name not in _INLINE}
+    lines = [f"{key_text((name,))} = {_value(value)}" for name, value in table.items() if name not in sections]
+    if lines:
+        yield ""
+        if path:
+            yield f"[{key_text(path)}]"
+        yield from lines
+    for name, section in sections.items():
+        yield from _table((*path, name), section)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{key_text((name,))} = {_value(entry)}" for name, entry in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    return f"[{', '.join(_value(entry) for entry in value)}]"
+
+
+def _text(text: str) -> str:
+    return '"' + "".join(_ESCAPES.get(char) or _plain(char) for char in text) + '"'
+
+
+def _plain(char: str) -> str:
+    """Control characters do not stand in a TOML text as they are."""
+    return f"\\u{ord(char):04x}" if char < " " or char == "\x7f" else char

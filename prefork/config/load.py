@@ -1,0 +1,90 @@
+"""A path becomes a Config, or every fault with its place.
+
+Rules. Nothing is touched and nothing of the application is imported: reading the configuration is safe at any time, in
+the master too. One fault never hides another, unless it makes the other meaningless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from prefork.config import english, rules, source
+from prefork.config.machine import check_environment, worker_count
+from prefork.config.models import Config
+from prefork.config.places import Path
+from prefork.config.source import Source
+from prefork.errors import ConfigError, Fault
+
+__all__ = ["DEFAULT_PATH", "Loaded", "check_environment", "load", "read", "worker_count"]
+
+DEFAULT_PATH = "/etc/prefork.toml"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A sound configuration, and where its keys stand."""
+
+    config: Config
+    source: Source
+
+    def fault(self, path: Path, problem: str, hint: str = "") -> Fault:
+        """A mistake that was found later, at the place of a key."""
+        return self.source.fault(path, problem, hint)
+
+
+def load(path: str | None, overrides: Sequence[str] = ()) -> Config:
+    """The configuration at ``path``, or at /etc/prefork.toml. Raises ConfigError with all faults."""
+    return read(path, overrides).config
+
+
+def read(path: str | None, overrides: Sequence[str] = ()) -> Loaded:
+    """The same, with the places of the keys. ``overrides`` are ``KEY=VALUE``, as for ``--set``."""
+    if path is None and not FilePath(DEFAULT_PATH).exists():
+        raise ConfigError(Fault(f"no configuration: there is no {DEFAULT_PATH}", hint="name a file with -c FILE"))
+    found = source.read(path or DEFAULT_PATH, overrides)
+    faults = list(found.faults)
+    try:
+        config = Config.model_validate(found.data)
+    except ValidationError as error:
+        faults += _explained(error, found)
+    if faults:
+        raise ConfigError(*sorted(set(faults), key=lambda fault: _order(fault, found.files)))
+    return Loaded(config, found)
+
+
+def _explained(error: ValidationError, found: Source) -> Iterator[Fault]:
+    for details in error.errors(include_url=False):
+        if details["type"] == "missing" and found.broken:
+            continue  # it may stand in the file that cannot be read
+        yield found.fault(*english.explain(details))
+    if not found.broken:
+        for breach in rules.breaches(*_listeners_and_claims(found.data)):
+            yield found.fault(breach.path, breach.problem, breach.hint)
+
+
+def _listeners_and_claims(data: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Sequence[str] | None]]:
+    """What the rules need, out of what was read, however wrong the rest is."""
+    tables = {name: data[name] for name in ("listen", "pool") if isinstance(data.get(name), dict)}
+    addresses = {
+        name: str(listen.get("address", "")) for name, listen in tables.get("listen", {}).items() if _is_table(listen)
+    }
+    claims: dict[str, Sequence[str] | None] = {}
+    for name, pool in tables.get("pool", {}).items():
+        listen = pool.get("listen") if _is_table(pool) else None
+        claims[name] = [entry for entry in listen if isinstance(entry, str)] if isinstance(listen, list) else None
+    return (addresses if "listen" in data else dict(rules.DEFAULT_LISTENERS)), claims
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _order(fault: Fault, files: Sequence[str]) -> tuple[int, int, int, str]:
+    """By place: file by file as they were read, and the command line last."""
+    known = files.index(fault.file) if fault.file in files else len(files)
+    return known, fault.line, fault.column, fault.key
