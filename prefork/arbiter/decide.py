@@ -70,9 +70,10 @@ class Master:
             times += (worker.deadline, worker.look_at)
             if self._proving(worker):
                 times.append(worker.ready_at + policy.SETTLED_AFTER)
-        if self.phase is not Phase.STOPPING:
+        for name, backoff in self._backoff.items():
             # What is still owed after ``handle`` waits for its back-off.
-            times += (self._backoff_of(name).not_before for name in self.config.pool if self._owed(name).spawn)
+            if backoff.not_before and self._grows(name) and self._owed(name).spawn:
+                times.append(backoff.not_before)
         return min(times)
 
     # Convergence.
@@ -346,6 +347,9 @@ class Master:
     def alone(self) -> bool:
         """No other master serves the same sockets."""
         return not self.predecessor and self.upgrade.stage is Stage.NONE
+
+    def _grows(self, pool: str) -> bool:
+        return self.phase is not Phase.STOPPING and pool in self.config.pool
 
     def _owed(self, pool: str) -> Owed:
         wanted = self._wanted(pool)
