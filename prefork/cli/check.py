@@ -1,0 +1,177 @@
+"""The part of ``preforkd -t`` that needs the machine: users, directories, and whether the applications import.
+
+Rules. An application is imported in a child that ends, under the identity and in the directory of its pool: nothing of
+it reaches this process but text. No hook is run and no socket is opened, so a check is safe beside a running service.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import selectors
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from prefork.config.load import Loaded, check_environment
+from prefork.config.models import Pool
+from prefork.config.models.values import WORKER_KINDS
+from prefork.config.quantities import duration_text
+from prefork.errors import BootError, ConfigError, Fault, PreforkError
+from prefork.system import process, signals
+
+STACKS_WITHIN = 2.0  # seconds that a child which took too long has to say where it stands
+
+_DONE = "done"
+
+
+class Story(NamedTuple):
+    """What a child told: a JSON object a line for each fault, then ``done``; stacks if it took too long."""
+
+    text: str
+    ending: str  # how it ended, if before it was done
+
+
+def run(loaded: Loaded, prepare: Callable[[str], None]) -> list[Fault]:
+    """Every fault that only shows on this machine.
+
+    ``prepare`` is called in the child with the name of a pool; it makes the process like that pool's workers, and
+    raises PreforkError if it cannot.
+    """
+    faults = _environment(loaded)
+    wrong = {fault.key for fault in faults}
+    if wrong & {"master.user", "master.group"}:
+        return faults  # as whom should it be imported?
+    for name, pool in loaded.config.pool.items():
+        if f"pool.{name}.directory" not in wrong:
+            faults += read_story(loaded, name, import_in_child(name, pool, prepare))
+    return faults
+
+
+def _environment(loaded: Loaded) -> list[Fault]:
+    try:
+        check_environment(loaded.config, loaded.fault)
+    except ConfigError as error:
+        return list(error.faults)
+    return []
+
+
+def import_in_child(name: str, pool: Pool, prepare: Callable[[str], None]) -> Story:
+    """Import what a pool names, within its boot timeout, and return what the child said of it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    reader, writer = os.pipe()
+    pid = process.fork()
+    if pid == 0:
+        try:
+            signals.unblock()
+            _tell(writer, name, pool, prepare)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    try:
+        return _listen(reader, pid, pool.timeout.boot)
+    finally:
+        os.close(reader)
+
+
+def read_story(loaded: Loaded, name: str, story: Story) -> Iterator[Fault]:
+    """The faults in it, each at its key."""
+    told = [json.loads(line) for line in story.text.splitlines() if line.startswith("{")]
+    for fault in told:
+        yield loaded.fault(("pool", name, *fault["path"]), fault["problem"], fault["hint"])
+    if not story.ending:
+        return
+    stacks = "\n".join(line for line in story.text.splitlines() if not line.startswith("{"))
+    yield loaded.fault(("pool", name, "app"), _with_details(f"cannot be imported: {story.ending}", stacks))
+
+
+def _tell(writer: int, name: str, pool: Pool, prepare: Callable[[str], None]) -> None:
+    """In the child: import, and write a line for each failure."""
+    if pool.timeout.boot:
+        # Its watchdog is a thread in C: it reports even when an extension module holds the interpreter.
+        faulthandler.dump_traceback_later(pool.timeout.boot, exit=True, file=writer)
+    faults = _try([([], lambda: prepare(name))]) or _try(_imports(pool))
+    with suppress(Exception):  # the application may have closed or replaced them
+        sys.stdout.flush()
+        sys.stderr.flush()
+    lines = "".join(json.dumps(fault) + "\n" for fault in faults)
+    _write(writer, f"{lines}{_DONE}\n".encode())
+
+
+def _imports(pool: Pool) -> list[tuple[list[str], Callable[[], object]]]:
+    from prefork.worker import app
+
+    wanted: list[tuple[list[str], Callable[[], object]]] = [(["app"], lambda: app.load(pool.app))]
+    named = [(["hooks", hook], spec) for hook, spec in pool.hooks if spec]
+    if pool.worker not in WORKER_KINDS:
+        named.append((["worker"], pool.worker))
+    wanted += ((path, lambda spec=spec: app.load_attribute(spec)) for path, spec in named)
+    return wanted
+
+
+def _try(steps: Sequence[tuple[list[str], Callable[[], object]]]) -> list[dict[str, Any]]:
+    faults = []
+    for path, step in steps:
+        try:
+            step()
+        except PreforkError as error:
+            faults.append({"path": path, **_of_error(error)})
+        except BaseException:  # an application may raise anything, SystemExit too
+            text = traceback.format_exc()
+            faults.append({"path": path, **_of_error(BootError(text))})
+    return faults
+
+
+def _of_error(error: PreforkError) -> dict[str, str]:
+    """Its last line in front, where people look first; what led to it below."""
+    lines = str(error.args[0]).strip().splitlines() or [type(error).__name__]
+    hint = f" ({error.hint})" if error.hint else ""
+    summary = f"cannot be imported: {lines[-1]}{hint}" if isinstance(error, BootError) else f"{lines[-1]}{hint}"
+    return {"problem": _with_details(summary, "\n".join(lines) if len(lines) > 1 else ""), "hint": ""}
+
+
+def _with_details(summary: str, details: str) -> str:
+    return "\n    ".join([summary, *details.splitlines()])
+
+
+def _write(writer: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(writer, data) :]
+
+
+def _listen(reader: int, pid: int, limit: float) -> Story:
+    """Read until the child is done, has ended or is late; reap it in any case."""
+    deadline = time.monotonic() + limit + STACKS_WITHIN if limit else float("inf")
+    data = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(reader, selectors.EVENT_READ)
+        while not data.endswith(f"{_DONE}\n".encode()):
+            left = deadline - time.monotonic()
+            if left <= 0 or not selector.select(min(left, 3600.0)):
+                break
+            piece = os.read(reader, 65536)
+            if not piece:
+                break
+            data += piece
+    text = data.decode(errors="replace")
+    done = text.endswith(f"{_DONE}\n")
+    ended = _end(pid, at_once=time.monotonic() >= deadline)
+    return Story(text.removesuffix(f"{_DONE}\n"), "" if done else _ending(text, ended, limit))
+
+
+def _end(pid: int, *, at_once: bool) -> str:
+    if at_once:
+        os.kill(pid, signal.SIGKILL)
+    _pid, status, usage = os.wait4(pid, 0)
+    return str(process.exit_of(status, usage))
+
+
+def _ending(text: str, ended: str, limit: float) -> str:
+    late = "Timeout (" in text or "SIGKILL" in ended  # as faulthandler begins its report
+    return f"it took longer than timeout.boot, {duration_text(limit)}" if late else f"the import ended with {ended}"
