@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from prefork.config.load import Loaded, check_environment
@@ -27,7 +28,10 @@ from prefork.system import process, signals
 
 STACKS_WITHIN = 2.0  # seconds that a child which took too long has to say where it stands
 
-_DONE = "done"
+_DONE = "done\n"
+_LATE = "Timeout ("  # as the report of faulthandler begins
+
+Step = tuple[tuple[str, ...], Callable[[], object]]  # the key within the pool, and what must not raise
 
 
 class Story(NamedTuple):
@@ -96,36 +100,37 @@ def _tell(writer: int, name: str, pool: Pool, prepare: Callable[[str], None]) ->
     if pool.timeout.boot:
         # Its watchdog is a thread in C: it reports even when an extension module holds the interpreter.
         faulthandler.dump_traceback_later(pool.timeout.boot, exit=True, file=writer)
-    faults = _try([([], lambda: prepare(name))]) or _try(_imports(pool))
+    faults = _failures([((), partial(prepare, name))]) or _failures(_imports(pool))
     with suppress(Exception):  # the application may have closed or replaced them
         sys.stdout.flush()
         sys.stderr.flush()
     lines = "".join(json.dumps(fault) + "\n" for fault in faults)
-    _write(writer, f"{lines}{_DONE}\n".encode())
+    _write(writer, f"{lines}{_DONE}".encode())
 
 
-def _imports(pool: Pool) -> list[tuple[list[str], Callable[[], object]]]:
+def _imports(pool: Pool) -> list[Step]:
     from prefork.worker import app
 
-    wanted: list[tuple[list[str], Callable[[], object]]] = [(["app"], lambda: app.load(pool.app))]
-    named = [(["hooks", hook], spec) for hook, spec in pool.hooks if spec]
+    steps: list[Step] = [(("app",), partial(app.load, pool.app))]
     if pool.worker not in WORKER_KINDS:
-        named.append((["worker"], pool.worker))
-    wanted += ((path, lambda spec=spec: app.load_attribute(spec)) for path, spec in named)
-    return wanted
+        steps.append((("worker",), partial(app.load_attribute, pool.worker)))
+    steps += ((("hooks", hook), partial(app.load_attribute, spec)) for hook, spec in pool.hooks if spec)
+    return steps
 
 
-def _try(steps: Sequence[tuple[list[str], Callable[[], object]]]) -> list[dict[str, Any]]:
-    faults = []
-    for path, step in steps:
-        try:
-            step()
-        except PreforkError as error:
-            faults.append({"path": path, **_of_error(error)})
-        except BaseException:  # an application may raise anything, SystemExit too
-            text = traceback.format_exc()
-            faults.append({"path": path, **_of_error(BootError(text))})
-    return faults
+def _failures(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    tried = ((path, _try(step)) for path, step in steps)
+    return [{"path": path, **failure} for path, failure in tried if failure]
+
+
+def _try(step: Callable[[], object]) -> dict[str, str] | None:
+    try:
+        step()
+    except PreforkError as error:
+        return _of_error(error)
+    except BaseException:  # an application may raise anything, SystemExit too
+        return _of_error(BootError(traceback.format_exc()))
+    return None
 
 
 def _of_error(error: PreforkError) -> dict[str, str]:
@@ -151,18 +156,21 @@ def _listen(reader: int, pid: int, limit: float) -> Story:
     data = b""
     with selectors.DefaultSelector() as selector:
         selector.register(reader, selectors.EVENT_READ)
-        while not data.endswith(f"{_DONE}\n".encode()):
-            left = deadline - time.monotonic()
-            if left <= 0 or not selector.select(min(left, 3600.0)):
-                break
+        while not data.endswith(_DONE.encode()) and (left := deadline - time.monotonic()) > 0:
+            if not selector.select(min(left, 3600.0)):
+                continue
             piece = os.read(reader, 65536)
             if not piece:
                 break
             data += piece
     text = data.decode(errors="replace")
-    done = text.endswith(f"{_DONE}\n")
-    ended = _end(pid, at_once=time.monotonic() >= deadline)
-    return Story(text.removesuffix(f"{_DONE}\n"), "" if done else _ending(text, ended, limit))
+    late = time.monotonic() >= deadline
+    ended = _end(pid, at_once=late)
+    if text.endswith(_DONE):
+        return Story(text.removesuffix(_DONE), "")
+    if late or _LATE in text:
+        return Story(text, f"it took longer than timeout.boot, {duration_text(limit)}")
+    return Story(text, f"the import ended with {ended}")
 
 
 def _end(pid: int, *, at_once: bool) -> str:
@@ -170,8 +178,3 @@ def _end(pid: int, *, at_once: bool) -> str:
         os.kill(pid, signal.SIGKILL)
     _pid, status, usage = os.wait4(pid, 0)
     return str(process.exit_of(status, usage))
-
-
-def _ending(text: str, ended: str, limit: float) -> str:
-    late = "Timeout (" in text or "SIGKILL" in ended  # as faulthandler begins its report
-    return f"it took longer than timeout.boot, {duration_text(limit)}" if late else f"the import ended with {ended}"

@@ -10,8 +10,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
 from prefork.config.models import Config
-from prefork.config.source import key_text
+from prefork.config.models.catalogue import SECTIONS
+from prefork.config.places import key_text
 
 # Tables that are one value to whoever reads them.
 _INLINE = ("environment", "tls", "workers")
@@ -28,7 +32,30 @@ def toml(config: Config) -> str:
 
 def schema() -> str:
     """The JSON Schema of the file, for editors. Names and types only: rules between keys are checked by ``-t``."""
-    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+    described = Config.model_json_schema(schema_generator=_Schema)
+    for section in SECTIONS.values():
+        properties = described["$defs"].get(section.__name__, described)["properties"]
+        shown = section.model_construct().model_dump(mode="json", exclude_none=True, warnings=False)
+        for name in shown.keys() & properties.keys():
+            if "default" in properties[name]:
+                properties[name]["default"] = shown[name]
+    return json.dumps({"$schema": _Schema.schema_dialect, **described}, indent=2) + "\n"
+
+
+class _Schema(GenerateJsonSchema):
+    """TOML has no null: what may be absent is just not required. A key is its own title."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        described = super().default_schema(schema)
+        if described.get("default", ...) is None:
+            del described["default"]
+        return described
+
+    def field_title_should_be_set(self, schema: object) -> bool:
+        return False
 
 
 def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path as FilePath
 
 from prefork.config.models import Config, Pool, WorkerRange
-from prefork.config.places import Path
+from prefork.config.places import Path, key_text
 from prefork.errors import ConfigError, Fault
 
 ExplainedAt = Callable[[Path, str, str], Fault]
@@ -50,7 +50,7 @@ def usable_cores(root: str = "/") -> int:
 
 
 def _without_place(path: Path, problem: str, hint: str) -> Fault:
-    return Fault(problem, key=".".join(str(part) for part in path), hint=hint)
+    return Fault(problem, key=key_text(path), hint=hint)
 
 
 def _absent(config: Config) -> Iterator[tuple[Path, str, str]]:

@@ -18,6 +18,7 @@ Path = tuple[str | int, ...]
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
 _BARE_KEY = re.compile(r"[^\s.=\]\"'#,{}\[]+")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _SCALAR = re.compile(r"[^,\]}#\n]+")
 # The multi-line forms first; such a text may end in up to two quotes of its own.
 _STRING = re.compile(
@@ -42,6 +43,18 @@ def scan(text: str, file: str) -> dict[Path, Place]:
     scanner = _Scanner(text, file)
     scanner.document()
     return scanner.places
+
+
+def key_text(path: Path) -> str:
+    """A path as one writes it in TOML; a position in brackets."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            name = part if _PLAIN_NAME.fullmatch(part) else '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            text += f".{name}" if text else name
+    return text
 
 
 class _Scanner:

@@ -15,12 +15,11 @@ from typing import Any
 
 import tomli
 
-from prefork.config.places import Path, Place, scan
+from prefork.config.places import Path, Place, key_text, scan
 from prefork.errors import Fault
 
 OVERRIDE = "--set"
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _SYNTAX_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -58,18 +57,6 @@ def read(path: str, overrides: Sequence[str] = ()) -> Source:
     for override in overrides:
         _set(source, override)
     return source
-
-
-def key_text(path: Path) -> str:
-    """A path as one writes it in TOML; a position in brackets."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            name = part if _BARE_KEY.fullmatch(part) else '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
-            text += f".{name}" if text else name
-    return text
 
 
 def _read_file(file: str) -> Source:
