@@ -39,7 +39,7 @@ def schema() -> str:
         for name in shown.keys() & properties.keys():
             if "default" in properties[name]:
                 properties[name]["default"] = shown[name]
-    return json.dumps({"$schema": _Schema.schema_dialect, **described}, indent=2) + "\n"
+    return json.dumps({"$schema": _Schema.schema_dialect, **described}, indent=2)
 
 
 class _Schema(GenerateJsonSchema):
