@@ -26,6 +26,7 @@ class Journal:
         self._path = path
 
     def open(self) -> int:
+        """A connection to the journal. Raises OSError."""
         return connect(self._path)
 
     def frame(self, lines: bytes, level: str, fields: Mapping[str, object]) -> Iterable[bytes]:

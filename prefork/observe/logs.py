@@ -26,8 +26,10 @@ ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType 
 
 
 class _Output:
-    """Where every logger of this process ends: rendered bytes go to the sink. One object, so that a level or a sink
-    that changes is in force for loggers that were made before."""
+    """Where every logger of this process ends: rendered bytes go to the sink.
+
+    One object, so that a level or a sink that changes is in force for loggers that were made before.
+    """
 
     def __init__(self) -> None:
         self.sink: Sink | None = None

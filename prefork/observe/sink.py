@@ -1,8 +1,8 @@
 """Where log lines go: a file, standard error, syslog or the journal, each behind one descriptor.
 
-Rules. Logging costs lines, never a request: nothing here raises after the opening, and nothing waits longer than a blink
-for a reader that is stuck. The descriptor keeps its number for life: a log that is opened anew is put in its place,
-by the master, which passes it on to workers that may not open it themselves.
+Rules. Logging costs lines, never a request: nothing raises once the log is open, and nothing waits longer than a
+blink for a reader that is stuck. The descriptor keeps its number for life: a log that is opened anew is put in its
+place, by the master, which passes it on to workers that may not open it themselves.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ class File:
         self._path = os.path.abspath(path)  # the master may change directory
 
     def open(self) -> int:
+        """Made anew if it has gone. Raises OSError."""
         # Non-blocking for the sake of a fifo; a disk does not know it.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
         return os.open(self._path, flags, MODE)
 
     def frame(self, lines: bytes, level: str, fields: Fields) -> Iterable[bytes]:
+        """As they are."""
         return (lines,)
 
 
@@ -58,7 +60,8 @@ class Stderr(File):
         super().__init__(os.devnull)
 
     def open(self) -> int:
-        os.fstat(2)  # raises if it is closed
+        """2. Raises OSError if it is closed."""
+        os.fstat(2)
         return 2
 
 
@@ -93,6 +96,7 @@ class Sink:
             raise PreforkError(f"the log {target} cannot be opened: {error.strerror}", hint=hint) from error
 
     def fileno(self) -> int:
+        """The same for life."""
         return self._descriptor
 
     def write(self, data: bytes) -> None:

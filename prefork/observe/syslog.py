@@ -38,6 +38,7 @@ class Syslog:
         self._path = path
 
     def open(self) -> int:
+        """A connection to the daemon. Raises OSError."""
         return connect(self._path)
 
     def frame(self, lines: bytes, level: str, fields: Mapping[str, object]) -> Iterable[bytes]:

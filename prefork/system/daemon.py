@@ -59,6 +59,7 @@ class Launch:
         return launch
 
     def fileno(self) -> int:
+        """To be kept open by whatever closes descriptors."""
         return self._line.fileno()
 
     def ready(self) -> None:

@@ -48,8 +48,8 @@ class Listener:
     def renew(self, *, backlog: int, mode: int | None) -> None:
         """Put changed settings in force on the open socket. In the master, after a reload."""
         self.socket.listen(backlog)
-        if self._path and mode is not None and self._is_there():
-            os.chmod(self._path, mode)
+        if self._path and self._is_there():
+            os.chmod(self._path, unixsocket.DEFAULT_MODE if mode is None else mode)
 
     def close(self, *, unlink: bool) -> None:
         """Close it in this process; ``unlink`` removes a unix socket's file, if it is still the one that we bound."""
@@ -118,7 +118,7 @@ def _open_tcp(name: str, address: TcpAddress, backlog: int) -> socket.socket:
         except OSError as error:
             failure = failure or error
     assert failure is not None  # getaddrinfo never gives an empty list
-    raise _refused(name, address, failure, _tcp_hint(failure, address.port)) from failure
+    raise _refused(name, address, failure, _tcp_hint(failure, address)) from failure
 
 
 def _listen_tcp(sock: socket.socket, target: Any, backlog: int) -> socket.socket:
@@ -137,10 +137,11 @@ def _listen_tcp(sock: socket.socket, target: Any, backlog: int) -> socket.socket
     return sock
 
 
-def _tcp_hint(error: OSError, port: int) -> str:
+def _tcp_hint(error: OSError, address: TcpAddress) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"somebody listens there: 'ss -ltnp sport = :{port}' says who; [::] takes the IPv4 addresses as well"
-    if error.errno in (errno.EACCES, errno.EPERM) and 0 < port < 1024:
+        also = f"; [::]:{address.port} takes the IPv4 clients too" if address.host == "0.0.0.0" else ""
+        return f"another process listens there: 'ss -ltnp sport = :{address.port}' names it{also}"
+    if error.errno in (errno.EACCES, errno.EPERM) and 0 < address.port < 1024:
         return "ports below 1024 need root or CAP_NET_BIND_SERVICE"
     if error.errno == errno.EADDRNOTAVAIL:
         return "this machine has no such address; 'ip address' lists those it has"

@@ -156,7 +156,7 @@ def _stale(place: str) -> int:
 
 
 def _sentence(pid: int | None, place: str) -> str:
-    return f"prefork is running already: process {pid if pid else 'unknown'} holds {place}"
+    return f"prefork is running already: process {pid or 'unknown'} holds {place}"
 
 
 def _insist_on_pidfile(descriptor: int, place: str) -> None:

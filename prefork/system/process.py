@@ -20,7 +20,6 @@ from typing import NoReturn
 
 from prefork.system import signals
 
-
 NOT_EXECUTED = 127  # what shells give a command that was not found
 
 

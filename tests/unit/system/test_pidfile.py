@@ -1,0 +1,214 @@
+"""The pidfile, in one process: locks of two open files exclude each other here as between processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from prefork.errors import AlreadyRunning, PreforkError
+from prefork.system import pidfile
+from prefork.system.pidfile import Pidfile
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "preforkd.pid")
+
+
+@pytest.fixture
+def make(path):
+    made: list[Pidfile] = []
+
+    def one() -> Pidfile:
+        made.append(Pidfile(path))
+        return made[-1]
+
+    yield one
+    for file in made:
+        file.release()
+
+
+def names(path: str) -> list[str]:
+    return sorted(os.listdir(os.path.dirname(path)))
+
+
+def write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def test_it_holds_the_pid(make, path):
+    """Digits and a newline, for everybody to read, and nothing else is left in the directory."""
+    make().acquire()
+    assert pidfile.read(path) == os.getpid()
+    with open(path) as file:
+        assert file.read() == f"{os.getpid()}\n"
+    assert os.stat(path).st_mode & 0o777 == 0o644
+    assert names(path) == ["preforkd.pid"]
+
+
+def test_a_second_daemon_is_refused_by_pid_and_path(make, path):
+    """The message names who is there."""
+    make().acquire()
+    with pytest.raises(AlreadyRunning, match=rf"process {os.getpid()} holds {path}"):
+        make().acquire()
+    assert pidfile.read(path) == os.getpid()
+    assert names(path) == ["preforkd.pid"]
+
+
+@pytest.mark.parametrize("text", ["1\n", "999999999\n", ""])
+def test_a_stale_file_is_replaced(make, path, text):
+    """Nobody holds its lock: then the number in it, even of a living process, means nothing."""
+    write(path, text)
+    make().acquire()
+    assert pidfile.read(path) == os.getpid()
+    assert names(path) == ["preforkd.pid"]
+
+
+def test_a_file_that_is_no_pidfile_is_left(make, path):
+    """A typing error in the configuration does not cost a file."""
+    write(path, "root:x:0:0\n")
+    with pytest.raises(PreforkError, match="no pidfile"):
+        make().acquire()
+    with open(path) as file:
+        assert file.read() == "root:x:0:0\n"
+    assert names(path) == ["preforkd.pid"]
+
+
+@pytest.mark.parametrize("make_odd", [os.mkdir, os.mkfifo, lambda path: os.symlink("/dev/null", path)])
+def test_what_is_no_file_is_left(make, path, make_odd):
+    """A directory, a pipe, a link: none is replaced, and none blocks."""
+    make_odd(path)
+    with pytest.raises(PreforkError, match="cannot be written"):
+        make().acquire()
+    assert names(path) == ["preforkd.pid"]
+
+
+def test_a_missing_directory_is_explained(tmp_path):
+    """It is not made: whoever installs the service chooses its owner and mode."""
+    with pytest.raises(PreforkError, match=r"none/x.pid cannot be written: No such file.*directory must exist"):
+        Pidfile(str(tmp_path / "none" / "x.pid")).acquire()
+
+
+def test_release_removes_it(make, path):
+    """And the next daemon may start."""
+    file = make()
+    file.acquire()
+    assert file.release() is None
+    assert names(path) == []
+    make().acquire()
+
+
+def test_release_leaves_anothers_file(make, path):
+    """A file that somebody removed and another daemon took is that one's."""
+    first, second = make(), make()
+    first.acquire()
+    os.unlink(path)
+    second.acquire()
+    assert isinstance(first.release(), FileNotFoundError)
+    assert pidfile.read(path) == os.getpid()
+
+
+def test_a_removed_directory_is_told_and_not_fatal(tmp_path):
+    """The end of the master does not fail for it."""
+    directory = tmp_path / "run"
+    directory.mkdir()
+    file = Pidfile(str(directory / "x.pid"))
+    file.acquire()
+    shutil.rmtree(directory)
+    assert isinstance(file.release(), FileNotFoundError)
+
+
+def test_an_upgrade_makes_room_and_keeps_the_lock(make, path):
+    """The old master's file is .oldbin, locked; the successor gets the name."""
+    old, new = make(), make()
+    old.acquire()
+    old.rename_to_oldbin()
+    assert names(path) == ["preforkd.pid.oldbin"]
+    new.acquire()
+    assert names(path) == ["preforkd.pid", "preforkd.pid.oldbin"]
+    assert old.release() is None
+    assert names(path) == ["preforkd.pid"]
+
+
+def test_a_second_upgrade_waits_for_the_first_old_master(make, path):
+    """As long as an old master lives, its .oldbin is not overwritten."""
+    old, new = make(), make()
+    old.acquire()
+    old.rename_to_oldbin()
+    new.acquire()
+    with pytest.raises(AlreadyRunning, match="oldbin"):
+        new.rename_to_oldbin()
+    assert old.release() is None
+    new.rename_to_oldbin()
+    assert names(path) == ["preforkd.pid.oldbin"]
+
+
+def test_restore_puts_it_back(make, path):
+    """Over whatever a dead successor left; the lock was never let go."""
+    old = make()
+    old.acquire()
+    old.rename_to_oldbin()
+    write(path, "999999999\n")
+    old.restore()
+    assert names(path) == ["preforkd.pid"]
+    assert pidfile.read(path) == os.getpid()
+    with pytest.raises(AlreadyRunning):
+        make().acquire()
+
+
+def test_restore_refuses_a_living_successor(make, path):
+    """Two masters, two files."""
+    old, new = make(), make()
+    old.acquire()
+    old.rename_to_oldbin()
+    new.acquire()
+    with pytest.raises(AlreadyRunning):
+        old.restore()
+    assert names(path) == ["preforkd.pid", "preforkd.pid.oldbin"]
+
+
+def test_restore_without_an_upgrade_changes_nothing(make, path):
+    """The name is there already."""
+    old = make()
+    old.acquire()
+    old.restore()
+    assert names(path) == ["preforkd.pid"]
+
+
+def test_a_removed_file_comes_back_with_the_next_rename(make, path):
+    """An operator who removed the file does not end the upgrade."""
+    old = make()
+    old.acquire()
+    os.unlink(path)
+    old.rename_to_oldbin()
+    assert pidfile.read(path + ".oldbin") == os.getpid()
+    old.restore()
+    assert names(path) == ["preforkd.pid"]
+    with pytest.raises(AlreadyRunning):
+        make().acquire()
+
+
+def test_a_relative_path_survives_a_change_of_directory(tmp_path, monkeypatch):
+    """The master goes to its working directory after it read the configuration."""
+    monkeypatch.chdir(tmp_path)
+    file = Pidfile("x.pid")
+    file.acquire()
+    monkeypatch.chdir("/")
+    assert file.release() is None
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", ["", "abc", "-1", "12 13", "9" * 40])
+def test_reading_what_is_no_pid(path, text):
+    """It is None, never an exception."""
+    write(path, text)
+    assert pidfile.read(path) is None
+
+
+def test_reading_nothing(path, tmp_path):
+    """No file, or a directory."""
+    assert pidfile.read(path) is None
+    assert pidfile.read(str(tmp_path)) is None
