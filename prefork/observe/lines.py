@@ -24,7 +24,7 @@ DIM, BOLD, RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 COLOURS = {"debug": "\x1b[36m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 
 
-def renderer(format: str | None, descriptor: int) -> Renderer:
+def renderer(format: str | None, descriptor: int) -> Renderer:  # noqa: A002 - the key in the configuration
     """The renderer of a format; None is console on a terminal and json elsewhere. Colours on a terminal only."""
     terminal = os.isatty(descriptor)
     chosen = format or ("console" if terminal else "json")

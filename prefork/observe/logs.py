@@ -59,7 +59,13 @@ class _Output:
 _output = _Output()
 
 
-def configure(sink: Sink, *, level: str, format: str | None, static: Mapping[str, object]) -> None:
+def configure(
+    sink: Sink,
+    *,
+    level: str,
+    format: str | None,  # noqa: A002 - the key in the configuration
+    static: Mapping[str, object],
+) -> None:
     """Set where this process logs to, and how; ``static`` fields are in every line.
 
     ``format``: json, logfmt or console; None is console on a terminal and json elsewhere. In the master at its start,

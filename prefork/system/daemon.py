@@ -39,7 +39,7 @@ class Launch:
         Returns in the daemon alone. The calling process waits for it and ends with the start's exit status. Raises
         PreforkError if the calling process cannot fork; whatever fails later is told on the terminal.
         """
-        _open_standard_streams()
+        process.open_standard_streams()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):  # the terminal has gone, or it was closed: nobody reads it
                 stream.flush()
@@ -94,19 +94,6 @@ def _become_daemon(launch: Launch, working_directory: str, umask: int, keep: Col
         launch.failed(f"cannot become a daemon: {error}", DIED)
         os._exit(DIED)
     signals.unblock()
-
-
-def _open_standard_streams() -> None:
-    """Make sure that 0, 1 and 2 are open, or the next socket would become somebody's standard output."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # it takes the lowest free number, which is this one
-    # Python has None for a stream that was closed at its start; the library wants all three.
-    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
-    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _wait(line: socket.socket) -> NoReturn:

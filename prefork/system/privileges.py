@@ -77,8 +77,8 @@ def gid_of(group: str) -> int:
 def _entry(user: str) -> pwd.struct_passwd | None:
     with suppress(KeyError):  # no name: perhaps a number
         return pwd.getpwnam(str(user))
-    with suppress(KeyError, ValueError, OverflowError):  # no number, or one without an entry
-        return pwd.getpwuid(int(user))
+    with suppress(KeyError, PrivilegeError):  # no number, or one without an entry
+        return pwd.getpwuid(_number(user, "user"))
     return None
 
 

@@ -128,6 +128,19 @@ def _above_the_highest_descriptor(at_least: int) -> int:
         return max(at_least, soft)
 
 
+def open_standard_streams() -> None:
+    """Make sure that 0, 1 and 2 are open: the next socket would become somebody's standard output. First of all."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest free number, which is this one
+    # Python has None for a stream that was closed at its start; python-daemon wants all three.
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
 def set_title(text: str) -> None:
     """What ps shows of this process."""
     try:
@@ -196,4 +209,4 @@ def _execute(
     for signum in signals.EVERY - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(signum, signal.SIG_DFL)  # Python ignores SIGPIPE, and an exec keeps that
     signals.unblock()
-    os.execvpe(argv[0], list(argv), dict(env))
+    os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606 - no shell is what is wanted

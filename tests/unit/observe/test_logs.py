@@ -39,8 +39,8 @@ def log_to(tmp_path):
     path = tmp_path / "prefork.log"
     sink = Sink.open(str(path), name="log")
 
-    def configure(format="json", level="info", **static):
-        logs.configure(sink, level=level, format=format, static=static)
+    def configure(form="json", level="info", **static):
+        logs.configure(sink, level=level, format=form, static=static)
         return path.read_text
 
     yield configure
@@ -80,10 +80,10 @@ def test_console_is_for_people(log_to):
     assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} info    worker_ready pool=web worker=3\n", read())
 
 
-@pytest.mark.parametrize("format", ["json", "logfmt"])
-def test_a_traceback_is_a_field(log_to, format):
+@pytest.mark.parametrize("form", ["json", "logfmt"])
+def test_a_traceback_is_a_field(log_to, form):
     """It stays within its line."""
-    read = log_to(format)
+    read = log_to(form)
     try:
         raise ValueError("why")  # noqa: TRY301
     except ValueError:
@@ -132,10 +132,10 @@ def test_an_exception_that_cannot_be_written(log_to):
     assert "OddError" in json.loads(read())["traceback"]
 
 
-@pytest.mark.parametrize("format", ["json", "logfmt", "console"])
-def test_hostile_values_do_not_raise(log_to, format):
+@pytest.mark.parametrize("form", ["json", "logfmt", "console"])
+def test_hostile_values_do_not_raise(log_to, form):
     """An object without a text, a cycle, a NaN, a key that is no text: each costs itself at most."""
-    read = log_to(format)
+    read = log_to(form)
     cycle: list[object] = []
     cycle.append(cycle)
     logs.get().info("x", odd=Hostile(), cycle=cycle, nan=float("nan"), keys={Hostile(): 1}, kept="kept")

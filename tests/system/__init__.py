@@ -1,0 +1,1 @@
+"""What only real processes show: forks, signals, locks, identities."""
