@@ -59,28 +59,41 @@ class Arbiter:
 
     def run(self) -> orders.Exit:
         """Serve until told to stop. Raises BindError if a listener cannot be opened at the start."""
-        self.sockets.open(self.master.generation, self.backing.config)
-        self.init_signals()
-        if self.backing.handoff:
-            self._watch_predecessor(self.backing.handoff.master)
-        self._take(facts.TimePassed())
-        while self.ending is None:
-            for fact in self.sleep():
-                self._take(fact)
-            if self.master.deadline() <= time.monotonic():
-                self._take(facts.TimePassed())
-        self.sockets.close(unlink=self.master.alone)
+        try:
+            self.sockets.open(self.master.generation, self.backing.config)
+            self.init_signals()
+            if self.backing.handoff:
+                self._watch_stranger(self.backing.handoff.master, facts.PredecessorGone())
+            self._take(facts.TimePassed())
+            while self.ending is None:
+                for fact in self.sleep():
+                    self._take(fact)
+                if self.master.deadline() <= time.monotonic():
+                    self._take(facts.TimePassed())
+        finally:
+            self._leave()
         return self.ending
+
+    def _leave(self) -> None:
+        """Give back the paths that are ours alone. While a predecessor lives, the pidfile's name is that one's to take
+        back, with no moment without a pidfile."""
+        self.sockets.close(unlink=self.master.alone)
+        hindrance = self.backing.pidfile and self.backing.pidfile.release(leave=self.master.predecessor)
+        if hindrance:
+            self.backing.log.warning("pidfile_not_removed", reason=str(hindrance))
 
     def init_signals(self) -> None:
         """From here on signals are queued, and wake the loop through its pipe."""
         self._inbox = SignalInbox(SIGNALS)
-        self._watch(self._inbox.fileno(), self._signalled)
+        self._watch(self._inbox.fileno(), tuple)  # it only wakes: ``sleep`` looks at the signals at every turn
 
     def sleep(self) -> Iterator[Fact]:
         """Wait for whatever comes first, and give what it was."""
         timeout = min(self.master.deadline() - time.monotonic(), LONGEST_SLEEP)
-        for key, _events in self._selector.select(max(0.0, timeout)):
+        ready = self._selector.select(max(0.0, timeout))
+        # Signals first: after Ctrl-C the workers end by themselves, and that is then no surprise.
+        yield from self._signalled()
+        for key, _events in ready:
             yield from key.data()
         while self._late:
             yield self._late.popleft()
@@ -114,12 +127,14 @@ class Arbiter:
     def adopt_child(self, child: Child) -> None:
         """Watch a worker that was just forked."""
         self.children[child.worker] = child
-        self._watch(child.channel.fileno(), lambda: self._until_end(child.hear, child.channel.fileno()))
-        self._watch(child.stacks, lambda: self._until_end(child.dumped, child.stacks))
+        self._watch(child.channel.fileno(), lambda: self._listen(child, child.hear, child.channel.fileno()))
+        self._watch(child.stacks, lambda: self._listen(child, child.dumped, child.stacks))
         if child.pidfd is not None:
             self._watch(child.pidfd, lambda: self._reap(child))
 
-    def _until_end(self, source: Source, descriptor: int) -> Iterator[Fact]:
+    def _listen(self, child: Child, source: Source, descriptor: int) -> Iterator[Fact]:
+        if child.worker not in self.children:
+            return  # it was reaped a moment ago, in the same turn of the loop, and all it said has been heard
         try:
             yield from source()
         except EOFError:
@@ -169,9 +184,6 @@ class Arbiter:
         if said is not None:
             ready, reason = said
             yield facts.SuccessorReady() if ready else facts.SuccessorFailed(reason)
-
-    def _watch_predecessor(self, pid: int) -> None:
-        self._watch_stranger(pid, facts.PredecessorGone())
 
     def _watch_stranger(self, pid: int, gone: Fact) -> None:
         """Say so when a process that is no child of ours ends."""

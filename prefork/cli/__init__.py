@@ -5,19 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
-from prefork.cli import check, options
-from prefork.cli.options import Options
+from prefork.cli import births, check, launch, options
+from prefork.cli.options import Action, Options
+from prefork.config import dump
+from prefork.config.load import DEFAULT_PATH, check_environment, read
+from prefork.config.models import Config
 from prefork.errors import ConfigError, PreforkError
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command ``preforkd``. Returns the exit status; see its manual page for what each means."""
-    chosen = options.parse(sys.argv[1:] if argv is None else argv)
+    """The command ``preforkd``. Returns the exit status; README lists what each means."""
     try:
-        return _act(chosen)
+        return _act(options.parse(sys.argv[1:] if argv is None else argv))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -27,4 +30,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _act(chosen: Options) -> int:
-    from prefork.cli import launch
+    if chosen.action is Action.SCHEMA:
+        print(dump.schema())
+        return 0
+    directory = launch.start_directory()
+    if chosen.action is Action.CHECK:
+        return _check(chosen, directory)
+    load = partial(_load, chosen.config and str(Path(chosen.config).absolute()), chosen.overrides)  # a daemon moves
+    config = load()
+    if chosen.action is Action.PRINT_CONFIG:
+        print(dump.toml(config), end="")
+        return 0
+    return launch.run(config, load, chosen.config or DEFAULT_PATH, directory)
+
+
+def _check(chosen: Options, directory: str) -> int:
+    loaded = read(chosen.config, chosen.overrides)
+    faults = check.run(loaded, partial(births.prepare_pool, loaded.config, directory))
+    if faults:
+        raise ConfigError(*faults)
+    print("ok")
+    return 0
+
+
+def _load(path: str | None, overrides: Sequence[str]) -> Config:
+    """A configuration that is sound, on this machine too. Raises ConfigError or PrivilegeError."""
+    loaded = read(path, overrides)
+    check_environment(loaded.config, loaded.fault)
+    births.identity_of(loaded.config)
+    return loaded.config

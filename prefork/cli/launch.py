@@ -17,7 +17,7 @@ from prefork.arbiter.backing import Backing
 from prefork.arbiter.loop import Arbiter
 from prefork.cli import births
 from prefork.config.changes import Cost, changes
-from prefork.config.load import check_environment, worker_count
+from prefork.config.load import worker_count
 from prefork.config.models import Config
 from prefork.errors import PreforkError
 from prefork.observe import logs
@@ -62,14 +62,15 @@ def start_directory() -> str:
     return str(here)
 
 
-def run(config: Config, load: Callable[[], Config], title: str) -> int:
-    """Be the master until told to stop. ``load`` reads the configuration again. Returns the exit status."""
-    check_environment(config)
+def run(config: Config, load: Callable[[], Config], title: str, directory: str) -> int:
+    """Be the master until told to stop, and return the exit status.
+
+    ``load`` reads the configuration again, ``title`` names it, ``directory`` is where we were started.
+    """
     succession = handoff.take(os.environ)
-    directory = start_directory()
     launch = None
     if config.master.daemonize and succession is None:  # a successor is detached already
-        launch = daemon.detach(working_directory=config.master.working_directory or "/", umask=config.master.umask)
+        launch = daemon.Launch.detach(working_directory=config.master.working_directory or "/", umask=config.master.umask)
     elif config.master.working_directory:
         os.chdir(config.master.working_directory)
     starter = Starter(launch, succession)
@@ -88,11 +89,11 @@ def _serve(
     starter: Starter,
     succession: Handoff | None,
 ) -> int:
+    sinks = open_sinks(config)
     pidfile = Pidfile(config.master.pidfile) if config.master.pidfile else None
     if pidfile:
         pidfile.acquire()
-    sinks = open_sinks(config)
-    logs.configure(sinks["log"], level=config.log.level, format=_format(config), static={})
+    logs.configure(sinks["log"], level=config.log.level, format=config.log.format, static={})
     log = logs.get()
     process.set_title(f"prefork: master [{title}]")
     log.info("master_started", pid=os.getpid(), version=__version__, config=title)
@@ -112,12 +113,8 @@ def _serve(
         handoff=succession,
         terminal=not config.master.daemonize and sys.stdin is not None and sys.stdin.isatty(),
     )
-    try:
-        ending = Arbiter(backing).run()
-        log.info("master_stopped", code=ending.code)
-    finally:
-        if pidfile:
-            pidfile.release()
+    ending = Arbiter(backing).run()
+    log.info("master_stopped", code=ending.code)
     if ending.code:
         starter.failed(ending.reason, ending.code)
     return ending.code
@@ -135,8 +132,3 @@ def restart_keys(old: Config, new: Config) -> tuple[str, ...]:
     """The keys whose change a reload cannot put into effect."""
     return tuple(change.key for change in changes(old, new) if change.cost is Cost.UPGRADE)
 
-
-def _format(config: Config) -> str:
-    """The log's format: for people on a terminal, else for machines."""
-    on_terminal = config.log.file == "stderr" and sys.stderr.isatty()
-    return config.log.format or ("console" if on_terminal else "json")
