@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from prefork.errors import HandoffError
@@ -16,7 +17,8 @@ from prefork.errors import HandoffError
 VARIABLE = "PREFORK_HANDOFF"
 VERSION = 1
 
-# They speak to the process that systemd started, and would mislead one that it did not (sd_listen_fds(3), sd_watchdog_enabled(3)).
+# They speak to the process that systemd started, and would mislead one that it did not (sd_listen_fds(3),
+# sd_watchdog_enabled(3)).
 NOT_INHERITED = (VARIABLE, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC")
 
 
@@ -29,6 +31,7 @@ class Handoff:
     report: int
 
     def descriptors(self) -> tuple[int, ...]:
+        """What the successor must be started with."""
         return (*self.listeners.values(), self.report)
 
     def environment(self, before: Mapping[str, str]) -> dict[str, str]:
@@ -52,7 +55,9 @@ def take(environment: MutableMapping[str, str]) -> Handoff | None:
         if version != VERSION:
             hint = "start the new version instead of upgrading to it"
             raise HandoffError(f"the old master hands over in version {version}, this one knows {VERSION}", hint=hint)
-        handoff = Handoff(int(value["master"]), {str(k): int(v) for k, v in value["listeners"].items()}, int(value["report"]))
+        handoff = Handoff(
+            int(value["master"]), {str(k): int(v) for k, v in value["listeners"].items()}, int(value["report"])
+        )
         for descriptor in handoff.descriptors():
             os.set_inheritable(descriptor, False)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
@@ -71,10 +76,8 @@ def report_failed(descriptor: int, reason: str) -> None:
 
 
 def _report(descriptor: int, message: bytes) -> None:
-    try:
+    with suppress(BrokenPipeError):  # the old master has gone meanwhile: nobody is left to be told
         os.write(descriptor, message)
-    except BrokenPipeError:
-        pass  # the old master has gone meanwhile: nobody is left to be told
     os.close(descriptor)
 
 

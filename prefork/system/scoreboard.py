@@ -62,7 +62,7 @@ class Scoreboard:
         """Make the row a new worker's. In the master, before the fork."""
         self._bytes[slot * ROW : (slot + 1) * ROW] = bytes(ROW)
 
-    def watch(self, slot: int, watching: bool) -> None:
+    def watch(self, slot: int, watching: bool) -> None:  # noqa: FBT001 - it is the value that is stored
         """Tell the worker whether it has to ring when it takes up a request. In the master."""
         self.row(slot).words[WATCHED] = int(watching)
 

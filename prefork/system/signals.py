@@ -11,7 +11,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 EVERY = signal.valid_signals()
@@ -44,10 +44,8 @@ class SignalInbox:
 
     def wake(self) -> None:
         """Make the descriptor readable without a signal."""
-        try:
+        with suppress(BlockingIOError):  # the pipe is full: it is readable already
             os.write(self._writer, b".")
-        except BlockingIOError:
-            pass  # the pipe is full: it is readable already
 
     def take(self) -> list[signal.Signals]:
         """The signals since the last call, in the order of their arrival."""
