@@ -163,7 +163,7 @@ class Arbiter:
     def _forget(self, child: Child) -> None:
         watched = self._selector.get_map()
         for descriptor in (child.channel.fileno(), child.stacks, child.pidfd):
-            if descriptor in watched:
+            if descriptor is not None and descriptor in watched:
                 self._selector.unregister(descriptor)
         child.close()
 

@@ -58,11 +58,16 @@ class Pidfile:
         """Take the name back, over what a dead successor left. Raises AlreadyRunning if one lives there, OSError."""
         self._move(self.path)
 
-    def release(self) -> OSError | None:
-        """Remove the file, if it is ours, and let the lock go. What hindered the removal is returned, to be logged."""
+    def release(self, *, leave: bool = False) -> OSError | None:
+        """Remove the file, if it is ours, and let the lock go. What hindered the removal is returned, to be logged.
+
+        ``leave`` it, stale, to a former master that is about to ``restore`` its own over it.
+        """
         hindrance: OSError | None = None
         try:
-            if self._is_ours(self._place):
+            if leave:
+                pass
+            elif self._is_ours(self._place):
                 os.unlink(self._place)
             else:
                 hindrance = FileNotFoundError(errno.ENOENT, "it has been removed or replaced", self._place)
