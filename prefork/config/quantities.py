@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from math import isfinite
 
 DURATION_PATTERN = r"^(0|[0-9]+(\.[0-9]+)?(ms|s|m|h|d))$"
 SIZE_PATTERN = r"^(0|[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB|TiB))$"
@@ -30,12 +29,12 @@ def duration(value: object) -> float:
     """Seconds."""
     if isinstance(value, str):
         seconds = _amount(value, _MILLISECONDS, DURATION_FORM) / 1000
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value) if abs(value) <= _LONGEST else _LONGEST + 1
-    else:
+    elif isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124  NaN
         raise _unlike(DURATION_FORM)
-    if seconds < 0 or not isfinite(seconds):
-        raise ValueError("must not be negative" if seconds < 0 else f"must be {DURATION_FORM}")
+    else:
+        seconds = float(max(-1, min(value, _LONGEST + 1)))
+    if seconds < 0:
+        raise ValueError("must not be negative")
     if seconds > _LONGEST:
         raise ValueError('must not be longer than "366d"')
     return seconds
@@ -78,7 +77,7 @@ def size_text(count: int) -> str | int:
 
 def octal(value: object) -> int:
     """Permission bits. A TOML integer is refused: ``660`` and ``0o660`` cannot be told apart once they are read."""
-    if not isinstance(value, str) or not re.match(OCTAL_PATTERN, value, re.ASCII):
+    if not isinstance(value, str) or not re.fullmatch(OCTAL_PATTERN, value, re.ASCII):
         raise ValueError(f"must be {OCTAL_FORM}, in quotation marks")
     return int(value.removeprefix("0o"), 8)
 

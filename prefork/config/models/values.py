@@ -102,7 +102,7 @@ def _worker(text: str) -> str:
 def _surge(value: object) -> int | str:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and re.match(_PERCENT, value, re.ASCII):
+    if isinstance(value, str) and re.fullmatch(_PERCENT, value, re.ASCII):
         return value
     raise wrong('must be a percentage like "25%", or a number of workers')
 
