@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from contextlib import suppress
 from typing import Any
 
 from prefork.config.addresses import Address, FdAddress, SystemdAddress, TcpAddress, UnixAddress
@@ -49,13 +50,15 @@ class Listener:
         """Put changed settings in force on the open socket. In the master, after a reload."""
         self.socket.listen(backlog)
         if self._path and self._is_there():
-            os.chmod(self._path, unixsocket.DEFAULT_MODE if mode is None else mode)
+            with suppress(OSError):  # it was removed just now, or is not ours to change any more
+                os.chmod(self._path, unixsocket.DEFAULT_MODE if mode is None else mode)
 
     def close(self, *, unlink: bool) -> None:
         """Close it in this process; ``unlink`` removes a unix socket's file, if it is still the one that we bound."""
         # The kernel keeps the file's inode until the socket is closed: till then its number cannot be another's.
         if unlink and self._path and self._is_there():
-            os.unlink(self._path)
+            with suppress(OSError):  # the directory is not ours any more; the next start knows a stale file
+                os.unlink(self._path)
         self.socket.close()
 
     def _is_there(self) -> bool:
@@ -150,12 +153,15 @@ def _tcp_hint(error: OSError, address: TcpAddress) -> str:
 
 def _open_abstract(name: str, address: UnixAddress, backlog: int) -> socket.socket:
     """unix(7): an abstract name has no file, hence no owner, no mode, and is gone with its last socket."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.bind("\0" + address.path[1:])
-        sock.listen(backlog)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.bind("\0" + address.path[1:])
+            sock.listen(backlog)
+        except OSError:
+            sock.close()
+            raise
     except OSError as error:
-        sock.close()
         raise _refused(name, address, error, unixsocket.hint(error)) from error
     return sock
 
@@ -164,20 +170,26 @@ def _adopt(name: str, address: str, fd: int, *, duplicate: bool = False) -> sock
     """The socket behind an inherited descriptor, which must be a listening stream socket."""
     try:
         os.set_inheritable(fd, False)
-        sock = socket.socket(fileno=os.dup(fd) if duplicate else fd)
+        number = os.dup(fd) if duplicate else fd
     except OSError as error:
-        if error.errno == errno.EBADF:
-            reason = "it is not open; whoever starts prefork has to pass it"
-        else:
-            reason = "it is no socket"
-        raise BindError(f"listener {name!r} cannot use descriptor {fd} ({address}): {reason}") from error
-    if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        if duplicate:
-            sock.close()
-        else:
-            sock.detach()
-        raise BindError(f"listener {name!r} cannot use descriptor {fd} ({address}): it is no listening stream socket")
-    return sock
+        missing = "it is not open; whoever starts prefork has to pass it"
+        raise _unusable(name, address, fd, missing if error.errno == errno.EBADF else str(error.strerror)) from error
+    reason = "it is no listening stream socket"
+    try:
+        sock = socket.socket(fileno=number)
+    except OSError:  # ENOTSOCK: a file, a pipe
+        reason = "it is no socket"
+    else:
+        if sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return sock
+        sock.detach()
+    if duplicate:
+        os.close(number)
+    raise _unusable(name, address, fd, reason)
+
+
+def _unusable(name: str, address: str, fd: int, reason: str) -> BindError:
+    return BindError(f"listener {name!r} cannot use descriptor {fd} ({address}): {reason}")
 
 
 def _refused(name: str, address: Address, error: OSError, hint: str) -> BindError:

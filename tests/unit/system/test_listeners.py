@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import socket
 import stat
 
@@ -310,6 +311,46 @@ def test_a_socket_that_does_not_listen_is_refused(opened, kind):
         with pytest.raises(BindError, match="no listening stream socket"):
             Listener.inherit("web", one.fileno(), "fd:3")
         one.send(b"still open")
+
+
+@pytest.mark.parametrize("kind", ["file", "socket"])
+def test_a_refused_descriptor_costs_none(opened, tmp_path, kind):
+    """A reload that fails again and again does not fill the master's table."""
+    with (tmp_path / "file").open("w") as file, socket.socket() as sock:
+        number = file.fileno() if kind == "file" else sock.fileno()
+        before = os.dup(number)
+        os.close(before)
+        with pytest.raises(BindError):
+            opened(FdAddress(number))
+        after = os.dup(number)  # the lowest free number is the same
+        os.close(after)
+        assert after == before
+
+
+def test_a_full_table_of_descriptors_is_explained(opened, passed, unix):
+    """It is a failed listener for whoever asked, never an end of the master."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = os.dup(passed.fileno())
+    os.close(highest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+    try:
+        for address in (FdAddress(passed.fileno()), unix, UnixAddress("@prefork-full"), TcpAddress("127.0.0.1", 0)):
+            with pytest.raises(BindError, match="Too many open files"):
+                opened(address)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_file_that_cannot_be_unlinked_does_not_hinder_the_closing(opened, unix, monkeypatch):
+    """The next start knows a stale file when it sees one."""
+    listener = opened(unix)
+
+    def refuse(_path):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    listener.close(unlink=True)
+    assert listener.socket.fileno() == -1
 
 
 def test_a_socket_of_systemd(opened, passed, monkeypatch):
