@@ -109,9 +109,9 @@ def _tcp(text: str) -> TcpAddress:
     host, colon, port = text.rpartition(":")
     if not colon or not _NUMBER.fullmatch(port):
         if text.startswith("/"):
-            raise ValueError(f'must be {FORMS}: write "unix:{text}"')
+            raise ValueError(f'write "unix:{text}" for a unix socket')
         if _NUMBER.fullmatch(text):
-            raise ValueError(f'must be {FORMS}: write "127.0.0.1:{text}", or "0.0.0.0:{text}" for every interface')
+            raise ValueError(f'write "127.0.0.1:{text}", or "0.0.0.0:{text}" for every interface')
         raise ValueError(f'must be {FORMS}, not "{text}"')
     if int(port) > 65535:
         raise ValueError(f"a port is at most 65535, not {port}")

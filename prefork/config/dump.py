@@ -15,12 +15,10 @@ from pydantic_core import core_schema
 
 from prefork.config.models import Config
 from prefork.config.models.catalogue import SECTIONS
-from prefork.config.places import key_text
+from prefork.config.places import key_text, quoted
 
 # Tables that are one value to whoever reads them.
 _INLINE = ("environment", "tls", "workers")
-
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 
 
 def toml(config: Config) -> str:
@@ -76,17 +74,8 @@ def _value(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, str):
-        return _text(value)
+        return quoted(value)
     if isinstance(value, Mapping):
         inside = ", ".join(f"{key_text((name,))} = {_value(entry)}" for name, entry in value.items())
         return f"{{ {inside} }}" if inside else "{}"
     return f"[{', '.join(_value(entry) for entry in value)}]"
-
-
-def _text(text: str) -> str:
-    return '"' + "".join(_ESCAPES.get(char) or _plain(char) for char in text) + '"'
-
-
-def _plain(char: str) -> str:
-    """Control characters do not stand in a TOML text as they are."""
-    return f"\\u{ord(char):04x}" if char < " " or char == "\x7f" else char

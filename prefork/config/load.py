@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from prefork.config import english, rules, source
 from prefork.config.machine import check_environment, worker_count
 from prefork.config.models import Config
+from prefork.config.models.catalogue import pattern_of
 from prefork.config.places import Path
 from prefork.config.source import Source
 from prefork.errors import ConfigError, Fault
@@ -58,11 +59,15 @@ def read(path: str | None, overrides: Sequence[str] = ()) -> Loaded:
 
 
 def _explained(error: ValidationError, found: Source) -> Iterator[Fault]:
+    unclear = found.broken
     for details in error.errors(include_url=False):
+        unclear |= pattern_of(details["loc"]) == "pool.*.listen"
         if details["type"] == "missing" and found.broken:
             continue  # it may stand in the file that cannot be read
+        if details["type"] == "too_short" and details["input"]:
+            continue  # not empty: its entries are wrong, and reported
         yield found.fault(*english.explain(details))
-    if not found.broken:
+    if not unclear:
         for breach in rules.breaches(*_listeners_and_claims(found.data)):
             yield found.fault(breach.path, breach.problem, breach.hint)
 

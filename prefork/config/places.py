@@ -20,6 +20,7 @@ _SPACE = re.compile(r"[ \t]*")
 _BARE_KEY = re.compile(r"[^\s.=\]\"'#,{}\[]+")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _SCALAR = re.compile(r"[^,\]}#\n]+")
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 # The multi-line forms first; such a text may end in up to two quotes of its own.
 _STRING = re.compile(
     r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'
@@ -52,9 +53,18 @@ def key_text(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            name = part if _PLAIN_NAME.fullmatch(part) else '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            name = part if _PLAIN_NAME.fullmatch(part) else quoted(part)
             text += f".{name}" if text else name
     return text
+
+
+def quoted(text: str) -> str:
+    """A basic string of TOML, on one line and without a control character."""
+    return '"' + "".join(_ESCAPES.get(char) or _visible(char) for char in text) + '"'
+
+
+def _visible(char: str) -> str:
+    return f"\\u{ord(char):04x}" if char < " " or char == "\x7f" else char
 
 
 class _Scanner:

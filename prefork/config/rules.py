@@ -61,7 +61,7 @@ def _claimed_twice(addresses: Mapping[str, str], claims: Claims) -> Iterator[Bre
         if len(pools) > 1:
             explicit = all(claims[pool] is not None for pool in pools)
             hint = "a listener belongs to one pool" if explicit else "say listen = [...] in every pool"
-            problem = f'listener "{listener}" is claimed by the pools {_and(pools)}'
+            problem = f'"{listener}" is claimed by the pools {_and(pools)}'
             yield Breach(("pool", pools[1], "listen"), problem, hint)
 
 

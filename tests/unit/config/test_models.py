@@ -35,7 +35,12 @@ def test_only_the_app_is_required():
     sound = config()
     assert {name: listen.address for name, listen in sound.listen.items()} == {"http": "127.0.0.1:8000"}
     assert sound.listeners_of("web") == ("http",)
-    assert (sound.master.pidfile, sound.master.user, sound.master.group, sound.master.daemonize) == (None, None, None, False)
+    assert (sound.master.pidfile, sound.master.user, sound.master.group, sound.master.daemonize) == (
+        None,
+        None,
+        None,
+        False,
+    )
     assert (sound.log.file, sound.log.access, sound.control, sound.status) == ("stderr", None, None, None)
 
 
@@ -187,7 +192,9 @@ def test_only_a_unix_socket_has_an_owner_and_a_mode(key: str):
     for address in ("127.0.0.1:80", "unix:@web", "fd:3"):
         listen = {"http": {"address": address, key: "0o600"}}
         found = faults_of({"pool": {"web": {"app": "shop:app"}}, "listen": listen})
-        assert found == {f"listen.http.{key}": f"only a unix socket in the file system has one, {address} does not (leave it out)"}
+        assert found == {
+            f"listen.http.{key}": f"only a unix socket in the file system has one, {address} does not (leave it out)"
+        }
 
 
 def test_an_address_is_kept_in_its_canonical_form():
@@ -232,7 +239,7 @@ def test_a_key_without_effect_is_refused(key: str):
     given = SET[key]
     data: dict[str, Any] = {"pool": {"web": {"app": "shop:app", **(given if key.startswith("pool") else {})}}}
     found = faults_of(data if key.startswith("pool") else data | given)
-    path = key.split(" = ")[0].replace("pool.*", "pool.web").replace("listen.*", "listen.x")
+    path = key.partition(" = ")[0].replace("pool.*", "pool.web").replace("listen.*", "listen.x")
     assert found[path] == f"not yet supported ({NOT_YET[key]})"
 
 
@@ -240,12 +247,19 @@ def test_a_key_without_effect_is_refused(key: str):
 def test_what_is_not_supported_is_a_key(key: str):
     """The table names keys or sections that exist, so none outlives its feature by a misspelling."""
     known = keys().keys() | SECTIONS.keys() | {"pool.*.workers.max"}
-    assert key.split(" = ")[0] in known
+    assert key.partition(" = ")[0] in known
 
 
 def test_the_default_of_a_key_without_effect_may_be_written():
     """--print-config prints every default, and its output is a configuration."""
-    pool = {"threads": 8, "preload": False, "refork": [], "probe": "", "timeout": {"slow": 0}, "recycle": {"jitter": 0.1}}
+    pool = {
+        "threads": 8,
+        "preload": False,
+        "refork": [],
+        "probe": "",
+        "timeout": {"slow": 0},
+        "recycle": {"jitter": 0.1},
+    }
     assert config(pool) == config()
 
 

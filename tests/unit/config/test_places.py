@@ -94,7 +94,9 @@ NAMES = st.one_of(
     st.sampled_from(['"\\""', '"\\\\"', '"\\u00e9"', '"\\t]"']),
     INSIDE.map(lambda text: "'" + text.replace("'", "") + "'"),
 )
-KEYS = st.lists(NAMES, min_size=1, max_size=3).flatmap(lambda names: st.sampled_from([".", " . "]).map(lambda dot: dot.join(names)))
+KEYS = st.lists(NAMES, min_size=1, max_size=3).flatmap(
+    lambda names: st.sampled_from([".", " . "]).map(lambda dot: dot.join(names))
+)
 SCALARS = st.sampled_from([
     "1", "-0.5e3", "0x1F", "true", "inf", "1979-05-27", "1979-05-27 07:32:00Z", "07:32:00",
     '""', '"a # b"', '"\\"]"', "'}'", "'\\'", '"""x"""', '"""\n[a]\nb = 1\n"""', '"""\\""""', '"""""a"""""',

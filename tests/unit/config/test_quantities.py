@@ -59,7 +59,16 @@ def test_what_is_no_duration_is_explained(written: object, problem: str):
 
 @pytest.mark.parametrize(
     ("written", "count"),
-    [("64KiB", 65536), ("512MiB", 512 << 20), ("1.5KiB", 1536), ("7B", 7), ("0", 0), (0, 0), (65536, 65536), ("2GiB", 2 << 30)],
+    [
+        ("64KiB", 65536),
+        ("512MiB", 512 << 20),
+        ("1.5KiB", 1536),
+        ("7B", 7),
+        ("0", 0),
+        (0, 0),
+        (65536, 65536),
+        ("2GiB", 2 << 30),
+    ],
 )
 def test_a_size_is_bytes_or_a_text_with_a_binary_unit(written: object, count: int):
     """Sizes are numbers of bytes or "64KiB", "512MiB"."""

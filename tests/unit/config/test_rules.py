@@ -30,7 +30,11 @@ def test_a_listener_that_no_pool_uses_is_a_fault():
 def test_a_listener_that_two_pools_claim_is_a_fault():
     """Nobody could say which application answers."""
     assert breaches(TWO, {"web": ["http"], "api": ["local", "http"]}) == [
-        Breach(("pool", "api", "listen"), 'listener "http" is claimed by the pools "web" and "api"', "a listener belongs to one pool")
+        Breach(
+            ("pool", "api", "listen"),
+            '"http" is claimed by the pools "web" and "api"',
+            "a listener belongs to one pool",
+        )
     ]
 
 
@@ -40,7 +44,7 @@ def test_several_pools_that_name_no_listener_claim_all():
     assert found == [
         Breach(
             ("pool", "api", "listen"),
-            'listener "http" is claimed by the pools "web", "api" and "old"',
+            '"http" is claimed by the pools "web", "api" and "old"',
             "say listen = [...] in every pool",
         )
     ]
@@ -64,7 +68,11 @@ def test_two_listeners_on_one_address_are_a_fault():
 def test_all_breaches_are_found_at_once():
     """Not only the first."""
     found = breaches(TWO | {"also": "127.0.0.1:80"}, {"web": ["http", "also"], "api": ["http"]})
-    assert [breach.path for breach in found] == [("listen", "also", "address"), ("pool", "api", "listen"), ("listen", "local")]
+    assert [breach.path for breach in found] == [
+        ("listen", "also", "address"),
+        ("pool", "api", "listen"),
+        ("listen", "local"),
+    ]
 
 
 def test_the_models_hold_the_rules_too():
