@@ -1,0 +1,1 @@
+"""The cases, a module a subject, each with a tuple CASES."""
