@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from prefork.errors import BootError, PreforkError
+from prefork.observe.access import AccessLog
 from prefork.observe.sink import Sink
 from prefork.system import privileges, process, signals
 from prefork.system.channel import Channel
@@ -122,14 +123,16 @@ def run_hook_safely(spec: str, log: Log) -> None:
 
 
 def _post(duty: Duty, application: WsgiApp, line: Lifeline) -> Post:
+    fields = {"pool": duty.settings.pool, "worker": duty.number, "pid": os.getpid()}
+    access = duty.sinks.get("access")
     return Post(
         settings=duty.settings,
+        number=duty.number,
         app=application,
         listeners=duty.listeners,
         lifeline=line,
         log=duty.log,
-        access=duty.sinks.get("access"),
-        access_format=duty.access_format,
+        access=AccessLog(access, duty.access_format, fields) if access else None,
     )
 
 

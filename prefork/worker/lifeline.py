@@ -107,6 +107,9 @@ class Lifeline:
             numbers[WATCHED] = 1
             self._channel.send(words.RANG)
 
+    def pause(self) -> None:
+        self._words[BUSY_SINCE] = 0
+
     def end(self, sent: int) -> None:
         numbers = self._words
         numbers[BUSY_SINCE] = 0

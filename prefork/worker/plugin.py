@@ -41,8 +41,11 @@ class Attention(Protocol):
     def begin(self, request: bytes) -> None:
         """The application takes up a request; ``request`` is its request line, for reports."""
 
+    def pause(self) -> None:
+        """The application waits for a slow client to take its answer: no time limit runs. ``begin`` ends the pause."""
+
     def end(self, sent: int) -> None:
-        """The application is done with it (or the answer is parked for a slow client); ``sent`` bytes went out."""
+        """The request is answered, or given up; ``sent`` bytes went out."""
 
 
 class Log(Protocol):
@@ -53,24 +56,17 @@ class Log(Protocol):
     def error(self, event: str, **fields: Any) -> Any: ...
 
 
-class AccessSink(Protocol):
-    """Where access lines go: one call a batch. ``prefork.observe.sink.Sink`` is one."""
-
-    def write(self, data: bytes) -> None:
-        """Never raises and never blocks on a full disk: lines may be lost, requests may not."""
-
-
 @dataclass(frozen=True)
 class Post:
     """What a worker is handed."""
 
     settings: Settings
+    number: int  # of the worker in its pool
     app: WsgiApp
     listeners: Mapping[str, Any]  # name -> listening socket, non-blocking, shared with every other worker
     lifeline: Attention
     log: Log
-    access: AccessSink | None
-    access_format: str  # json, combined or common
+    access: Any  # a prefork.observe.access.AccessLog, or None
 
 
 class Worker(Protocol):

@@ -1,0 +1,73 @@
+"""Pure. A connection without I/O: bytes in, requests and their bodies out, in order.
+
+The same bytes mean the same however they arrive. Once it has raised a RequestError a connection gives nothing more: its
+client is answered and the connection closed. What was complete before a fault was given out before it.
+"""
+
+from __future__ import annotations
+
+from prefork.http import head
+from prefork.http.events import End, Request
+from prefork.http.framing import Reader, reader_of
+from prefork.http.limits import Limits
+
+Event = Request | bytes | End
+
+
+class Connection:
+    """One client's side of a connection."""
+
+    __slots__ = ("_ended", "_limits", "_looked", "_reader", "buffer")
+
+    def __init__(self, limits: Limits) -> None:
+        self.buffer = b""  # what has arrived and is not given out yet
+        self._limits = limits
+        self._looked = 0  # bytes of the buffer in which no head ends
+        self._reader: Reader | None = None
+        self._ended = False  # the last piece of a body was given out, its end was not
+
+    def receive(self, data: bytes) -> None:
+        """Take what has arrived."""
+        self.buffer = self.buffer + data if self.buffer else data
+
+    def next_event(self) -> Event | None:
+        """The next event; None: more must arrive. Raises RequestError."""
+        if self._reader is not None:
+            return self._next_of_body(self._reader)
+        buffer = self.buffer
+        end = buffer.find(b"\r\n\r\n", self._looked)
+        if end < 0 or buffer[0] == 13:
+            return self._wait_for_head()
+        self._looked = 0
+        request = head.parse(buffer[:end], self._limits)
+        self.buffer = buffer[end + 4 :]
+        if request.chunked or request.length:
+            self._reader = reader_of(request, self._limits)
+        return request
+
+    def _wait_for_head(self) -> Event | None:
+        if self.buffer[:1] == b"\r":  # RFC 9112 section 2.2: empty lines before a request are ignored
+            self.buffer = self.buffer.lstrip(b"\r\n") if self.buffer[1:2] == b"\n" else self.buffer
+            self._looked = 0
+            if self.buffer and self.buffer[:1] != b"\r":
+                return self.next_event()
+        if self.buffer != b"\r":
+            head.check_start(self.buffer, self._limits)
+        self._looked = max(0, len(self.buffer) - 3)
+        return None
+
+    def _next_of_body(self, reader: Reader) -> Event | None:
+        if not self._ended:
+            fed = reader.feed(self.buffer)
+            self.buffer, self._ended = fed.rest, fed.complete
+            if fed.body:
+                return fed.body
+        if not self._ended:
+            return None
+        self._reader, self._ended = None, False
+        return End.OF_BODY
+
+    @property
+    def in_message(self) -> bool:
+        """Something of a request has arrived that is not given out in full."""
+        return bool(self.buffer) or self._reader is not None

@@ -1,0 +1,134 @@
+"""Pure. The body of a request: where it ends, and its bytes without their framing (RFC 9112 sections 6.3 and 7.1).
+
+A reader is fed what has arrived and gives back the body's part of it, what is not the body's, and whether it is
+complete. What it cannot use yet it leaves to be fed again with more behind it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, Protocol
+
+from prefork.errors import RequestError
+from prefork.http.events import Request
+from prefork.http.fields import TOKEN, learn
+from prefork.http.limits import CHUNK_EXTENSIONS, CHUNK_LINE, Limits
+
+_QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
+_EXTENSION = rb"[ \t]*;[ \t]*" + TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb"|" + _QUOTED + rb"))?"
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})((?:" + _EXTENSION + rb")*)")
+
+
+class Fed(NamedTuple):
+    """``body``: what was the body's; ``rest``: what is left; ``complete``: the body has ended before ``rest``."""
+
+    body: bytes
+    rest: bytes
+    complete: bool
+
+
+class Reader(Protocol):
+    def feed(self, data: bytes) -> Fed:
+        """Take ``data``, which begins with the last ``rest``. Raises RequestError."""
+
+
+def reader_of(request: Request, limits: Limits) -> Reader:
+    """The reader of a request's body."""
+    return ChunkedReader(limits) if request.chunked else LengthReader(request.length)
+
+
+class LengthReader:
+    """A body of so many bytes."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    def feed(self, data: bytes) -> Fed:
+        body, rest = data[: self._left], data[self._left :]
+        self._left -= len(body)
+        return Fed(body, rest, not self._left)
+
+
+class ChunkedReader:
+    """A chunked body. Its extensions and trailers are checked, counted and dropped."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._left = 0  # of the current chunk
+        self._in_chunk = False  # its data or the line end behind it is due
+        self._trailers = False
+        self._taken = 0
+        self._extensions = 0
+        self._fields = 0
+        self._field_bytes = 0
+
+    def feed(self, data: bytes) -> Fed:
+        pieces: list[bytes] = []
+        place = 0
+        while True:
+            step = self._step(data, place, pieces)
+            if step < 0:
+                return Fed(b"".join(pieces), data[-step - 1 :], complete=True)
+            if step == place:
+                return Fed(b"".join(pieces), data[place:], complete=False)
+            place = step
+
+    def _step(self, data: bytes, place: int, pieces: list[bytes]) -> int:
+        """Take one thing at ``place``: where the next begins, ``place`` if it is not all there, ``-1 - end`` at the end."""
+        if self._left:
+            piece = data[place : place + self._left]
+            pieces.append(piece)
+            self._left -= len(piece)
+            return place + len(piece)
+        if self._in_chunk:
+            return self._end_chunk(data, place)
+        end = data.find(b"\r\n", place)
+        if end < 0:
+            self._check_start(data[place:])
+            return place
+        line = data[place:end]
+        if not self._trailers:
+            self._begin_chunk(line)
+        elif line:
+            self._count_trailer(line)
+        else:
+            return -1 - (end + 2)
+        return end + 2
+
+    def _end_chunk(self, data: bytes, place: int) -> int:
+        end = data[place : place + 2]
+        if not b"\r\n".startswith(end):
+            raise RequestError(400, "a chunk does not end where it said")
+        if len(end) < 2:
+            return place
+        self._in_chunk = False
+        return place + 2
+
+    def _check_start(self, start: bytes) -> None:
+        """Refuse a line of which only the start is there, if no rest can mend it."""
+        if b"\n" in start or b"\r" in start[:-1]:
+            raise RequestError(400, "a line of the body's framing is malformed")
+        if self._trailers:
+            if len(start) + self._field_bytes > self._limits.field_bytes:
+                raise RequestError(431, "the trailers are too long")
+        elif len(start) > CHUNK_LINE:
+            raise RequestError(400, "a chunk-size line is too long")
+
+    def _begin_chunk(self, line: bytes) -> None:
+        match = _CHUNK.fullmatch(line)
+        if match is None or len(line) > CHUNK_LINE:
+            raise RequestError(400, "a chunk-size line is malformed or too long")
+        self._left = int(match[1], 16)
+        self._taken += self._left
+        self._extensions += len(match[2])
+        if self._taken > self._limits.body or self._extensions > CHUNK_EXTENSIONS:
+            raise RequestError(413, "the body is too large")
+        self._in_chunk = self._left > 0
+        self._trailers = not self._in_chunk
+
+    def _count_trailer(self, line: bytes) -> None:
+        learn(line)
+        self._fields += 1
+        self._field_bytes += len(line)
+        if self._fields > self._limits.fields or self._field_bytes > self._limits.field_bytes:
+            raise RequestError(431, "there are too many trailers, or they are too long")

@@ -1,0 +1,64 @@
+"""From "module:attribute" to what it names, with errors that say which part of it is wrong.
+
+An import error inside an application is never taken for a missing application. Runs in the worker, and in the child
+of ``preforkd -t``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from types import ModuleType
+from typing import Any
+
+from prefork.errors import BootError
+from prefork.worker.plugin import WsgiApp
+
+
+def load(spec: str) -> WsgiApp:
+    """The application that ``module:attribute`` or ``module:factory()`` names. Raises BootError."""
+    found = load_attribute(spec.removesuffix("()"))
+    if spec.endswith("()"):
+        if not callable(found):
+            raise BootError(f"{spec}: it is {type(found).__name__}, and cannot be called", hint="leave out the ()")
+        try:
+            found = found()
+        except BaseException:  # an application may raise anything, SystemExit too
+            raise BootError(f"{spec} failed\n{traceback.format_exc()}") from None
+    if not callable(found):
+        raise BootError(f"{spec}: it is {type(found).__name__}, and no WSGI application", hint="it must be callable")
+    return found  # type: ignore[no-any-return]
+
+
+def load_attribute(spec: str) -> Any:
+    """What ``module:attribute`` names; the attribute may have dots. Raises BootError."""
+    module_name, _, attribute = spec.partition(":")
+    module = _import(module_name, spec)
+    found: Any = module
+    for name in attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise BootError(f"{spec}: {found!r} has no attribute {name!r}", hint=_similar(found, name)) from None
+    return found
+
+
+def _import(name: str, spec: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise BootError(f"{spec} cannot be imported\n{traceback.format_exc()}") from None
+        path = ", ".join(entry or os.curdir for entry in sys.path)
+        hint = "set directory or python_path of its pool"
+        raise BootError(f"{spec}: there is no module {error.name!r} in {path}", hint=hint) from None
+    except BaseException:  # an application may raise anything, SystemExit too
+        raise BootError(f"{spec} cannot be imported\n{traceback.format_exc()}") from None
+
+
+def _similar(found: object, name: str) -> str:
+    close = difflib.get_close_matches(name, [known for known in dir(found) if not known.startswith("__")], n=1)
+    return f'did you mean "{close[0]}"?' if close else ""

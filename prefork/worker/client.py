@@ -1,0 +1,349 @@
+"""One client's connection: reads without waiting, has whole requests answered, writes without waiting.
+
+A client is always in one state, and has one deadline. What it does not send, or does not take, keeps nobody else
+waiting. In the worker.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from enum import Enum
+from io import BytesIO
+from math import inf
+from typing import Any
+
+from prefork.errors import RequestError
+from prefork.http.connection import Connection
+from prefork.http.events import End, Request
+from prefork.http.refusal import page
+from prefork.worker.exchange import Exchange
+from prefork.worker.site import Site
+from prefork.worker.spool import Spool
+
+RECEIVE = 64 * 1024  # bytes at a time
+TURN_REQUESTS = 32  # pipelined requests that are answered before others have their turn
+TURN_BYTES = 1024 * 1024  # of one answer, the same
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 16 * 1024 * 1024
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class State(Enum):
+    IDLE = "idle"  # nothing of a request has come
+    HEAD = "head"  # something of a head has
+    BODY = "body"  # the head has, the body has not
+    WRITING = "writing"  # its answer waits until it takes more
+    YIELDING = "yielding"  # it has more to do, after the others
+    LINGERING = "lingering"  # answered for the last time: what it still sends is dropped, so that it reads the answer
+    CLOSED = "closed"
+
+
+class Client:
+    """A connection, from accept to close. ``now`` is a clock in seconds, monotonic."""
+
+    __slots__ = (
+        "_base",
+        "_body",
+        "_connection",
+        "_dropped",
+        "_exchange",
+        "_keep",
+        "_now",
+        "_out",
+        "_request",
+        "_site",
+        "_socket",
+        "deadline",
+        "descriptor",
+        "due",
+        "leaving",
+        "state",
+        "watched",
+    )
+
+    def __init__(self, site: Site, sock: socket.socket, base: dict[str, Any], now: Callable[[], float]) -> None:
+        self.descriptor = sock.fileno()  # by which the loop knows it, closed or not
+        self.state = State.IDLE
+        self.deadline = now() + _limit(site.timeout.header)
+        self.due = inf  # the loop's: when it looks at the deadline next
+        self.watched = 0  # the loop's: the events that epoll has been asked for
+        self.leaving = False  # the worker retires: the next answer is the last
+        self._site = site
+        self._socket = sock
+        self._base = base
+        self._now = now
+        self._connection = Connection(site.limits)
+        self._request: Request | None = None
+        self._body: Spool | None = None
+        self._exchange: Exchange | None = None
+        self._out: bytes | memoryview = b""
+        self._keep = True
+        self._dropped = 0
+
+    # What the loop calls.
+
+    def readable(self) -> None:
+        """Something has arrived, or the connection has ended."""
+        try:
+            data = self._socket.recv(RECEIVE)
+        except BlockingIOError:
+            return
+        except OSError:  # reset by the client
+            self.close()
+            return
+        if not data:
+            self._ended()
+        elif self.state is State.LINGERING:
+            self._dropped += len(data)
+            if self._dropped > LINGER_BYTES:
+                self.close()
+        else:
+            self._connection.receive(data)
+            self.advance()
+
+    def writable(self) -> None:
+        """The client takes more of its answer."""
+        exchange = self._exchange
+        if exchange is not None and not exchange.done and not exchange.failed:
+            self._site.lifeline.begin(exchange.request.line)
+        self.state = State.WRITING
+        if self._pump():
+            self.advance()
+
+    def resume(self) -> None:
+        """Its turn again, after the others had theirs."""
+        if self._exchange is not None:
+            self.writable()
+        else:
+            self.state = State.IDLE
+            self.advance()
+
+    def expired(self) -> None:
+        """Its deadline has passed."""
+        if self.state is State.HEAD or self.state is State.BODY:
+            self._refuse(408)
+        else:
+            self.close()
+
+    def retire(self, grace: float) -> None:
+        """The worker goes: one more request is answered if it comes within ``grace`` seconds, and is the last."""
+        self.leaving = True
+        if self.state is State.IDLE:
+            self.deadline = min(self.deadline, self._now() + grace)
+
+    def close(self) -> None:
+        """End it at once; an application whose answer was on its way is told by ``close()`` of its iterable."""
+        if self.state is State.CLOSED:
+            return
+        self.state = State.CLOSED
+        if self._exchange is not None:
+            self._exchange.abandon()
+            self._exchange = None
+        self._drop_body()
+        self._socket.close()
+
+    # Reading.
+
+    def advance(self) -> None:
+        """Go on with what has arrived, until more must come or something must go out first."""
+        answered = 0
+        connection = self._connection
+        while True:
+            try:
+                event = connection.next_event()
+            except RequestError as error:
+                self._refuse(error.status)
+                return
+            if event is None:
+                self._await()
+                return
+            if event.__class__ is Request:
+                self._request = event
+                if event.chunked or event.length:
+                    if not self._begin_body(event):
+                        return
+                    continue
+                body: Any = BytesIO()
+            elif event is End.OF_BODY:
+                body = self._end_body()
+                if body is None:
+                    return
+            else:
+                if not self._add_to_body(event):
+                    return
+                continue
+            if not self._serve(body):
+                return
+            answered += 1
+            if answered >= TURN_REQUESTS and connection.buffer:
+                self.state = State.YIELDING
+                return
+
+    def _await(self) -> None:
+        """Nothing more can be done before more arrives."""
+        timeout = self._site.timeout
+        if self._body is not None:
+            self.state = State.BODY
+            self.deadline = self._now() + _limit(timeout.body)
+        elif not self._connection.buffer:
+            if self.state is not State.IDLE or self._request is not None:
+                self.state = State.IDLE
+                self.deadline = self._now() + _limit(timeout.keepalive)
+        elif self.state is not State.HEAD:
+            # One deadline for the whole head: dripping does not extend it.
+            self.state = State.HEAD
+            self.deadline = self._now() + _limit(timeout.header)
+
+    def _begin_body(self, request: Request) -> bool:
+        try:
+            self._body = Spool(request.length)
+        except OSError as error:
+            return self._no_room(error)
+        if request.expects_continue and not self._connection.buffer:
+            # It is wanted: its head has passed every check. An application that would refuse it is asked too late, but
+            # in exchange a slow client that asks first keeps no worker waiting.
+            return self._send_now(CONTINUE)
+        return True
+
+    def _add_to_body(self, piece: bytes) -> bool:
+        assert self._body is not None
+        try:
+            self._body.add(piece)
+        except OSError as error:
+            return self._no_room(error)
+        return True
+
+    def _end_body(self) -> Any:
+        assert self._body is not None
+        assert self._request is not None
+        if self._request.chunked:
+            self._request.decode(self._body.size)
+        try:
+            return self._body.rewound()
+        except OSError as error:
+            self._no_room(error)
+            return None
+
+    def _no_room(self, error: OSError) -> bool:
+        self._site.log.error("body_lost", reason=str(error), hint="bodies past 1 MiB need room in the temporary directory")
+        self._refuse(507)
+        return False
+
+    def _drop_body(self) -> None:
+        if self._body is not None:
+            self._body.close()
+            self._body = None
+
+    def _ended(self) -> None:
+        """The client sends no more. A request that is not complete by now never will be."""
+        self.close()
+
+    # Answering.
+
+    def _serve(self, body: Any) -> bool:
+        """Have a complete request answered. True: the connection can go on with the next one now."""
+        assert self._request is not None
+        exchange = Exchange(self._site, self._request)
+        data, self._keep = exchange.begin(self._base, body, keep_alive=not self.leaving)
+        if exchange.done:
+            # The common case: everything in one send.
+            if self._body is not None:
+                self._drop_body()
+            try:
+                sent = self._socket.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:  # it has gone, and is seen to at the next turn
+                sent = len(data)
+                self._keep = False
+            if sent == len(data):
+                return self._answered(exchange)
+            self._out = memoryview(data)[sent:]
+        else:
+            self._out = data
+        self._exchange = exchange
+        self.state = State.WRITING
+        return self._pump()
+
+    def _pump(self) -> bool:
+        """Send what there is of the answer, and ask for more of it. True: it has gone out in full, and all is well."""
+        exchange = self._exchange
+        assert exchange is not None
+        turn = 0
+        while True:
+            try:
+                if self._out:
+                    turn += self._send()
+                elif exchange.done or exchange.failed:
+                    self._exchange = None
+                    self._drop_body()
+                    return self._answered(exchange)
+                elif turn > TURN_BYTES:
+                    self.state = State.YIELDING
+                    self._site.lifeline.pause()
+                    return False
+                elif exchange.file:
+                    turn += exchange.send_file(self._socket.fileno())
+                else:
+                    self._out = exchange.more()
+            except BlockingIOError:
+                if not exchange.done and not exchange.failed:
+                    self._site.lifeline.pause()
+                self.state = State.WRITING
+                self.deadline = self._now() + _limit(self._site.timeout.body)
+                return False
+            except OSError:  # reset by the client
+                self.close()
+                return False
+
+    def _send(self) -> int:
+        sent = self._socket.send(self._out)
+        self._out = self._out[sent:] if sent == len(self._out) else memoryview(self._out)[sent:]
+        return sent
+
+    def _answered(self, exchange: Exchange) -> bool:
+        if exchange.failed and not self._keep and not exchange.refused:
+            self.close()  # cut, so that the client cannot take what it has for the whole
+            return False
+        if not self._keep:
+            self._leave(exchange.request.keep_alive or exchange.refused)
+            return False
+        self.state = State.WRITING  # so that what follows is awaited anew
+        return True
+
+    def _refuse(self, status: int) -> None:
+        """Answer for the server, and end the connection (RFC 9112 section 9.6)."""
+        server, date = self._site.server_date()
+        self._drop_body()
+        if self._send_now(page(status, server, date)):
+            self._leave(may_send_more=True)
+
+    def _send_now(self, data: bytes) -> bool:
+        """Send a little that the socket has room for, unless the client has gone."""
+        try:
+            self._socket.send(data)
+        except BlockingIOError:
+            pass  # it takes nothing at all: it will not miss this
+        except OSError:
+            self.close()
+            return False
+        return True
+
+    def _leave(self, may_send_more: bool) -> None:
+        """Close, without a reset that would cost the client the answer (RFC 9112 section 9.6)."""
+        if not may_send_more:
+            self.close()
+            return
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:  # it has gone already
+            self.close()
+            return
+        self.state = State.LINGERING
+        self.deadline = self._now() + LINGER_SECONDS
+
+
+def _limit(seconds: float) -> float:
+    """0 switches a limit off."""
+    return seconds if seconds > 0 else inf

@@ -1,0 +1,235 @@
+"""The sync worker: one process, one epoll, many clients, one request at a time.
+
+It accepts, waits, and keeps time; what a client's bytes mean is in ``client.py`` and below. Accepts are shared fairly
+between workers: each is woken alone (EPOLLEXCLUSIVE), takes one connection, and lines up again behind the others. There
+is no polling: without clients it sleeps until something happens. In the worker.
+"""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import itertools
+import select
+import socket
+import time
+from collections import deque
+from math import inf
+from typing import Any
+
+from prefork.worker.client import Client, State
+from prefork.worker.exchange import FileWrapper
+from prefork.worker.plugin import Post, Wish
+from prefork.worker.site import Site
+
+GRACE = 2.0  # seconds that an idle connection stays readable when the worker retires
+PAUSE = 0.5  # seconds without accepting, when there are too many open files
+DRAIN_MOST = 4096  # connections that are taken from the queue of a service that stops
+
+READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+WATCHED_FOR = {
+    State.IDLE: READ,
+    State.HEAD: READ,
+    State.BODY: READ,
+    State.LINGERING: READ,
+    State.WRITING: WRITE,
+    State.YIELDING: 0,
+}
+
+
+class EventedWorker:
+    """Implements ``prefork.worker.plugin.Worker``."""
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._site = Site(post, FileWrapper)
+        self._epoll = select.epoll()
+        self._listeners: dict[int, socket.socket] = {sock.fileno(): sock for sock in post.listeners.values()}
+        self._clients: dict[int, Client] = {}
+        self._yielding: deque[Client] = deque()
+        self._deadlines: list[tuple[float, int, Client]] = []
+        self._serial = itertools.count()
+        self._resume_accepting = inf
+        self._leave_by = inf
+        self._wish = Wish.SERVE
+
+    def run(self) -> None:
+        lines = set(self._post.lifeline.filenos())
+        for descriptor in lines:
+            self._epoll.register(descriptor, READ)
+        for descriptor in self._listeners:
+            self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
+        self._post.lifeline.ready()
+        access = self._post.access
+        while not self._finished():
+            for descriptor, events in self._epoll.poll(self._timeout()):
+                client = self._clients.get(descriptor)
+                if client is not None:
+                    self._attend(client, events)
+                elif descriptor in self._listeners:
+                    self._accept(descriptor)
+                elif descriptor in lines:
+                    self._obey(self._post.lifeline.attend())
+            if self._yielding:
+                self._resume()
+            self._keep_time()
+            if access is not None:
+                access.flush()
+        self._close()
+
+    # Clients.
+
+    def _attend(self, client: Client, events: int) -> None:
+        if client.state is State.WRITING:
+            client.writable()
+        else:
+            client.readable()
+        self._settle(client)
+
+    def _settle(self, client: Client) -> None:
+        """Watch a client for what its state waits for, and mind its deadline."""
+        state = client.state
+        if state is State.CLOSED:
+            self._forget(client)
+            return
+        wanted = WATCHED_FOR[state]
+        if wanted != client.watched:
+            if client.watched < 0:
+                self._epoll.register(client.descriptor, wanted)
+            else:
+                self._epoll.modify(client.descriptor, wanted)
+            client.watched = wanted
+        if state is State.YIELDING:
+            self._yielding.append(client)
+        elif client.deadline < client.due:
+            client.due = client.deadline
+            heapq.heappush(self._deadlines, (client.due, next(self._serial), client))
+
+    def _forget(self, client: Client) -> None:
+        self._clients.pop(client.descriptor, None)
+
+    def _resume(self) -> None:
+        """Those who gave way have their turn again, once each."""
+        for _ in range(len(self._yielding)):
+            client = self._yielding.popleft()
+            if client.state is State.YIELDING:
+                client.resume()
+                self._settle(client)
+
+    # Accepting.
+
+    def _accept(self, descriptor: int) -> None:
+        listener = self._listeners[descriptor]
+        try:
+            sock, peer = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # another worker took it, or the client has gone
+        except OSError as error:
+            self._cannot_accept(error)
+            return
+        # Behind the others who wait for this listener: the kernel wakes the one that has waited longest.
+        self._epoll.unregister(descriptor)
+        self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
+        self._welcome(listener, sock, peer)
+
+    def _welcome(self, listener: socket.socket, sock: socket.socket, peer: Any) -> None:
+        sock.setblocking(False)
+        client = Client(self._site, sock, self._site.base_of(listener, peer), time.monotonic)
+        client.watched = -1
+        client.leaving = self._wish is not Wish.SERVE
+        self._clients[client.descriptor] = client
+        client.readable()  # most have sent their request by now
+        self._settle(client)
+
+    def _cannot_accept(self, error: OSError) -> None:
+        if error.errno not in FULL:
+            raise error
+        if self._resume_accepting == inf:
+            hint = "raise the limit of open files (ulimit -n, LimitNOFILE=)"
+            self._post.log.error("accept_failed", reason=error.strerror, clients=len(self._clients), hint=hint)
+            for descriptor in self._listeners:
+                self._epoll.unregister(descriptor)
+        self._resume_accepting = time.monotonic() + PAUSE
+
+    # Time.
+
+    def _timeout(self) -> float:
+        """Seconds until something is due; -1 is for ever."""
+        if self._yielding:
+            return 0
+        heap = self._deadlines
+        while heap and heap[0][2].state is State.CLOSED:
+            heapq.heappop(heap)
+        due = min(heap[0][0] if heap else inf, self._resume_accepting, self._leave_by)
+        return max(0.0, due - time.monotonic()) if due < inf else -1
+
+    def _keep_time(self) -> None:
+        """End what is overdue. A deadline that has moved is looked at again when it comes."""
+        heap = self._deadlines
+        if not heap and self._resume_accepting == inf:
+            return
+        now = time.monotonic()
+        while heap and heap[0][0] <= now:
+            due, _, client = heapq.heappop(heap)
+            if client.state is State.CLOSED or due != client.due:
+                continue
+            client.due = inf
+            if client.deadline <= now and client.state is not State.YIELDING:
+                client.expired()
+            self._settle(client)
+        if self._resume_accepting <= now:
+            self._resume_accepting = inf
+            for descriptor in self._listeners:
+                self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
+
+    # The end.
+
+    def _obey(self, wish: Wish) -> None:
+        if wish is Wish.DRAIN and self._listeners:
+            self._drain()
+        if wish is not Wish.SERVE and self._wish is Wish.SERVE:
+            self._retire()
+        self._wish = wish
+
+    def _drain(self) -> None:
+        """Nobody accepts after this worker: what waits in the queues is taken now, or it would be reset."""
+        for listener in self._listeners.values():
+            for _ in range(DRAIN_MOST):
+                try:
+                    sock, peer = listener.accept()
+                except OSError:  # the queue is empty, or we are out of descriptors: there is nothing left to do
+                    break
+                self._welcome(listener, sock, peer)
+
+    def _retire(self) -> None:
+        graceful = self._site.timeout.graceful
+        self._leave_by = time.monotonic() + graceful if graceful > 0 else inf
+        self._close_listeners()
+        keepalive = self._site.timeout.keepalive
+        grace = min(GRACE, keepalive) if keepalive > 0 else GRACE
+        for client in tuple(self._clients.values()):
+            client.retire(grace)
+            self._settle(client)
+
+    def _close_listeners(self) -> None:
+        accepting = self._resume_accepting == inf
+        self._resume_accepting = inf
+        while self._listeners:
+            descriptor, listener = self._listeners.popitem()
+            if accepting:
+                self._epoll.unregister(descriptor)
+            listener.close()
+
+    def _finished(self) -> bool:
+        if self._wish is Wish.SERVE:
+            return False
+        return self._wish is Wish.QUIT or not self._clients or time.monotonic() >= self._leave_by
+
+    def _close(self) -> None:
+        for client in tuple(self._clients.values()):
+            client.close()
+        if self._post.access is not None:
+            self._post.access.flush()
+        self._close_listeners()
+        self._epoll.close()

@@ -1,0 +1,245 @@
+"""One request and its answer: the application is called, and its answer advances as the client takes it.
+
+The application runs one call at a time, and between two pieces of an answer the loop may serve others. Whatever the
+application does wrong ends here: a 500 before the first byte, a cut connection after it, never a dead worker. In the
+worker.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+from prefork.http.events import Request
+from prefork.http.refusal import page
+from prefork.http.wsgi import Answer, ApplicationError, environ_of
+from prefork.observe.access import Visit
+from prefork.worker.site import Site
+
+BLOCK = 64 * 1024  # bytes of a file at a time
+
+
+class FileWrapper:
+    """``wsgi.file_wrapper`` (PEP 3333): a real file is sent by the kernel, anything else is read piece by piece."""
+
+    def __init__(self, filelike: Any, block_size: int = BLOCK) -> None:
+        self.filelike = filelike
+        self._block_size = block_size
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.filelike.read(self._block_size), b"")
+
+    def region(self) -> tuple[int, int, int] | None:
+        """Descriptor, position and bytes to the end; None if it is no regular file."""
+        try:
+            descriptor = self.filelike.fileno()
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            position = self.filelike.tell()
+        except (AttributeError, OSError, ValueError):  # no file, or none that knows where it stands
+            return None
+        return descriptor, position, max(0, status.st_size - position)
+
+
+class Exchange:
+    """The answer to one request, on its way. Made when the request is complete."""
+
+    __slots__ = ("_answer", "_began", "_environ", "_file", "_iterator", "_keep", "_result", "_site", "done", "failed", "refused", "request", "sent")
+
+    def __init__(self, site: Site, request: Request) -> None:
+        self.request = request
+        self.done = False  # every byte of the answer has been given out
+        self.failed = False  # the answer is cut: the connection must be closed without its end
+        self.refused = False  # it is the server's 500, which is whole
+        self.sent = 0  # bytes of the body
+        self._site = site
+        self._answer = Answer(request)
+        self._iterator: Iterator[bytes] | None = None
+        self._file: tuple[int, int, int] | None = None
+        self._result: Iterable[bytes] | None = None
+        self._keep = False
+        self._environ: dict[str, Any] = {}
+        self._began = 0.0
+
+    def begin(self, base: dict[str, Any], body: IO[bytes], *, keep_alive: bool) -> tuple[bytes, bool]:
+        """Call the application. Returns the first bytes of the answer, and whether the connection can be kept."""
+        site = self._site
+        environ = self._environ = environ_of(self.request, base)
+        environ["wsgi.input"] = body
+        if base["prefork.trusted"]:
+            site.trust.heed(environ)
+        site.lifeline.begin(self.request.line)
+        self._began = time.monotonic()
+        answer = self._answer
+        try:
+            result = self._result = site.app(environ, answer.start)
+            if type(result) is list and len(result) == 1 and not answer.writes:
+                piece = result[0]
+                if type(piece) is not bytes:
+                    raise ApplicationError(f"the application gave {type(piece).__name__}, not bytes")
+                head, keep = answer.head(len(piece), site.server_date(), keep_alive=keep_alive)
+                self.done = True
+                framed = answer.frame(piece)
+                self.sent = len(framed)
+                data = head + framed
+            else:
+                data, keep = self._open(result, keep_alive)
+        except BaseException as error:  # an application may raise anything; none of it ends the worker
+            return self._break_down(error)
+        self._keep = keep
+        if self.done:
+            self._end(data_is_whole=not answer.short)
+        return data, keep and not self.failed
+
+    def _open(self, result: Iterable[bytes], keep_alive: bool) -> tuple[bytes, bool]:
+        """The head and the first piece of an answer that is not one piece in a list."""
+        answer = self._answer
+        date = self._site.server_date()
+        if type(result) is FileWrapper and answer.started and not answer.writes:
+            region = result.region()
+            if region is not None:
+                head, keep = answer.head(region[2], date, keep_alive=keep_alive)
+                self._send_file(region)
+                return head, keep
+        self._iterator = iter(result)
+        first = self._next_piece()
+        known = -1
+        if first is None:
+            known = 0
+        elif not self._answer.writes and type(result) in (list, tuple):
+            known = sum(map(len, result))  # type: ignore[arg-type]
+        elif not self._answer.writes and hasattr(result, "__len__") and len(result) == 1:
+            known = len(first)
+        head, keep = answer.head(known, date, keep_alive=keep_alive)
+        if first is None:
+            self.done = True
+            return head + self._tail(), keep
+        return head + self._frame(first), keep
+
+    def _send_file(self, region: tuple[int, int, int]) -> None:
+        """Let the kernel send a file, as much of it as the answer has room for."""
+        descriptor, position, size = region
+        answer = self._answer
+        if answer.bodyless:
+            self.done = True
+            return
+        count = min(size, answer.left)
+        answer.left -= count
+        self._file = (descriptor, position, count)
+        self.done = not count
+
+    def _next_piece(self) -> bytes | None:
+        """The next piece that is not empty: what was written comes before what is iterated."""
+        answer = self._answer
+        while True:
+            if answer.writes:
+                piece = b"".join(answer.writes)
+                answer.writes.clear()
+            else:
+                assert self._iterator is not None
+                produced = next(self._iterator, None)
+                if produced is None:
+                    if not answer.writes:
+                        return None
+                    continue
+                if type(produced) is not bytes:
+                    raise ApplicationError(f"the application gave {type(produced).__name__}, not bytes")
+                if answer.writes:  # written by the generator in between
+                    answer.writes.append(produced)
+                    continue
+                piece = produced
+            if piece:
+                return piece
+
+    def _frame(self, piece: bytes) -> bytes:
+        framed = self._answer.frame(piece)
+        self.sent += len(framed)
+        return framed
+
+    def _tail(self) -> bytes:
+        return b"0\r\n\r\n" if self._answer.chunked else b""
+
+    def more(self) -> bytes:
+        """The next bytes of the answer; sets ``done`` or ``failed`` with the last. The caller has begun the row anew."""
+        try:
+            piece = self._next_piece()
+            while piece is not None and self._answer.left == 0:
+                piece = self._next_piece()  # more than its Content-Length: iterated to its end, and cut
+        except BaseException as error:  # as in begin; but now only the end of the connection can tell
+            self._log(error)
+            self.failed = True
+            self._end(data_is_whole=False)
+            return b""
+        if piece is not None:
+            return self._frame(piece)
+        self.done = True
+        self._end(data_is_whole=not self._answer.short)
+        return self._tail()
+
+    @property
+    def file(self) -> bool:
+        """A file is what is sent next, by ``send_file``."""
+        return self._file is not None
+
+    def send_file(self, descriptor: int) -> int:
+        """Let the kernel send a part of the file to a socket. Raises OSError of that socket; returns the bytes sent."""
+        assert self._file is not None
+        source, position, count = self._file
+        sent = os.sendfile(descriptor, source, position, min(count, 1 << 20))
+        self.sent += sent
+        self._file = (source, position + sent, count - sent) if count > sent else None
+        if not sent:  # the file has been cut short meanwhile
+            self._file = None
+            self.failed = True
+        if self._file is None:
+            self.done = True
+            self._end(data_is_whole=not self.failed and not self._answer.short)
+        return sent
+
+    def abandon(self) -> None:
+        """The client has gone."""
+        if not self.done and not self.failed:
+            self.failed = True
+            self._end(data_is_whole=False)
+
+    def _break_down(self, error: BaseException) -> tuple[bytes, bool]:
+        """A failure before the first byte: nothing of the half-made answer goes out."""
+        self._log(error)
+        self.refused = self.done = True
+        self._answer.began = True
+        server, date = self._site.server_date()
+        data = page(500, server, date, head_only=self.request.method == b"HEAD")
+        self._end(data_is_whole=True, code=500)
+        return data, False
+
+    def _log(self, error: BaseException) -> None:
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        self._site.log.error(
+            "request_failed",
+            method=self._environ.get("REQUEST_METHOD", ""),
+            target=self._environ.get("RAW_URI", ""),
+            traceback=text,
+        )
+
+    def _end(self, *, data_is_whole: bool, code: int = 0) -> None:
+        """Once for each exchange: the iterable is closed, the row and the access log are told."""
+        if not data_is_whole:
+            self.failed = True
+        result, self._result = self._result, None
+        if result is not None and hasattr(result, "close"):
+            try:
+                result.close()
+            except BaseException as error:  # the answer has been given; this is for the log alone
+                self._log(error)
+        site = self._site
+        site.lifeline.end(self.sent)
+        if site.access is not None:
+            took = time.monotonic() - self._began
+            site.access.add(Visit(self._environ, code or self._answer.code, self.sent, took))

@@ -1,0 +1,76 @@
+"""What all connections of a worker share: the application, the limits, the trust, the clock of the Date field."""
+
+from __future__ import annotations
+
+import socket
+import time
+from email.utils import formatdate
+from typing import Any
+
+from prefork.http.limits import Limits
+from prefork.http.peer import Trust, plain_address
+from prefork.http.wsgi import base_environ
+from prefork.worker.plugin import Post
+
+
+class Errors:
+    """``wsgi.errors`` (PEP 3333): what an application writes there goes to the log, a line an event."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self._waiting = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._waiting = (self._waiting + text).split("\n")
+        for line in lines:
+            self._log.warning("application_said", text=line)
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        if self._waiting:
+            self.write("\n")
+
+
+class Site:
+    """In the worker, once."""
+
+    def __init__(self, post: Post, file_wrapper: type) -> None:
+        settings = post.settings
+        http = settings.http
+        self.app = post.app
+        self.lifeline = post.lifeline
+        self.log = post.log
+        self.access = post.access
+        self.timeout = settings.timeout
+        self.limits = Limits(http.max_request_line, http.max_header_fields, http.max_header_size, http.max_body)
+        self.trust = Trust(http.trusted_proxies)
+        self._multiprocess = settings.workers > 1
+        self._common = {"wsgi.errors": Errors(post.log), "wsgi.file_wrapper": file_wrapper}
+        self._server = f"Server: {http.server_header}\r\n".encode("latin-1") if http.server_header else b""
+        self._second = -1
+        self._server_date = (b"", b"")
+
+    def server_date(self) -> tuple[bytes, bytes]:
+        """The Server and Date lines of an answer that is made now; the latter is made once a second."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._server_date = (self._server, f"Date: {formatdate(second, usegmt=True)}\r\n".encode())
+        return self._server_date
+
+    def base_of(self, listener: socket.socket, peer: Any) -> dict[str, Any]:
+        """What is the same in every environ of a connection."""
+        if listener.family == socket.AF_UNIX:
+            base = base_environ(server=("localhost", ""), peer=("", ""), multiprocess=self._multiprocess)
+            trusted = self.trust.unix
+        else:
+            host, port = listener.getsockname()[:2]
+            address = plain_address(peer[0])
+            server = (plain_address(host), str(port))
+            base = base_environ(server=server, peer=(address, str(peer[1])), multiprocess=self._multiprocess)
+            trusted = self.trust.covers(address)
+        return {**base, **self._common, "prefork.trusted": trusted}

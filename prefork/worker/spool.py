@@ -1,0 +1,45 @@
+"""The body of a request while it arrives: in memory at first, in an unlinked temporary file when it grows.
+
+What an application gets as ``wsgi.input`` is the whole body, read from its start without ever waiting.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from io import BytesIO
+from typing import IO
+
+IN_MEMORY = 1024 * 1024  # bytes
+
+
+class Spool:
+    """One body. In the worker."""
+
+    __slots__ = ("_file", "_on_disk", "size")
+
+    def __init__(self, expected: int = 0) -> None:
+        """``expected``: bytes, if they are known. Raises OSError if there is no room for a file."""
+        self._on_disk = expected > IN_MEMORY
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="prefork-body-") if self._on_disk else BytesIO()
+        self.size = 0
+
+    def add(self, piece: bytes) -> None:
+        """Append. Raises OSError if there is no room."""
+        self.size += len(piece)
+        if not self._on_disk and self.size > IN_MEMORY:
+            self._move_to_disk()
+        self._file.write(piece)
+
+    def _move_to_disk(self) -> None:
+        memory, self._file = self._file, tempfile.TemporaryFile(prefix="prefork-body-")
+        self._on_disk = True
+        memory.seek(0)
+        self._file.write(memory.read())
+
+    def rewound(self) -> IO[bytes]:
+        """The body, to be read from its start. Raises OSError if the last of it did not fit."""
+        self._file.seek(0)
+        return self._file
+
+    def close(self) -> None:
+        self._file.close()
