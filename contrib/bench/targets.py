@@ -54,7 +54,7 @@ def _access_log_under(load: Load, ratio: Spread | None) -> Verdict:
     if not ratio:
         return Verdict(what, wanted, "-", None)
     measured = f"{1 - ratio.median:.1%} ({1 - ratio.high:.1%}..{1 - ratio.low:.1%})"
-    return Verdict(what, wanted, measured, 1 - ratio.median <= ACCESS_LOG_COST)
+    return Verdict(what, wanted, measured, ratio.median >= 1 - ACCESS_LOG_COST)
 
 
 def _memory(results: Results) -> Iterator[Verdict]:
