@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple
 
 from prefork.config.load import Loaded, check_environment
@@ -29,7 +30,6 @@ from prefork.system import process, signals
 STACKS_WITHIN = 2.0  # seconds that a child which took too long has to say where it stands
 
 _DONE = "done\n"
-_LATE = "Timeout ("  # as the report of faulthandler begins
 
 Step = tuple[tuple[str, ...], Callable[[], object]]  # the key within the pool, and what must not raise
 
@@ -88,7 +88,7 @@ def read_story(loaded: Loaded, name: str, story: Story) -> Iterator[Fault]:
     """The faults in it, each at its key."""
     told = [json.loads(line) for line in story.text.splitlines() if line.startswith("{")]
     for fault in told:
-        yield loaded.fault(("pool", name, *fault["path"]), fault["problem"], fault["hint"])
+        yield loaded.fault(("pool", name, *fault["path"]), fault["problem"])
     if not story.ending:
         return
     stacks = "\n".join(line for line in story.text.splitlines() if not line.startswith("{"))
@@ -97,9 +97,9 @@ def read_story(loaded: Loaded, name: str, story: Story) -> Iterator[Fault]:
 
 def _tell(writer: int, name: str, pool: Pool, prepare: Callable[[str], None]) -> None:
     """In the child: import, and write a line for each failure."""
-    if pool.timeout.boot:
-        # Its watchdog is a thread in C: it reports even when an extension module holds the interpreter.
-        faulthandler.dump_traceback_later(pool.timeout.boot, exit=True, file=writer)
+    # These are handlers in C: they report even when an extension module holds the interpreter, or crashes.
+    faulthandler.enable(writer)
+    faulthandler.register(signal.SIGALRM, writer, chain=True)
     faults = _failures([((), partial(prepare, name))]) or _failures(_imports(pool))
     with suppress(Exception):  # the application may have closed or replaced them
         sys.stdout.flush()
@@ -138,7 +138,7 @@ def _of_error(error: PreforkError) -> dict[str, str]:
     lines = str(error.args[0]).strip().splitlines() or [type(error).__name__]
     hint = f" ({error.hint})" if error.hint else ""
     summary = f"cannot be imported: {lines[-1]}{hint}" if isinstance(error, BootError) else f"{lines[-1]}{hint}"
-    return {"problem": _with_details(summary, "\n".join(lines) if len(lines) > 1 else ""), "hint": ""}
+    return {"problem": _with_details(summary, "\n".join(lines) if len(lines) > 1 else "")}
 
 
 def _with_details(summary: str, details: str) -> str:
@@ -152,29 +152,32 @@ def _write(writer: int, data: bytes) -> None:
 
 def _listen(reader: int, pid: int, limit: float) -> Story:
     """Read until the child is done, has ended or is late; reap it in any case."""
-    deadline = time.monotonic() + limit + STACKS_WITHIN if limit else float("inf")
+    text, late = _read(reader, limit or inf)
+    if late:
+        os.kill(pid, signal.SIGALRM)
+        stacks, stuck = _read(reader, STACKS_WITHIN)
+        text += stacks
+        if stuck:
+            os.kill(pid, signal.SIGKILL)
+    _pid, status, usage = os.wait4(pid, 0)
+    if text.endswith(_DONE):
+        return Story(text.removesuffix(_DONE), "")
+    if late:
+        return Story(text, f"it took longer than timeout.boot, {duration_text(limit)}")
+    return Story(text, f"the import ended with {process.exit_of(status, usage)}")
+
+
+def _read(reader: int, seconds: float) -> tuple[str, bool]:
+    """What arrives until the child is done or the pipe is closed, and whether that took too long."""
+    deadline = time.monotonic() + seconds
     data = b""
     with selectors.DefaultSelector() as selector:
         selector.register(reader, selectors.EVENT_READ)
-        while not data.endswith(_DONE.encode()) and (left := deadline - time.monotonic()) > 0:
+        while (left := deadline - time.monotonic()) > 0:
             if not selector.select(min(left, 3600.0)):
                 continue
             piece = os.read(reader, 65536)
-            if not piece:
-                break
             data += piece
-    text = data.decode(errors="replace")
-    late = time.monotonic() >= deadline
-    ended = _end(pid, at_once=late)
-    if text.endswith(_DONE):
-        return Story(text.removesuffix(_DONE), "")
-    if late or _LATE in text:
-        return Story(text, f"it took longer than timeout.boot, {duration_text(limit)}")
-    return Story(text, f"the import ended with {ended}")
-
-
-def _end(pid: int, *, at_once: bool) -> str:
-    if at_once:
-        os.kill(pid, signal.SIGKILL)
-    _pid, status, usage = os.wait4(pid, 0)
-    return str(process.exit_of(status, usage))
+            if not piece or data.endswith(_DONE.encode()):
+                return data.decode(errors="replace"), False
+    return data.decode(errors="replace"), True
