@@ -137,12 +137,13 @@ def _of_error(error: PreforkError) -> dict[str, str]:
     """Its last line in front, where people look first; what led to it below."""
     lines = str(error.args[0]).strip().splitlines() or [type(error).__name__]
     hint = f" ({error.hint})" if error.hint else ""
-    summary = f"cannot be imported: {lines[-1]}{hint}" if isinstance(error, BootError) else f"{lines[-1]}{hint}"
-    return {"problem": _with_details(summary, "\n".join(lines) if len(lines) > 1 else "")}
+    if len(lines) == 1:
+        return {"problem": f"{lines[0]}{hint}"}
+    return {"problem": _with_details(f"cannot be imported: {lines[-1]}{hint}", "\n".join(lines))}
 
 
 def _with_details(summary: str, details: str) -> str:
-    return "\n    ".join([summary, *details.splitlines()])
+    return "\n".join([summary, *(f"    {line}".rstrip() for line in details.splitlines())])
 
 
 def _write(writer: int, data: bytes) -> None:

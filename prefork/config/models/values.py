@@ -45,6 +45,10 @@ def _number_or_text(kind: str, pattern: str) -> dict[str, Any]:
     return {"anyOf": [{"type": kind, "minimum": 0}, {"type": "string", "pattern": pattern}]}
 
 
+def _tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _path(text: str) -> str:
     if not text.startswith("/"):
         raise wrong("must be an absolute path", f'it begins with "/", unlike "{text}"')
@@ -179,8 +183,8 @@ Variables = Annotated[dict[str, str], AfterValidator(_variables)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 ProbePath = Annotated[str, AfterValidator(_probe)]
 # A TOML list becomes a tuple: the models are values, and a list in one could be changed.
-Texts = Annotated[tuple[Text, ...], Field(strict=False)]
-Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
-Proxies = Annotated[tuple[Annotated[str, AfterValidator(_proxy)], ...], Field(strict=False)]
-Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_tuple)]
+Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_tuple)]
+Proxies = Annotated[tuple[Annotated[str, AfterValidator(_proxy)], ...], BeforeValidator(_tuple)]
+Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_tuple)]
 Count = Annotated[int, Field(ge=1)]
