@@ -45,6 +45,8 @@ class Child:
             yield facts.WorkerReady(self.worker)
         elif message.kind == words.FAILED:
             yield facts.BootFailed(self.worker, message.text)
+        elif message.kind == words.CLOSED:
+            yield facts.AcceptingEnded(self.worker)
         elif message.kind == words.RANG:
             yield facts.WorkerRang(self.worker)
 

@@ -123,10 +123,10 @@ class Master:
             self.phase = Phase.SERVING
             yield report("info", "service_ready", **self._summary())
             yield orders.AnnounceReady()
-        elif self.trial and self._proved(self.trial):
+        if self.trial and self._proved(self.trial):
             yield from self._adopt(self.trial)
             yield from self.manage_workers(now)
-        elif self._rolling_since < inf and self._rolled():
+        if self._rolling_since < inf and self._rolled():
             took = round(now - self._rolling_since, 3)
             self._rolling_since = inf
             yield report("info", "reload_done", seconds=took, **self._summary())
@@ -214,6 +214,12 @@ class Master:
         worker = self.fleet.get(fact.worker)
         if worker and worker.life is Life.BOOTING:
             worker.failure = fact.traceback
+        return ()
+
+    def _accepting_ended(self, fact: facts.AcceptingEnded, _now: float) -> Orders:
+        worker = self.fleet.get(fact.worker)
+        if worker:
+            worker.accepts = False
         return ()
 
     def _worker_rang(self, fact: facts.WorkerRang, now: float) -> Orders:
@@ -364,7 +370,8 @@ class Master:
         return sum(w.ready and w.generation == self.generation for w in self.fleet.of(pool)) >= self._wanted(pool)
 
     def _rolled(self) -> bool:
-        old = any(worker.serving and worker.generation < self.generation for worker in self.fleet)
+        """Every new connection gets the new generation."""
+        old = any(worker.accepts and worker.generation < self.generation for worker in self.fleet)
         return not old and all(self._full(name) for name in self.config.pool)
 
     def _on_trial(self, worker: Worker) -> bool:
@@ -416,6 +423,7 @@ REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {
     facts.SpawnFailed: Master._spawn_failed,
     facts.WorkerReady: Master._worker_ready,
     facts.BootFailed: Master._boot_failed,
+    facts.AcceptingEnded: Master._accepting_ended,
     facts.WorkerRang: Master._worker_rang,
     facts.StacksDumped: Master._stacks_dumped,
     facts.BoardRead: Master._board_read,

@@ -81,6 +81,13 @@ class BootFailed:
 
 
 @dataclass(frozen=True)
+class AcceptingEnded:
+    """A retiring worker takes no more connections; it finishes those that it has."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
 class WorkerRang:
     """A worker whose row nobody watched took up a request."""
 
@@ -181,6 +188,7 @@ Fact = Union[
     SpawnFailed,
     WorkerReady,
     BootFailed,
+    AcceptingEnded,
     WorkerRang,
     StacksDumped,
     BoardRead,

@@ -75,6 +75,7 @@ class Worker:
     look_at: float = inf  # when its row is due to be read
     cause: str = ""  # why it was made to end; empty: it was not
     unwanted: bool = False  # it was asked to end: its death is no surprise
+    accepts: bool = True  # as far as it has told us
     settled: bool = False  # it has been ready for long enough to prove itself
     last: RequestSeen = field(default_factory=RequestSeen)
     stacks: str = ""

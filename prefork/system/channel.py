@@ -18,6 +18,7 @@ ROOM = socket.CMSG_SPACE(4 * struct.calcsize("i"))  # for descriptors: more than
 # From the worker.
 READY = b"R"  # it accepts connections
 FAILED = b"F"  # it cannot boot: the traceback follows
+CLOSED = b"C"  # it has been told to retire, and no longer accepts
 RANG = b"!"  # it took up a request while the master was not watching its row
 # From the master.
 DRAIN = b"D"  # the service stops: serve what waits in the accept queue before closing it

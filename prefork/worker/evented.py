@@ -206,6 +206,7 @@ class EventedWorker:
         graceful = self._site.timeout.graceful
         self._leave_by = time.monotonic() + graceful if graceful > 0 else inf
         self._close_listeners()
+        self._post.lifeline.closed()
         keepalive = self._site.timeout.keepalive
         grace = min(GRACE, keepalive) if keepalive > 0 else GRACE
         for client in tuple(self._clients.values()):

@@ -96,6 +96,9 @@ class Lifeline:
     def ready(self) -> None:
         self._channel.send(words.READY)
 
+    def closed(self) -> None:
+        self._channel.send(words.CLOSED)
+
     def begin(self, request: bytes) -> None:
         length = min(len(request), TEXT)
         self._text[:length] = request[:length]

@@ -38,6 +38,9 @@ class Attention(Protocol):
     def ready(self) -> None:
         """Report that the worker accepts. Once, when its listeners are being watched."""
 
+    def closed(self) -> None:
+        """Report that the worker no longer accepts. Once, when it retires and has closed its listeners."""
+
     def begin(self, request: bytes) -> None:
         """The application takes up a request; ``request`` is its request line, for reports."""
 

@@ -251,6 +251,12 @@ directory = "{self.home}"
             self.events.join()
 
 
+def open_to_others(home: Path) -> None:
+    """Let every user reach a test's directory, which pytest makes for its own user alone."""
+    for directory in [home, *home.parents[:2]]:
+        directory.chmod(0o755)
+
+
 def children(pid: int) -> set[int]:
     """The pids of the children of a process, by /proc."""
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operator.daemon import Preforkd
+from tests.operator.daemon import Preforkd, open_to_others
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 
@@ -17,9 +17,7 @@ as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become some
 @as_root
 def test_workers_run_as_the_user_with_its_groups_and_umask_and_cannot_go_back(daemon: Preforkd):
     """User, group, supplementary groups, umask, and no_new_privs."""
-    os.chmod(daemon.home, 0o755)
-    for parent in daemon.home.parents[:3]:
-        os.chmod(parent, 0o755)
+    open_to_others(daemon.home)
     daemon.configure(master='user = "nobody"\ngroup = "nogroup"\numask = "0o027"')
     daemon.start()
     nobody, nogroup = pwd.getpwnam("nobody").pw_uid, grp.getgrnam("nogroup").gr_gid
@@ -34,8 +32,7 @@ def test_workers_run_as_the_user_with_its_groups_and_umask_and_cannot_go_back(da
 @as_root
 def test_the_application_is_imported_without_the_masters_rights(daemon: Preforkd):
     """An application that needs root to be imported does not boot."""
-    for parent in [daemon.home, *daemon.home.parents[:3]]:
-        os.chmod(parent, 0o755)
+    open_to_others(daemon.home)
     secret = daemon.home / "secret"
     secret.write_text("x")
     secret.chmod(0o600)
@@ -60,8 +57,7 @@ def test_becoming_somebody_else_without_root_is_refused_with_a_sentence(daemon: 
     import subprocess
     import sys
 
-    for parent in [daemon.home, *daemon.home.parents[:3]]:
-        os.chmod(parent, 0o755)
+    open_to_others(daemon.home)
     os.chown(daemon.home, 65534, 65534)
     daemon.configure(master='user = "daemon"')
     daemon.file.chmod(0o644)
@@ -72,6 +68,8 @@ def test_becoming_somebody_else_without_root_is_refused_with_a_sentence(daemon: 
         text=True,
         check=False,
         user=65534,
+        group=65534,
+        extra_groups=[],
         cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 77, done.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operator.daemon import Preforkd, until
+from tests.operator.daemon import Preforkd, open_to_others, until
 
 ACCESS = '[log.access]\nfile = "{home}/access.log"\nformat = "json"\n'
 
@@ -64,9 +64,7 @@ def test_the_real_logrotate_rotates_both_logs(daemon: Preforkd):
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_workers_that_may_not_open_the_path_get_the_new_file_all_the_same(daemon: Preforkd):
     """PEERS: elsewhere workers die on USR1 when they cannot open the log. The descriptors are passed to them."""
-    for parent in daemon.home.parents[:3]:
-        parent.chmod(0o755)
-    daemon.home.chmod(0o755)
+    open_to_others(daemon.home)
     start(daemon, master='user = "nobody"')
     workers = daemon.workers()
     (daemon.home / "access.log").rename(daemon.home / "access.old")

@@ -232,6 +232,7 @@ class Kernel:
         process = self._living(order.worker)
         self._once("retire", order.worker)
         if "TERM" not in process.deaf:
+            self.at(SOON, lambda: facts.AcceptingEnded(process.worker) if process.alive else None)
             self.at(self.rng.uniform(SOON, 4.0), lambda: self.die(process, "exit code 0"))
 
     def kill(self, order: orders.KillWorker) -> None:
