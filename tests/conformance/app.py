@@ -265,7 +265,7 @@ def wrapped(environ: Environ, start_response: StartResponse, record: Record) -> 
     """``wsgi.file_wrapper`` over something file-like: ``kind=bytes|file|noclose&length=..&size=..&seek=..``."""
     query = _query(environ)
     size, length = int(query.get("size", "10")), query.get("length")
-    data = bytes(index % 251 for index in range(size))
+    data = (bytes(range(251)) * (size // 251 + 1))[:size]
     stream = tempfile.TemporaryFile() if query.get("kind") == "file" else io.BytesIO()  # noqa: SIM115 - the server closes it
     stream.write(data)
     stream.seek(int(query.get("seek", "0")))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conformance import servers
+from tests.conformance.judge import records
 
 Started = Callable[[str], servers.Server]
 
@@ -38,14 +39,19 @@ def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def server(started: Started) -> servers.Server:
-    """The server with the defaults."""
-    return started("default")
+    """The server with the defaults, its records forgotten."""
+    return _fresh(started("default"))
 
 
 @pytest.fixture
 def impatient(started: Started) -> servers.Server:
-    """The server whose timeouts for head, body and keep-alive are one second."""
-    return started("impatient")
+    """The server whose timeouts for head, body and keep-alive are one second, its records forgotten."""
+    return _fresh(started("impatient"))
+
+
+def _fresh(server: servers.Server) -> servers.Server:
+    records(server)
+    return server
 
 
 def pytest_make_parametrize_id(val: Any) -> str | None:

@@ -20,8 +20,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from typing_extensions import Self
-
 from tests.conformance.case import ABSENT, PRESENT, Answer, Case, Ending, Mark, OneOf, Reach
 from tests.conformance.client import EndedError, MalformedError, Response, Source, read_interim, read_response
 from tests.conformance.servers import Server
@@ -42,7 +40,11 @@ def connect(server: Server, *, unix: bool = False) -> socket.socket:
     if unix:
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(PATIENCE)
-        sock.connect(server.unix)
+        try:
+            sock.connect(server.unix)
+        except OSError:
+            sock.close()
+            raise
         return sock
     sock = socket.create_connection(server.tcp, timeout=PATIENCE)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -58,7 +60,7 @@ class Conversation:
         self.interim: list[int] = []  # those read on their own, before their final answer
         self.deaf = False  # the server no longer takes what we send
 
-    def __enter__(self) -> Self:
+    def __enter__(self):
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -255,7 +257,7 @@ def _judge_response(answer: Answer, response: Response) -> None:
     if callable(answer.body):
         assert answer.body(response.body), f"the body is {response.body[:400]!r}"
     elif answer.body is not None:
-        assert response.body == answer.body
+        assert response.body == answer.body, f"the body is {response.body[:400]!r}, {len(response.body)} bytes"
 
 
 def _judge_invariants(response: Response) -> None:

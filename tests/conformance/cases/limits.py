@@ -64,7 +64,6 @@ CASES = (
     refused(UNENDING, "value-without-end", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"v" * 40000, 431, modes=QUICK),
     refused(UNENDING, "fields-without-end", b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: v\r\n" * 150, 431),
     refused(UNENDING, "name-without-end", b"GET / HTTP/1.1\r\nHost: a\r\n" + b"N" * 40000, 431, 400, modes=QUICK),
-    refused(UNENDING, "empty-lines-without-end", b"\r\n" * 20000, 400, 414, 431, modes=("whole", "pipelined")),
     served(
         "HTTP.md: counted from the beginning of each message, not of the connection",
         "limits-are-per-request",

@@ -37,7 +37,7 @@ CASES = (
         "500-requests",
         MANY,
         *MANY_ANSWERS,
-        modes=("whole", "lines"),
+        modes=("whole", "pipelined"),
     ),
     served(
         ORDER,
