@@ -21,6 +21,7 @@ class Sample:
     generator: float  # share of its core that the load generator used, 0..1
     errors: int = 0  # socket errors, and answers other than 2xx and 3xx
     lost: int = 0  # idle connections that the server closed
+    others: float = 0.0  # share of the busier of the two cores that other processes used, 0..1
 
 
 class Spread(NamedTuple):
@@ -74,16 +75,29 @@ def mean_memory(workers: Sequence[tuple[int, int]]) -> MemoryOfWorkers:
     return MemoryOfWorkers(sum(uss for uss, _ in workers) / count, sum(pss for _, pss in workers) / count, count)
 
 
-def sample(summary: Mapping[str, int], wrk_cpu: float, server_cpu: float, lost: int) -> Sample:
-    """From what load.lua prints (microseconds), and seconds of processor time; raises ValueError without an answer."""
+class CpuTime(NamedTuple):
+    """Seconds of processor time: of the two that are measured, and of everything on the core of each."""
+
+    wrk: float
+    wrk_core: float
+    server: float
+    server_core: float
+
+    def since(self, before: CpuTime) -> CpuTime:
+        return CpuTime(*(now - then for now, then in zip(self, before, strict=True)))
+
+
+def sample(summary: Mapping[str, int], cpu: CpuTime, lost: int) -> Sample:
+    """From what load.lua prints (microseconds) and the time used meanwhile; raises ValueError without an answer."""
     requests, seconds = summary["requests"], summary["duration"] / 1e6
     if not requests or not seconds:
         raise ValueError("no answer at all")
     return Sample(
         rate=requests / seconds,
         p99=summary["p99"] / 1e3,
-        cpu=server_cpu * 1e6 / requests,
-        generator=wrk_cpu / seconds,
+        cpu=cpu.server * 1e6 / requests,
+        generator=cpu.wrk / seconds,
         errors=sum(summary[kind] for kind in ("connect", "read", "write", "timeout", "status")),
         lost=lost,
+        others=max(0.0, cpu.wrk_core - cpu.wrk, cpu.server_core - cpu.server) / seconds,
     )

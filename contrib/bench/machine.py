@@ -14,7 +14,8 @@ from contrib.bench.processes import HERE
 def describe() -> str:
     """Processor, cores, kernel."""
     system = platform.uname()
-    return f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {system.system} {system.release} {system.machine}"
+    kernel = f"{system.system} {system.release.partition('-')[0]}"
+    return f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {kernel} {system.machine}"
 
 
 def software(versions: Mapping[str, str], distributions: list[str]) -> str:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contrib.bench import figures
-from contrib.bench.figures import Results, Sample
+from contrib.bench.figures import CpuTime, Results, Sample
 from contrib.bench.loads import CONNECTIONS, LOADS, PLAIN, Load
-from contrib.bench.processes import HERE, Cores, Running, ServerError, serving
+from contrib.bench.processes import HERE, Cores, Running, ServerError, core_time, serving
 from contrib.bench.servers import Server
 
 WARM_UP = 1  # seconds of the plain GET before a server's first load; wrk knows whole seconds only
@@ -107,10 +107,10 @@ def _check(running: Running, load: Load) -> None:
 
 def _measure(running: Running, load: Load, seconds: int, cores: Cores) -> Sample:
     with _idle(running, load.idle, cores) as closed:
-        wrk_before, server_before = _cpu_of_children(), running.cpu()
+        before = _cpu_time(running, cores)
         summary = _generate(running, load, seconds, cores)
-        wrk, server = _cpu_of_children() - wrk_before, running.cpu() - server_before
-        return figures.sample(summary, wrk, server, closed())
+        used = _cpu_time(running, cores).since(before)
+        return figures.sample(summary, used, closed())
 
 
 def _generate(running: Running, load: Load, seconds: int, cores: Cores) -> dict[str, int]:
@@ -155,7 +155,8 @@ def _memory(plan: Plan, server: Server) -> list[tuple[int, int]]:
         return [(memory.uss, memory.pss) for memory in running.worker_memory()]
 
 
-def _cpu_of_children() -> float:
-    """Seconds of processor time of the children that have ended, wrk among them."""
+def _cpu_time(running: Running, cores: Cores) -> CpuTime:
+    """Of the children that have ended, wrk is the only one that ends between two calls."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    wrk = usage.ru_utime + usage.ru_stime
+    return CpuTime(wrk, core_time(cores.load), running.cpu(), core_time(cores.server))

@@ -11,6 +11,7 @@ from contrib.bench.servers import PREFORK
 from contrib.bench.targets import verdicts
 
 GENERATOR_LIMIT = 0.97  # of its core: from here on the figures are the load generator's as much as the server's
+OTHERS_LIMIT = 0.05  # of a core: what else runs on the machine shows in the figures
 MIB = 1024 * 1024
 NOTHING = "-"
 
@@ -92,6 +93,8 @@ def _notes(samples: Sequence[Sample], reason: str | None) -> Iterator[str]:
         yield f"closed {lost} of {IDLE_CONNECTIONS} idle connections"
     if any(sample.generator > GENERATOR_LIMIT for sample in samples):
         yield "wrk was at its limit"
+    if (others := max(sample.others for sample in samples)) > OTHERS_LIMIT:
+        yield f"other processes took up to {others:.0%} of a core"
     if reason:
         yield f"a round failed: {reason}"
 

@@ -105,12 +105,18 @@ def test_every_load_and_server_has_its_row():
 
 
 def test_what_makes_a_row_doubtful_stands_in_it():
-    """Errors, closed idle connections, a load generator at its limit, a round that failed."""
+    """Errors, closed idle connections, a load generator at its limit, a busy machine, a round that failed."""
     results = measured()
-    results.samples["bjoern", PLAIN.name] = [of(10.0, errors=3, lost=2, generator=0.99), None]
+    results.samples["bjoern", PLAIN.name] = [of(10.0, errors=3, lost=2, generator=0.99, others=0.3), None]
     results.reasons["bjoern", PLAIN.name] = "does not start"
     notes = row(render(results, NAMES, FACTS), "Plain GET", "bjoern")[-1]
-    assert notes == "3 errors; closed 2 of 1000 idle connections; wrk was at its limit; a round failed: does not start"
+    assert notes.split("; ") == [
+        "3 errors",
+        "closed 2 of 1000 idle connections",
+        "wrk was at its limit",
+        "other processes took up to 30% of a core",
+        "a round failed: does not start",
+    ]
 
 
 def test_a_server_without_a_sample_says_why():
