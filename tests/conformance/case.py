@@ -17,6 +17,7 @@ class Ending(Enum):
 
     OPEN = "kept: another request on it is answered"
     CLOSED = "closed by the server, with an end of file and no reset"
+    GONE = "closed by the server, with an end of file or, as we went on sending after `close`, a reset"
     IN_STEP = "closed, or kept and in step: the next answer is that of the next request"
     UNASKED = "the rule leaves it to the server, and the client has nothing more to send"
 
@@ -24,6 +25,7 @@ class Ending(Enum):
 class Mark(Enum):
     """What a sequence of bytes to send may be interleaved with."""
 
+    ANY = "wait for one answer, interim or final, before sending on"
     INTERIM = "wait for one interim (1xx) answer before sending on"
     ANSWER = "wait for one final answer before sending on"
     HALF_CLOSE = "close our sending direction"
@@ -126,7 +128,7 @@ def served(
     **more: Any,
 ) -> Case:
     """A case that is answered; without ``answers``, with one 200."""
-    if isinstance(send, tuple) and (Mark.INTERIM in send or Mark.ANSWER in send):
+    if isinstance(send, tuple) and {Mark.ANY, Mark.INTERIM, Mark.ANSWER} & set(send):
         more.setdefault("modes", ("whole", "bytes", "lines"))
     return Case(label, rule, _sent(send), answers or (Answer(),), ending, **more)
 

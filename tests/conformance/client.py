@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2}) ([\t \x21-\x7e\x80-\xff]*)")
 _FIELD_LINE = re.compile(
@@ -100,23 +100,18 @@ def read_response(source: Source, *, head: bool = False) -> Response:
     Raises ``EndedError`` at a clean end, ``MalformedError`` for everything else that is not an answer.
     """
     interim: list[int] = []
-    while True:
-        response = _read_head(source)
-        if response.status >= 200:
-            break
+    while (response := read_any(source, head=head)).status < 200:
         interim.append(response.status)
+    return replace(response, interim=tuple(interim))
+
+
+def read_any(source: Source, *, head: bool = False) -> Response:
+    """The next answer, interim or final."""
+    response = _read_head(source)
+    if response.status < 200:
+        return response
     body, framing, complete = _read_body(source, response, head=head)
-    return Response(
-        response.version,
-        response.status,
-        response.reason,
-        response.fields,
-        body,
-        framing,
-        complete,
-        tuple(interim),
-        response.raw_head,
-    )
+    return replace(response, body=body, framing=framing, complete=complete)
 
 
 def read_interim(source: Source) -> int:

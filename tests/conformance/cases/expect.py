@@ -5,13 +5,16 @@ from __future__ import annotations
 from tests.conformance.case import Answer, Ending, Mark, Reach, get, head, post, refused, served, table
 
 SENT = "RFC 9110 10.1.1, PEP 3333: 100 (Continue) is sent when the application reads, then comes the final answer"
-UNREAD = "RFC 9110 10.1.1, HTTP.md: 100 is sent only when the application reads; a final answer may come without it"
+# PEP 3333 lets a server send 100 at once or when the application reads. HTTP.md prefers the second, but a worker that runs
+# one request at a time would then wait within the application for a client that may be slow: so both are taken here.
+UNREAD = "PEP 3333 (HTTP 1.1 Expect/Continue), RFC 9110 10.1.1: a body that nobody reads is drained, or the connection closes"
 NEEDLESS = "RFC 9110 10.1.1: 100 MAY be omitted when some or all of the body has been received, or there is none"
 OTHER = "RFC 9110 10.1.1, 15.5.18: an expectation that the server does not know is answered 417"
 REFUSED = "RFC 9110 10.1.1: a request that is refused by its head is answered at once, without a 100"
 EXPECT = "Expect: 100-continue"
 NEXT_REQUEST = get(path="/tiny?next")
 NEXT = Answer(body=b"next")
+HIDDEN = get(path="/xyzzy")
 
 
 def waits(*lines: str, path: str = "/echo") -> bytes:
@@ -110,46 +113,21 @@ CASES = (
         NEXT,
         Answer(body=b"b", interim=(100,)),
     ),
-    served(
-        UNREAD,
-        "unread",
-        waits(EXPECT, "Content-Length: 5", path="/tiny?no"),
-        Answer(body=b"no", interim=()),
-        ending=Ending.UNASKED,
-    ),
-    served(
-        UNREAD,
-        "unread-chunked",
-        waits(EXPECT, "Transfer-Encoding: chunked", path="/tiny?no"),
-        Answer(body=b"no", interim=()),
-        ending=Ending.UNASKED,
-    ),
-    served(
-        UNREAD,
-        "failure-before-reading",
-        waits(EXPECT, "Content-Length: 5", path="/raises?before"),
-        Answer(status=frozenset({500}), interim=()),
-        ending=Ending.UNASKED,
-    ),
-    served(
-        "HTTP.md: unread bodies that arrive after the answer are drained or the connection closes; they are no request",
-        "unread-then-body-and-next",
-        (waits(EXPECT, "Content-Length: 5", path="/tiny?no"), Mark.ANSWER, b"hello" + NEXT_REQUEST),
-        Answer(body=b"no", interim=()),
-        Answer(body=b"next", optional=True, reach=Reach.EITHER),
-        ending=Ending.IN_STEP,
-    ),
-    served(
-        "HTTP.md: unread bodies that arrive after the answer are drained or the connection closes; they are no request",
-        "unread-then-request-looking-body",
-        (
-            waits(EXPECT, f"Content-Length: {len(get(path='/xyzzy'))}", path="/tiny?no"),
-            Mark.ANSWER,
-            get(path="/xyzzy") + NEXT_REQUEST,
-        ),
-        Answer(body=b"no", interim=()),
-        Answer(body=b"next", optional=True, reach=Reach.EITHER),
-        ending=Ending.IN_STEP,
+    *(
+        served(
+            UNREAD,
+            f"unread-{label}",
+            (send, Mark.ANY, body + NEXT_REQUEST),
+            Answer(status=frozenset({code}), interim=None),
+            Answer(body=b"next", optional=True, reach=Reach.EITHER),
+            ending=Ending.IN_STEP,
+        )
+        for label, send, body, code in (
+            ("length", waits(EXPECT, "Content-Length: 5", path="/tiny?no"), b"hello", 200),
+            ("chunked", waits(EXPECT, "Transfer-Encoding: chunked", path="/tiny?no"), b"5\r\nhello\r\n0\r\n\r\n", 200),
+            ("failure", waits(EXPECT, "Content-Length: 5", path="/raises?before"), b"hello", 500),
+            ("request-looking", waits(EXPECT, f"Content-Length: {len(HIDDEN)}", path="/tiny?no"), HIDDEN, 200),
+        )
     ),
     *(
         served(NEEDLESS, f"needless-{label}", send, Answer(body=body, interim=None))
