@@ -42,7 +42,7 @@ def parse(head: bytes, limits: Limits) -> Request:
 def check_start(start: bytes, limits: Limits) -> None:
     """Refuse a head of which only the start is there, if no rest can mend it. Raises RequestError."""
     line, found, rest = start.partition(b"\r\n")
-    if len(line) > limits.request_line:
+    if len(line.removesuffix(b"\r")) > limits.request_line:
         raise RequestError(414, "the request line is too long")
     if len(rest) > limits.field_bytes + 4:
         raise RequestError(431, "the header fields are too long")
@@ -65,6 +65,7 @@ def _refusal(line: bytes, limits: Limits) -> RequestError:
 def _frame(request: Request, limits: Limits) -> None:
     """Work out what follows the head (RFC 9112 section 6), and what becomes of the connection."""
     hosts = 0
+    hidden = False
     codings: list[bytes] | None = None
     lengths = 0
     for field in request.fields:
@@ -82,6 +83,10 @@ def _frame(request: Request, limits: Limits) -> None:
             codings = [*(codings or ()), *field.value.split(b",")]
         elif role is Role.EXPECT:
             _heed_expect(request, field)
+        else:
+            hidden = True
+    if hidden:
+        request.fields = [field for field in request.fields if field.role is not Role.HIDDEN]
     if hosts > 1 or (not hosts and request.minor):
         raise RequestError(400, "Host must be there once")
     if lengths > 1 or (lengths and codings is not None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
-_PHRASES[413] = "Content Too Large"
+_PHRASES.update({413: "Content Too Large", 414: "URI Too Long"})  # RFC 9110; older Pythons have older names
 
 
 def page(code: int, server: bytes, date: bytes, *, head_only: bool = False) -> bytes:

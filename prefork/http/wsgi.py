@@ -10,10 +10,9 @@ import re
 from typing import Any
 
 from prefork.http.events import Request
-from prefork.http.fields import Role
 from prefork.http.head import path_and_query
 
-_STATUS = re.compile(r"[1-9][0-9]{2}( [\t\x20-\x7e\x80-\xff]*)?")
+_STATUS = re.compile(r"[1-5][0-9]{2}( [\t\x20-\x7e\x80-\xff]*)?")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -53,7 +52,7 @@ def environ_of(request: Request, base: dict[str, Any]) -> dict[str, Any]:
         key = field.key
         if key in environ:
             _repeat(environ, key, field.text)
-        elif field.role is not Role.HIDDEN:
+        else:
             environ[key] = field.text
     method, target = request.method, request.target
     environ["REQUEST_METHOD"] = _METHODS.get(method) or method.decode()
@@ -186,7 +185,9 @@ class Answer:
         """The callable that ``start_response`` returns. What is written waits for the loop, in front of the iterable."""
         if type(data) is not bytes:
             raise ApplicationError(f"write() was given {type(data).__name__}, not bytes")
-        self.writes.append(data)
+        if data:
+            self.began = True  # it counts as sent: from here on the head is what it is
+            self.writes.append(data)
 
     @property
     def started(self) -> bool:

@@ -18,6 +18,7 @@ from prefork.http.connection import Connection
 from prefork.http.events import End, Request
 from prefork.http.refusal import page
 from prefork.worker.exchange import Exchange
+from prefork.worker.expectation import EarlyCall
 from prefork.worker.site import Site
 from prefork.worker.spool import Spool
 
@@ -47,6 +48,7 @@ class Client:
         "_body",
         "_connection",
         "_dropped",
+        "_early",
         "_exchange",
         "_keep",
         "_now",
@@ -76,6 +78,7 @@ class Client:
         self._connection = Connection(site.limits)
         self._request: Request | None = None
         self._body: Spool | None = None
+        self._early: EarlyCall | None = None
         self._exchange: Exchange | None = None
         self._out: bytes | memoryview = b""
         self._keep = True
@@ -201,10 +204,18 @@ class Client:
         except OSError as error:
             return self._no_room(error)
         if request.expects_continue and not self._connection.buffer:
-            # It is wanted: its head has passed every check. An application that would refuse it is asked too late, but
-            # in exchange a slow client that asks first keeps no worker waiting.
-            return self._send_now(CONTINUE)
+            return self._call_early(request)
         return True
+
+    def _call_early(self, request: Request) -> bool:
+        """Let the application say whether it wants the body. True: it does, and the client has been told."""
+        call = EarlyCall(Exchange(self._site, request), self._base, keep_alive=not self.leaving)
+        outcome = call.start()
+        if outcome is None:
+            self._early = call
+            self._site.lifeline.pause()
+            return self._send_now(CONTINUE)
+        return self._respond(call.exchange, *outcome)  # never True: a body that was not asked for ends the connection
 
     def _add_to_body(self, piece: bytes) -> bool:
         assert self._body is not None
@@ -231,6 +242,9 @@ class Client:
         return False
 
     def _drop_body(self) -> None:
+        if self._early is not None:
+            call, self._early = self._early, None
+            call.abandon()
         if self._body is not None:
             self._body.close()
             self._body = None
@@ -244,8 +258,16 @@ class Client:
     def _serve(self, body: Any) -> bool:
         """Have a complete request answered. True: the connection can go on with the next one now."""
         assert self._request is not None
+        call, self._early = self._early, None
+        if call is not None:
+            self._site.lifeline.begin(self._request.line)
+            return self._respond(call.exchange, *call.go_on(body))
         exchange = Exchange(self._site, self._request)
-        data, self._keep = exchange.begin(self._base, body, keep_alive=not self.leaving)
+        return self._respond(exchange, *exchange.begin(self._base, body, keep_alive=not self.leaving))
+
+    def _respond(self, exchange: Exchange, data: bytes, keep: bool) -> bool:
+        """Send an answer that has begun. True: it has gone out in full, and all is well."""
+        self._keep = keep
         if exchange.done:
             # The common case: everything in one send.
             if self._body is not None:
@@ -303,11 +325,9 @@ class Client:
         return sent
 
     def _answered(self, exchange: Exchange) -> bool:
-        if exchange.failed and not self._keep and not exchange.refused:
-            self.close()  # cut, so that the client cannot take what it has for the whole
-            return False
-        if not self._keep:
-            self._leave(exchange.request.keep_alive or exchange.refused)
+        if exchange.failed or not self._keep:
+            # A cut answer ends without its end, so that the client cannot take what it has for the whole.
+            self._leave(exchange.request.keep_alive or exchange.refused or bool(self._connection.buffer))
             return False
         self.state = State.WRITING  # so that what follows is awaited anew
         return True

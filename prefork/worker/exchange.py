@@ -11,8 +11,8 @@ import os
 import stat
 import time
 import traceback
-from collections.abc import Iterable, Iterator
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from prefork.http.events import Request
 from prefork.http.refusal import page
@@ -51,7 +51,7 @@ class FileWrapper:
 class Exchange:
     """The answer to one request, on its way. Made when the request is complete."""
 
-    __slots__ = ("_answer", "_began", "_environ", "_file", "_iterator", "_keep", "_result", "_site", "done", "failed", "refused", "request", "sent")
+    __slots__ = ("_answer", "_began", "_environ", "_file", "_iterator", "_result", "_site", "done", "failed", "refused", "request", "sent")
 
     def __init__(self, site: Site, request: Request) -> None:
         self.request = request
@@ -64,12 +64,16 @@ class Exchange:
         self._iterator: Iterator[bytes] | None = None
         self._file: tuple[int, int, int] | None = None
         self._result: Iterable[bytes] | None = None
-        self._keep = False
         self._environ: dict[str, Any] = {}
         self._began = 0.0
 
-    def begin(self, base: dict[str, Any], body: IO[bytes], *, keep_alive: bool) -> tuple[bytes, bool]:
-        """Call the application. Returns the first bytes of the answer, and whether the connection can be kept."""
+    def begin(
+        self, base: dict[str, Any], body: Any, *, keep_alive: bool, asked: Callable[[], bool] | None = None
+    ) -> tuple[bytes, bool]:
+        """Call the application. Returns the first bytes of the answer, and whether the connection can be kept.
+
+        ``asked``: where the body has not come, whether the application asked for it.
+        """
         site = self._site
         environ = self._environ = environ_of(self.request, base)
         environ["wsgi.input"] = body
@@ -80,6 +84,8 @@ class Exchange:
         answer = self._answer
         try:
             result = self._result = site.app(environ, answer.start)
+            if asked is not None:
+                keep_alive = keep_alive and asked()
             if type(result) is list and len(result) == 1 and not answer.writes:
                 piece = result[0]
                 if type(piece) is not bytes:
@@ -92,8 +98,7 @@ class Exchange:
             else:
                 data, keep = self._open(result, keep_alive)
         except BaseException as error:  # an application may raise anything; none of it ends the worker
-            return self._break_down(error)
-        self._keep = keep
+            return self._break_off(error) if answer.writes else self._break_down(error)
         if self.done:
             self._end(data_is_whole=not answer.short)
         return data, keep and not self.failed
@@ -208,6 +213,15 @@ class Exchange:
         if not self.done and not self.failed:
             self.failed = True
             self._end(data_is_whole=False)
+
+    def _break_off(self, error: BaseException) -> tuple[bytes, bool]:
+        """A failure after something was written: that goes out, and then the end of the connection tells."""
+        self._log(error)
+        answer = self._answer
+        head, _keep = answer.head(-1, self._site.server_date(), keep_alive=False)
+        data = head + self._frame(b"".join(answer.writes))
+        self._end(data_is_whole=False)
+        return data, False
 
     def _break_down(self, error: BaseException) -> tuple[bytes, bool]:
         """A failure before the first byte: nothing of the half-made answer goes out."""

@@ -65,7 +65,7 @@ class Site:
     def base_of(self, listener: socket.socket, peer: Any) -> dict[str, Any]:
         """What is the same in every environ of a connection."""
         if listener.family == socket.AF_UNIX:
-            base = base_environ(server=("localhost", ""), peer=("", ""), multiprocess=self._multiprocess)
+            base = base_environ(server=("localhost", "80"), peer=("", ""), multiprocess=self._multiprocess)
             trusted = self.trust.unix
         else:
             host, port = listener.getsockname()[:2]
