@@ -110,6 +110,13 @@ def chunked(body: str | bytes, *lines: str, path: str = "/") -> bytes:
     return post("Transfer-Encoding: chunked", *lines, body=body, path=path)
 
 
+NEXT_REQUEST = get(path="/tiny?next")
+"""What many cases send last: its answer shows where the one before ended."""
+
+NEXT = Answer(body=b"next")
+MAYBE_NEXT = Answer(body=b"next", optional=True, reach=Reach.EITHER)
+
+
 def _sent(send: bytes | tuple[bytes | Mark, ...]) -> tuple[bytes | Mark, ...]:
     return (send,) if isinstance(send, bytes) else send
 
@@ -169,3 +176,10 @@ def tolerated(rule: str, label: str, send: bytes, *allowed: int, **more: Any) ->
     """A request that a server may serve or refuse (200 and 400 unless said otherwise), and survives."""
     answer = Answer(status=status(*(allowed or (200, 400))), reach=Reach.EITHER, interim=None)
     return Case(label, rule, _sent(send), (answer,), Ending.IN_STEP, **more)
+
+
+def fails(rule: str, label: str, send: bytes, *, closes: int | None = None) -> Case:
+    """The application fails before its first piece: a 500 that is logged; the worker and, perhaps, the connection go on."""
+    answer = Answer(status=status(500), fields={"x-half-made": ABSENT}, closes=closes)
+    more = (answer, MAYBE_NEXT)
+    return served(rule, label, send + NEXT_REQUEST, *more, ending=Ending.IN_STEP, logged="request_failed")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.conformance.case import (
     ABSENT,
+    NEXT,
+    NEXT_REQUEST,
     Answer,
     Case,
     Ending,
@@ -27,8 +29,6 @@ OVERFLOW = "RFC 9112 7.1: a recipient MUST anticipate large hexadecimal numerals
 TRAILER = "RFC 9112 7.1.2, RFC 9110 6.5.1: trailer fields are discarded and never merged into the header section"
 BAD_TRAILER = "RFC 9112 7.1.2, 5.1: the trailer section follows the grammar of fields"
 SHORT = "RFC 9112 8: a chunked body without its last chunk is incomplete, whatever the connection does then"
-NEXT = Answer(body=b"next")
-NEXT_REQUEST = get(path="/tiny?next")
 
 
 def whole(rule: str, label: str, body: str | bytes, read: bytes, **environ: object) -> Case:

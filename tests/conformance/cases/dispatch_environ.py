@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from tests.conformance.case import (
     ABSENT,
     PRESENT,
@@ -26,9 +24,6 @@ ABSOLUTE = (
 )
 KEYS = "PEP 3333: environ holds these keys with these types"
 TYPE = "RFC 3875 4.1.2, 4.1.3: Content-Type and Content-Length come as CONTENT_TYPE and CONTENT_LENGTH, without HTTP_"
-INPUT = "PEP 3333: wsgi.input has read, readline, readlines and iteration, and ends where the body ends"
-NEXT = Answer(body=b"next")
-NEXT_REQUEST = get(path="/tiny?next")
 
 TARGETS = {
     "root": ("/", "/", ""),
@@ -89,30 +84,6 @@ ABSOLUTES = {
     "percent": ("http://b/c%2Fd", "/c/d", "", "b"),
     "at-in-path": ("http://b/c@d", "/c@d", "", "b"),
 }
-READS = {
-    "read": ("read", "abc\ndef", ["abc\ndef"]),
-    "read-all-minus-one": ("read:-1", "abc\ndef", ["abc\ndef"]),
-    "read-zero": ("read:0,read", "abc", ["", "abc"]),
-    "read-size": ("read:2,read:2,read:2", "abc", ["ab", "c", ""]),
-    "read-large-size": ("read:100000", "abc", ["abc"]),
-    "read-at-end": ("read,read,read:5", "abc", ["abc", "", ""]),
-    "readline": ("readline,readline,readline", "abc\ndef", ["abc\n", "def", ""]),
-    "readline-size": ("readline:2,readline:5,readline", "abc\ndef", ["ab", "c\n", "def"]),
-    "readline-large-size": ("readline:100,readline:100", "abc\ndef", ["abc\n", "def"]),
-    "readline-empty-line": ("readline,readline", "\nabc", ["\n", "abc"]),
-    "readline-crlf": ("readline,readline", "abc\r\ndef\r\n", ["abc\r\n", "def\r\n"]),
-    "readlines": ("readlines", "a\nb\nc", [["a\n", "b\n", "c"]]),
-    "readlines-hint": ("readlines:1000", "a\nb\nc", [["a\n", "b\n", "c"]]),
-    "iter": ("iter", "a\nb\nc\n", [["a\n", "b\n", "c\n"]]),
-    "mixed": ("read:1,readline,iter,read", "abc\nd\ne", ["a", "bc\n", ["d\n", "e"], ""]),
-    "empty": ("read,readline,readlines,iter", "", ["", "", [], []]),
-}
-
-
-def body_is(value: object) -> object:
-    """A predicate: the body is this as JSON."""
-    return lambda body: json.loads(body) == value
-
 
 CASES = (
     *(
@@ -235,27 +206,6 @@ CASES = (
         chunked("5\r\nhello\r\n0\r\n\r\n"),
         Answer(read=b"hello", environ={"wsgi.input_terminated": True}),
     ),
-    *(
-        served(
-            INPUT,
-            f"input-{label}",
-            post(f"Content-Length: {len(body)}", body=body, path=f"/reading?do={do}") + NEXT_REQUEST,
-            Answer(body=body_is(wanted)),
-            NEXT,
-        )
-        for label, (do, body, wanted) in READS.items()
-    ),
-    *(
-        served(
-            f"{INPUT}; HTTP.md: on chunked bodies too",
-            f"input-chunked-{label}",
-            chunked("".join(f"1\r\n{letter}\r\n" for letter in body) + "0\r\n\r\n", path=f"/reading?do={do}")
-            + NEXT_REQUEST,
-            Answer(body=body_is(wanted)),
-            NEXT,
-        )
-        for label, (do, body, wanted) in READS.items()
-    ),
     served(
         "PEP 3333: wsgi.errors has write, writelines and flush, and takes any text",
         "errors",
@@ -275,87 +225,5 @@ CASES = (
         "RFC 9112 3.2: Host is checked beside an absolute target as well",
         "absolute-bad-host-field",
         head("GET http://b/c HTTP/1.1", "Host: a b"),
-    ),
-    *(
-        served(
-            "RFC 9110 7.8, HTTP.md: an Upgrade that is not taken is ignored, and the body and the next request are read",
-            f"upgrade-{label}",
-            send + NEXT_REQUEST,
-            Answer(read=read),
-            NEXT,
-        )
-        for label, send, read in (
-            (
-                "h2c",
-                get("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"),
-                b"",
-            ),
-            (
-                "websocket",
-                get(
-                    "Connection: Upgrade",
-                    "Upgrade: websocket",
-                    "Sec-WebSocket-Version: 13",
-                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-                ),
-                b"",
-            ),
-            ("unknown", get("Connection: upgrade", "Upgrade: xyz/1"), b""),
-            ("without-connection", get("Upgrade: websocket"), b""),
-            ("connection-alone", get("Connection: Upgrade"), b""),
-            ("post", post("Connection: upgrade", "Upgrade: h2c", "Content-Length: 5", body="hello"), b"hello"),
-            (
-                "post-request-looking",
-                post(
-                    "Connection: upgrade", "Upgrade: h2c", f"Content-Length: {len(get(path='/x'))}", body=get(path="/x")
-                ),
-                get(path="/x"),
-            ),
-            ("chunked", chunked("5\r\nhello\r\n0\r\n\r\n", "Connection: upgrade", "Upgrade: h2c"), b"hello"),
-            (
-                "chunked-trailers",
-                chunked("5\r\nhello\r\n0\r\nX: a\r\n\r\n", "Connection: upgrade", "Upgrade: h2c"),
-                b"hello",
-            ),
-            (
-                "websocket-post",
-                post("Connection: Upgrade", "Upgrade: websocket", "Content-Length: 5", body="hello"),
-                b"hello",
-            ),
-            (
-                "upgrade-first",
-                head(
-                    "POST / HTTP/1.1",
-                    "Upgrade: tls/1.0",
-                    "Connection: upgrade",
-                    "Host: a",
-                    "Content-Length: 5",
-                    body="hello",
-                ),
-                b"hello",
-            ),
-            (
-                "put-large",
-                head(
-                    "PUT / HTTP/1.1",
-                    "Host: a",
-                    "Connection: upgrade",
-                    "Upgrade: h2c",
-                    "Content-Length: 70000",
-                    body=b"u" * 70000,
-                ),
-                b"u" * 70000,
-            ),
-        )
-    ),
-    served(
-        "HTTP.md: an Upgrade that is not taken leaves keep-alive and order as they are",
-        "upgrade-twice",
-        (
-            get("Connection: upgrade", "Upgrade: h2c", path="/tiny?a")
-            + post("Connection: upgrade", "Upgrade: h2c", "Content-Length: 1", body="b", path="/echo")
-        )
-        * 2,
-        *(Answer(body=word) for word in (b"a", b"b", b"a", b"b")),
     ),
 )

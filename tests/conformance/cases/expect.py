@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tests.conformance.case import Answer, Ending, Mark, Reach, get, head, post, refused, served, table
+from tests.conformance.case import (
+    MAYBE_NEXT,
+    NEXT,
+    NEXT_REQUEST,
+    Answer,
+    Ending,
+    Mark,
+    get,
+    head,
+    post,
+    refused,
+    served,
+    table,
+)
 
 SENT = "RFC 9110 10.1.1, PEP 3333: 100 (Continue) is sent when the application reads, then comes the final answer"
 # PEP 3333 lets a server send 100 at once or when the application reads. HTTP.md prefers the second, but a worker that runs
@@ -12,8 +25,6 @@ NEEDLESS = "RFC 9110 10.1.1: 100 MAY be omitted when some or all of the body has
 OTHER = "RFC 9110 10.1.1, 15.5.18: an expectation that the server does not know is answered 417"
 REFUSED = "RFC 9110 10.1.1: a request that is refused by its head is answered at once, without a 100"
 EXPECT = "Expect: 100-continue"
-NEXT_REQUEST = get(path="/tiny?next")
-NEXT = Answer(body=b"next")
 HIDDEN = get(path="/xyzzy")
 
 
@@ -119,7 +130,7 @@ CASES = (
             f"unread-{label}",
             (send, Mark.ANY, body + NEXT_REQUEST),
             Answer(status=frozenset({code}), interim=None),
-            Answer(body=b"next", optional=True, reach=Reach.EITHER),
+            MAYBE_NEXT,
             ending=Ending.IN_STEP,
         )
         for label, send, body, code in (

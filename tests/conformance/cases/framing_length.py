@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.conformance.case import (
     ABSENT,
+    NEXT,
+    NEXT_REQUEST,
     Answer,
     Ending,
     Mark,
@@ -26,8 +28,6 @@ EXACT = "RFC 9112 6.3 (6): a valid Content-Length is the length of the body in o
 NONE = "RFC 9112 6.3 (7): a request with neither Content-Length nor Transfer-Encoding has no body"
 SHORT = "RFC 9112 6.3 (6): if the sender closes before the length is received, the message is incomplete and is not processed as whole"
 HUGE = "RFC 9110 8.6: a length has no upper limit: it is refused by size or as invalid, never wrapped around"
-NEXT = Answer(body=b"next")
-NEXT_REQUEST = get(path="/tiny?next")
 
 BAD = {
     "plus": "+5",

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tests.conformance.case import Answer, chunked, get, head, post, refused, served, table, tolerated
+from tests.conformance.case import (
+    NEXT,
+    NEXT_REQUEST,
+    Answer,
+    chunked,
+    get,
+    head,
+    post,
+    refused,
+    served,
+    table,
+    tolerated,
+)
 
 FINAL = "RFC 9112 6.3 (4): a request whose final transfer coding is not chunked has no reliable length: 400 and closed"
 UNKNOWN = (
@@ -16,8 +28,6 @@ LIST = "RFC 9110 5.6.1: empty list members may be ignored or, where framing is a
 BLANKS = "RFC 9112 5: blanks around a field value, tabs included, are not part of it"
 
 BODY = "5\r\nhello\r\n0\r\n\r\n"
-NEXT = Answer(body=b"next")
-NEXT_REQUEST = get(path="/tiny?next")
 
 
 def coded(*values: str, body: str = BODY) -> bytes:
@@ -62,8 +72,6 @@ CASES = (
             "long-s-utf-8": coded("chun\xe2\x84\xaaed"),
             "unknown-with-length": post("Transfer-Encoding: cow", "Content-Length: 5", body="hello"),
         },
-        400,
-        501,
     ),
     *table(
         refused,
@@ -96,7 +104,6 @@ CASES = (
             "unknown-parameter-chunked": coded("cow;a=b, chunked"),
         },
         501,
-        400,
     ),
     *table(
         refused,
@@ -108,8 +115,6 @@ CASES = (
             "chunked-gzip-chunked": coded("chunked, gzip, chunked"),
             "chunked-case-twice": coded("chunked", "Chunked"),
         },
-        400,
-        501,
     ),
     *table(
         refused,
@@ -143,8 +148,6 @@ CASES = (
             "1.0-identity": head("POST / HTTP/1.0", "Transfer-Encoding: identity", "Content-Length: 5", body="hello"),
             "1.0-get": head("GET / HTTP/1.0", "Transfer-Encoding: chunked", body="0\r\n\r\n"),
         },
-        400,
-        501,
     ),
     *table(
         refused,

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from tests.conformance.case import ABSENT, Answer, Ending, Reach, get, head, post, served, status
+from tests.conformance.case import (
+    ABSENT,
+    MAYBE_NEXT,
+    NEXT,
+    NEXT_REQUEST,
+    Answer,
+    Ending,
+    get,
+    head,
+    post,
+    served,
+    status,
+)
 
 HEAD = "RFC 9110 9.3.2: the answer to HEAD has the fields of GET and no content"
 NO_CONTENT = "RFC 9110 15.3.5, 8.6, RFC 9112 6.1: 204 has neither content nor Content-Length nor Transfer-Encoding"
 UNMODIFIED = "RFC 9110 15.4.5: 304 has no content"
-NEXT_REQUEST = get(path="/tiny?next")
-NEXT = Answer(body=b"next")
 BARE = {"content-length": ABSENT, "transfer-encoding": ABSENT}
 
 
@@ -47,7 +57,7 @@ CASES = (
             f"head-{label}",
             asked(path),
             Answer(head=True, status=status(500)),
-            Answer(body=b"next", optional=True, reach=Reach.EITHER),
+            MAYBE_NEXT,
             ending=Ending.IN_STEP,
         )
         for label, path in {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.conformance.case import (
+    NEXT,
+    NEXT_REQUEST,
     Answer,
     Ending,
     Mark,
@@ -24,8 +26,6 @@ BODY = "RFC 9110 15.5.14: a body larger than the server is willing to process is
 TRAILERS = "HTTP.md, RFC 9112 7.1.2: trailers, chunk extensions and chunk-size lines count and are limited"
 UNENDING = "HTTP.md: limits hold while the line has not ended yet"
 SMALL = "prefork: the limits of [pool.*.http] are the operator's"
-NEXT = Answer(body=b"next")
-NEXT_REQUEST = get(path="/tiny?next")
 QUICK = ("whole", "lines", "pipelined")
 
 

@@ -170,7 +170,6 @@ CASES = (
         VERSION,
         {f"version-{label}": request(f"GET / {version}") for label, version in VERSIONS_505.items()},
         505,
-        400,
     ),
     *table(
         refused,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.conformance.case import Answer, Case, Ending, Reach, get, head, refused, served, status
+from tests.conformance.case import NEXT, NEXT_REQUEST, Answer, Case, Ending, Reach, head, refused, served, status
 
 RULE = "RFC 9112 11.2, 6.1, 6.3, HTTP.md: a message whose framing is in doubt is refused, its connection closed, and what follows never read as a request"
 TUNNEL = "RFC 9112 6.3, HTTP.md: what is a body for one recipient is never a request for another"
@@ -122,7 +122,7 @@ CASES = (
         }.items()
     ),
     *(
-        served(TUNNEL, f"hidden-in-{label}", send + get(path="/tiny?next"), Answer(read=read), Answer(body=b"next"))
+        served(TUNNEL, f"hidden-in-{label}", send + NEXT_REQUEST, Answer(read=read), NEXT)
         for label, send, read in (
             (
                 "length",
