@@ -6,6 +6,7 @@ in ``decide.py`` and done in ``obey.py``.
 
 from __future__ import annotations
 
+import gc
 import os
 import selectors
 import signal
@@ -59,6 +60,9 @@ class Arbiter:
 
     def run(self) -> orders.Exit:
         """Serve until told to stop. Raises BindError if a listener cannot be opened at the start."""
+        # A worker's first collection would otherwise write to, and so copy, every page that it shares with us.
+        gc.collect()
+        gc.freeze()
         try:
             self.sockets.open(self.master.generation, self.backing.config)
             self.init_signals()

@@ -9,7 +9,7 @@ from prefork.config.models import Config, Pool
 from prefork.observe import logs
 from prefork.system import privileges
 from prefork.system.privileges import Identity
-from prefork.worker import boot
+from prefork.worker import boot, evented  # noqa: F401 - imported before the fork, its memory is shared
 from prefork.worker.boot import Duty
 from prefork.worker.settings import HookSettings, HttpSettings, Settings, TimeoutSettings
 

@@ -35,12 +35,14 @@ class Connection:
         if self._reader is not None:
             return self._next_of_body(self._reader)
         buffer = self.buffer
+        if not buffer:
+            return None
         end = buffer.find(b"\r\n\r\n", self._looked)
         if end < 0 or buffer[0] == 13:
             return self._wait_for_head()
         self._looked = 0
-        request = head.parse(buffer[:end], self._limits)
         self.buffer = buffer[end + 4 :]
+        request = head.parse(buffer[:end], self._limits)
         if request.chunked or request.length:
             self._reader = reader_of(request, self._limits)
         return request

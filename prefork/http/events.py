@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-
-from prefork.http.fields import Field, Role
+from typing import NamedTuple
 
 
 class End(Enum):
@@ -13,26 +12,33 @@ class End(Enum):
     OF_BODY = "end of body"
 
 
+class RequestLine(NamedTuple):
+    """A request line, taken apart. Texts are latin-1, as PEP 3333 wants them."""
+
+    raw: bytes
+    method: str
+    target: str  # as it came
+    minor: int  # of HTTP/1.x
+    path: str  # decoded
+    query: str  # as it came
+    authority: str  # of an absolute form; it replaces Host
+
+
 class Request:
-    """The head of a request that has passed every check."""
+    """The head of a request that has passed every check. ``headers``: CGI key -> text."""
 
-    __slots__ = ("chunked", "expects_continue", "fields", "keep_alive", "length", "line", "method", "minor", "target")
+    length = 0  # bytes of the body, unless it is chunked
+    chunked = False
+    expects_continue = False
 
-    def __init__(self, line: bytes, method: bytes, target: bytes, minor: int, fields: list[Field]) -> None:
-        self.line = line  # the request line as it came
-        self.method = method
-        self.target = target  # as it came: RAW_URI
-        self.minor = minor  # of HTTP/1.x
-        self.fields = fields
-        self.length = 0  # bytes of the body, unless it is chunked
-        self.chunked = False
-        self.keep_alive = minor == 1
-        self.expects_continue = False
+    def __init__(self, line: RequestLine, headers: dict[str, str]) -> None:
+        self.line = line
+        self.headers = headers
+        self.keep_alive = line.minor == 1
 
     def decode(self, length: int) -> None:
         """A chunked body has been read: the request has a length from now on (RFC 9112 section 7.1.3)."""
         self.chunked = False
         self.length = length
-        text = str(length)
-        self.fields = [field for field in self.fields if field.role is not Role.TRANSFER_ENCODING]
-        self.fields.append(Field(b"content-length", text.encode(), "CONTENT_LENGTH", text, Role.CONTENT_LENGTH))
+        del self.headers["HTTP_TRANSFER_ENCODING"]
+        self.headers["CONTENT_LENGTH"] = str(length)

@@ -2,93 +2,84 @@
 
 Clients send the same lines again and again. A line is checked in full the first time, and what came of it is looked
 up afterwards: what is strict costs nothing, and there is one place where a field is understood. The memory is
-bounded, and what it gives depends on the line alone.
+bounded, what varies by nature is not kept in it, and what it gives depends on the line alone.
 """
 
 from __future__ import annotations
 
 import re
-from enum import IntEnum
 from ipaddress import IPv6Address
-from typing import NamedTuple
 
 from prefork.errors import RequestError
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_LINE = re.compile(rb"(" + TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)")
-_LENGTH = re.compile(rb"[0-9]{1,19}")
+_TOKEN = re.compile(TOKEN)
+_LENGTH = re.compile(r"[0-9]{1,19}")
 _HOST = re.compile(
-    rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?"  # RFC 3986, 3.2
+    r"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?"  # RFC 3986, 3.2
 )
+_VALUE_OCTETS = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 
-REMEMBERED = 1024  # lines
-REMEMBERED_LENGTH = 256  # bytes; longer ones are seldom the same again
+HIDDEN = ""  # the key of a field that reaches no application
 
+REMEMBERED = 512  # lines, and as many names
+REMEMBERED_LENGTH = 256  # bytes of a line
+_VARYING = {"HTTP_COOKIE", "HTTP_REFERER", "HTTP_AUTHORIZATION", "HTTP_IF_NONE_MATCH", "CONTENT_LENGTH"}
 
-class Role(IntEnum):
-    """What a field means for the server itself; falsy: nothing."""
+Pair = tuple[str, str]  # what CGI and WSGI make of a field (RFC 3875 section 4.1.18, PEP 3333)
 
-    ORDINARY = 0
-    HOST = 1
-    CONTENT_LENGTH = 2
-    TRANSFER_ENCODING = 3
-    CONNECTION = 4
-    EXPECT = 5
-    HIDDEN = 6  # it never reaches an application
+_lines: dict[bytes, Pair] = {}
+_keys: dict[bytes, str] = {}
+recall = _lines.get
 
 
-class Field(NamedTuple):
-    """A field line. ``key`` and ``text`` are what CGI and WSGI make of it (RFC 3875, PEP 3333)."""
-
-    name: bytes  # lower case
-    value: bytes
-    key: str
-    text: str
-    role: Role
-
-
-_ROLES = {
-    b"host": Role.HOST,
-    b"content-length": Role.CONTENT_LENGTH,
-    b"transfer-encoding": Role.TRANSFER_ENCODING,
-    b"connection": Role.CONNECTION,
-    b"expect": Role.EXPECT,
-    b"proxy": Role.HIDDEN,  # HTTP_PROXY is an environment variable to too many libraries
-}
-_CGI_KEYS = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
-
-_remembered: dict[bytes, Field] = {}
-recall = _remembered.get
-
-
-def learn(line: bytes) -> Field:
-    """Check a line that is not remembered. Raises RequestError (400)."""
-    match = _LINE.fullmatch(line)
-    if match is None:
+def learn(line: bytes) -> Pair:
+    """Key and text of a line that is not remembered. Raises RequestError (400)."""
+    name, colon, value = line.partition(b":")
+    key = _keys.get(name)
+    if key is None:
+        key = _learn_name(name)
+    if not colon or value.translate(None, _VALUE_OCTETS):
         raise RequestError(400, "a header line is malformed")
-    name, value = match[1].lower(), match[2].strip(b" \t")
-    # X_Y and X-Y would become one key: one of them is a forgery.
-    role = Role.HIDDEN if b"_" in name else _ROLES.get(name, Role.ORDINARY)
-    if role is Role.HOST:
-        check_host(value)
-    elif role is Role.CONTENT_LENGTH and not _LENGTH.fullmatch(value):
+    text = value.strip(b" \t").decode("latin-1")
+    if key == "HTTP_HOST":
+        check_host(text)
+    elif key == "CONTENT_LENGTH" and not _LENGTH.fullmatch(text):
         raise RequestError(400, "Content-Length is no number")
-    key = _CGI_KEYS.get(name) or "HTTP_" + name.decode().upper().replace("-", "_")
-    field = Field(name, value, key, value.decode("latin-1"), role)
-    if len(line) <= REMEMBERED_LENGTH:
-        if len(_remembered) >= REMEMBERED:
-            _remembered.clear()
-        _remembered[line] = field
-    return field
+    pair = (key, text)
+    if len(line) <= REMEMBERED_LENGTH and key not in _VARYING:
+        if len(_lines) >= REMEMBERED:
+            _lines.clear()
+        _lines[line] = pair
+    return pair
 
 
-def check_host(value: bytes) -> None:
+def _learn_name(name: bytes) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise RequestError(400, "a header line is malformed")
+    # X_Y and X-Y would become one key: one of them is a forgery. And HTTP_PROXY is a variable of its own to many
+    # libraries.
+    lower = name.lower()
+    if b"_" in name or lower == b"proxy":
+        key = HIDDEN
+    elif lower in (b"content-length", b"content-type"):
+        key = lower.decode().upper().replace("-", "_")
+    else:
+        key = "HTTP_" + lower.decode().upper().replace("-", "_")
+    if len(name) <= REMEMBERED_LENGTH:
+        if len(_keys) >= REMEMBERED:
+            _keys.clear()
+        _keys[name] = key
+    return key
+
+
+def check_host(text: str) -> None:
     """Raise RequestError (400) for what is no ``uri-host [":" port]`` (RFC 9110 section 7.2)."""
-    match = _HOST.fullmatch(value)
+    match = _HOST.fullmatch(text)
     if match is None or (match[2] and int(match[2]) > 65535):
         raise RequestError(400, "Host is malformed")
     if match[1]:
         try:
-            IPv6Address(match[1].decode())
+            IPv6Address(match[1])
         except ValueError:
             raise RequestError(400, "Host is malformed") from None

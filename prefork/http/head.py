@@ -1,7 +1,8 @@
 """Pure. The head of a request: bytes up to the empty line become a Request, or a refusal.
 
 Everything of RFC 9112 that a server must reject in a head is rejected here or in ``fields.py``, before anything else
-looks at it. A refusal is a RequestError with the status that the client is told.
+looks at it. A refusal is a RequestError with the status that the client is told. As with fields, a request line that
+was checked before is remembered.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from prefork.errors import RequestError
-from prefork.http.events import Request
-from prefork.http.fields import TOKEN, Field, Role, check_host, learn, recall
+from prefork.http.events import Request, RequestLine
+from prefork.http.fields import HIDDEN, REMEMBERED, REMEMBERED_LENGTH, TOKEN, Pair, check_host, learn, recall
 from prefork.http.limits import Limits
 
 _REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
@@ -20,22 +21,34 @@ _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 # What no head can hold, at whatever point it stops: looked for while the rest is awaited.
 _HOPELESS = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
+_lines: dict[bytes, RequestLine] = {}
+_recall_line = _lines.get
+
 
 def parse(head: bytes, limits: Limits) -> Request:
     """A request from its head, without the empty line. Raises RequestError."""
     lines = head.split(b"\r\n")
-    line = lines[0]
-    match = _REQUEST_LINE.fullmatch(line)
-    if match is None or len(line) > limits.request_line:
-        raise _refusal(line, limits)
-    del lines[0]
-    if len(lines) > limits.fields or len(head) - len(line) > limits.field_bytes:
+    raw = lines.pop(0)
+    line = _recall_line(raw) or _learn_line(raw)
+    if len(raw) > limits.request_line:
+        raise RequestError(414, "the request line is too long")
+    if len(lines) > limits.fields or len(head) - len(raw) > limits.field_bytes:
         raise RequestError(431, "there are too many header fields, or they are too long")
-    method, target, minor = match.groups()
-    request = Request(line, method, target, 1 if minor == b"1" else 0, [recall(line) or learn(line) for line in lines])
-    _frame(request, limits)
-    if target[0] != 47 or method == b"CONNECT":  # "/"
-        _check_form(request)
+    pairs = [recall(line) or learn(line) for line in lines]
+    headers = dict(pairs)
+    if len(headers) != len(pairs) or HIDDEN in headers:
+        headers = _merge(pairs)
+    if "HTTP_HOST" not in headers and line.minor:
+        raise RequestError(400, "Host is missing")
+    if line.authority:
+        headers["HTTP_HOST"] = line.authority  # RFC 9112 section 3.2.2
+    request = Request(line, headers)
+    if "HTTP_CONNECTION" in headers:
+        _heed_connection(request, headers["HTTP_CONNECTION"])
+    if "CONTENT_LENGTH" in headers or "HTTP_TRANSFER_ENCODING" in headers:
+        _frame(request, limits)
+    if "HTTP_EXPECT" in headers and line.minor:  # RFC 9110 section 10.1.1: ignored in HTTP/1.0
+        _heed_expect(request, headers["HTTP_EXPECT"])
     return request
 
 
@@ -49,109 +62,112 @@ def check_start(start: bytes, limits: Limits) -> None:
     if _HOPELESS.search(start):
         raise RequestError(400, "the head holds what it must not")
     if found and not _REQUEST_LINE.fullmatch(line):
-        raise _refusal(line, limits)
+        raise _refusal(line)
     if rest.count(b"\r\n") > limits.fields + 1:
         raise RequestError(431, "there are too many header fields")
 
 
-def _refusal(line: bytes, limits: Limits) -> RequestError:
-    if len(line) > limits.request_line:
-        return RequestError(414, "the request line is too long")
+def _learn_line(raw: bytes) -> RequestLine:
+    match = _REQUEST_LINE.fullmatch(raw)
+    if match is None:
+        raise _refusal(raw)
+    method, target, minor = match.groups()
+    authority, path = _split_target(method, target)
+    path, _, query = path.partition(b"?")
+    if b"%" in path:
+        path = unquote_to_bytes(path)
+    line = RequestLine(
+        raw,
+        method.decode(),
+        target.decode("latin-1"),
+        1 if minor == b"1" else 0,
+        path.decode("latin-1"),
+        query.decode("latin-1"),
+        authority,
+    )
+    if len(raw) <= REMEMBERED_LENGTH:
+        if len(_lines) >= REMEMBERED:
+            _lines.clear()
+        _lines[raw] = line
+    return line
+
+
+def _split_target(method: bytes, target: bytes) -> tuple[str, bytes]:
+    """The authority, if it names one, and the path of a target (RFC 9112 section 3.2)."""
+    if target.startswith(b"/") and method != b"CONNECT":
+        return "", target
+    if target == b"*" and method == b"OPTIONS":
+        return "", target
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None or method == b"CONNECT":
+        raise RequestError(400, "the target must be a path")
+    authority = match[1].decode("latin-1")
+    check_host(authority)
+    return authority, match[2] if match[2].startswith(b"/") else b"/" + match[2]
+
+
+def _refusal(line: bytes) -> RequestError:
     if _OTHER_VERSION.fullmatch(line):
         return RequestError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
     return RequestError(400, "the request line is malformed")
 
 
-def _frame(request: Request, limits: Limits) -> None:
-    """Work out what follows the head (RFC 9112 section 6), and what becomes of the connection."""
-    hosts = 0
-    hidden = False
-    codings: list[bytes] | None = None
-    lengths = 0
-    for field in request.fields:
-        role = field.role
-        if not role:
+def _merge(pairs: list[Pair]) -> dict[str, str]:
+    """Several lines of one field are one list (RFC 9110 section 5.3), save where two must not be.
+
+    Cookie has a separator of its own (RFC 6265). Raises RequestError (400).
+    """
+    headers: dict[str, str] = {}
+    for key, text in pairs:
+        if key == HIDDEN:
             continue
-        if role is Role.HOST:
-            hosts += 1
-        elif role is Role.CONNECTION:
-            _heed_connection(request, field.value)
-        elif role is Role.CONTENT_LENGTH:
-            lengths += 1
-            request.length = int(field.value)
-        elif role is Role.TRANSFER_ENCODING:
-            codings = [*(codings or ()), *field.value.split(b",")]
-        elif role is Role.EXPECT:
-            _heed_expect(request, field)
+        if key not in headers:
+            headers[key] = text
+        elif key in ("HTTP_HOST", "CONTENT_LENGTH"):
+            raise RequestError(400, "Host or Content-Length is there twice")
         else:
-            hidden = True
-    if hidden:
-        request.fields = [field for field in request.fields if field.role is not Role.HIDDEN]
-    if hosts > 1 or (not hosts and request.minor):
-        raise RequestError(400, "Host must be there once")
-    if lengths > 1 or (lengths and codings is not None):
-        raise RequestError(400, "the length of the body is given more than once")
-    if codings is not None:
-        _check_codings(request, codings)
-        request.chunked = True
-    elif request.length > limits.body:
-        raise RequestError(413, "the body is too large")
+            headers[key] += ("; " if key == "HTTP_COOKIE" else ",") + text
+    return headers
 
 
-def _heed_connection(request: Request, value: bytes) -> None:
-    tokens = {token.strip(b" \t") for token in value.lower().split(b",")}
-    if b"close" in tokens:
-        request.keep_alive = False
-    elif b"keep-alive" in tokens and not request.minor and not _says_close(request.fields):
+def _tokens(text: str) -> list[str]:
+    return [token.strip(" \t").lower() for token in text.split(",")]
+
+
+def _heed_connection(request: Request, text: str) -> None:
+    if text == "keep-alive":  # what nearly everybody sends
         request.keep_alive = True
+        return
+    tokens = _tokens(text)
+    request.keep_alive = "close" not in tokens and (request.keep_alive or "keep-alive" in tokens)
 
 
-def _says_close(fields: list[Field]) -> bool:
-    """``close`` outranks ``keep-alive`` on whichever line it stands."""
-    values = (field.value.lower().split(b",") for field in fields if field.role is Role.CONNECTION)
-    return any(token.strip(b" \t") == b"close" for tokens in values for token in tokens)
-
-
-def _heed_expect(request: Request, field: Field) -> None:
-    if not request.minor:
-        return  # RFC 9110 section 10.1.1: ignored in HTTP/1.0
-    if field.value.lower() != b"100-continue":
+def _heed_expect(request: Request, text: str) -> None:
+    if text.lower() != "100-continue":
         raise RequestError(417, "only 100-continue can be expected here")
     request.expects_continue = True
 
 
-def _check_codings(request: Request, codings: list[bytes]) -> None:
-    names = [coding.strip(b" \t").lower() for coding in codings]
-    if not request.minor:
-        raise RequestError(400, "Transfer-Encoding in HTTP/1.0")
-    if names == [b"chunked"]:
+def _frame(request: Request, limits: Limits) -> None:
+    """Work out how long the body is (RFC 9112 section 6)."""
+    headers = request.headers
+    coding = headers.get("HTTP_TRANSFER_ENCODING")
+    if coding is None:
+        request.length = int(headers["CONTENT_LENGTH"])
+        if request.length > limits.body:
+            raise RequestError(413, "the body is too large")
         return
-    if names[-1] == b"chunked" and all(names) and b"chunked" not in names[:-1]:
+    if "CONTENT_LENGTH" in headers:
+        raise RequestError(400, "the length of the body is given twice")
+    _check_coding(request, _tokens(coding))
+    request.chunked = True
+
+
+def _check_coding(request: Request, codings: list[str]) -> None:
+    if not request.line.minor:
+        raise RequestError(400, "Transfer-Encoding in HTTP/1.0")
+    if codings == ["chunked"]:
+        return
+    if codings[-1] == "chunked" and all(codings) and "chunked" not in codings[:-1]:
         raise RequestError(501, "no transfer coding but chunked is implemented")
     raise RequestError(400, "Transfer-Encoding must be chunked")
-
-
-def _check_form(request: Request) -> None:
-    """The forms of a target other than a path (RFC 9112 section 3.2)."""
-    if request.target == b"*" and request.method == b"OPTIONS":
-        return
-    match = _ABSOLUTE.fullmatch(request.target)
-    if match is None or request.method == b"CONNECT":
-        raise RequestError(400, "the target must be a path")
-    # Section 3.2.2: the authority of an absolute form replaces what Host says.
-    check_host(match[1])
-    host = Field(b"host", match[1], "HTTP_HOST", match[1].decode("latin-1"), Role.HOST)
-    request.fields = [host, *(field for field in request.fields if field.role is not Role.HOST)]
-
-
-def path_and_query(target: bytes) -> tuple[str, str]:
-    """The decoded path and the raw query of a target, as latin-1 texts (PEP 3333). Never raises."""
-    if target[0] != 47:
-        match = _ABSOLUTE.fullmatch(target)
-        target = match[2] if match else target
-        if not target.startswith((b"/", b"*")):
-            target = b"/" + target
-    path, _, query = target.partition(b"?")
-    if b"%" in path:
-        path = unquote_to_bytes(path)
-    return path.decode("latin-1"), query.decode("latin-1")

@@ -7,17 +7,23 @@ the length of a body, is the application's error and never goes out.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from prefork.http.events import Request
-from prefork.http.head import path_and_query
 
 _STATUS = re.compile(r"[1-5][0-9]{2}( [\t\x20-\x7e\x80-\xff]*)?")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")
-_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 _PROTOCOLS = ("HTTP/1.0", "HTTP/1.1")
+_BODYLESS = (b"204", b"304")
+_ENDS = {  # (kept, minor version) -> the last lines of a head
+    (False, 0): b"Connection: close\r\n\r\n",
+    (False, 1): b"Connection: close\r\n\r\n",
+    (True, 0): b"Connection: keep-alive\r\n\r\n",
+    (True, 1): b"\r\n",
+}
 
 REMEMBERED = 1024  # checked fields of applications
 REMEMBERED_LENGTH = 256  # characters of a value
@@ -47,24 +53,14 @@ def base_environ(*, server: tuple[str, str], peer: tuple[str, str], multiprocess
 
 def environ_of(request: Request, base: dict[str, Any]) -> dict[str, Any]:
     """A request's environ; the loop adds ``wsgi.input``."""
-    environ = base.copy()
-    for field in request.fields:
-        key = field.key
-        if key in environ:
-            _repeat(environ, key, field.text)
-        else:
-            environ[key] = field.text
-    method, target = request.method, request.target
-    environ["REQUEST_METHOD"] = _METHODS.get(method) or method.decode()
-    environ["PATH_INFO"], environ["QUERY_STRING"] = path_and_query(target)
-    environ["RAW_URI"] = environ["REQUEST_URI"] = target.decode("latin-1")
-    environ["SERVER_PROTOCOL"] = _PROTOCOLS[request.minor]
+    _, method, target, minor, path, query, _ = request.line
+    environ = {**base, **request.headers}
+    environ["REQUEST_METHOD"] = method
+    environ["PATH_INFO"] = path
+    environ["QUERY_STRING"] = query
+    environ["RAW_URI"] = environ["REQUEST_URI"] = target
+    environ["SERVER_PROTOCOL"] = _PROTOCOLS[minor]
     return environ
-
-
-def _repeat(environ: dict[str, Any], key: str, text: str) -> None:
-    """Several lines of one field are one list (RFC 9110 section 5.3); Cookie has a separator of its own (RFC 6265)."""
-    environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + text
 
 
 class Kind:
@@ -128,58 +124,67 @@ def _learn_field(pair: object) -> tuple[bytes, int]:
 class Answer:
     """An application's answer to one request: ``start`` is its ``start_response``; then ``head`` and ``frame``."""
 
-    __slots__ = ("_close", "_dated", "_length", "_lines", "_request", "_served", "_status", "began", "chunked", "left", "writes")
+    began = False  # its head stands, and cannot be replaced
+    chunked = False
+    bodyless = False  # it has no body whatever its fields say (RFC 9110 sections 6.4.1, 9.3.2)
+    left = -1  # bytes that its Content-Length still allows; -1: it has none
+    writes: Sequence[bytes] = ()  # what the application gave to write()
+    _status = b""
+    _lines: Sequence[bytes] = ()
+    _length = -1
+    _close = False
+    _dated = False
+    _served = False
 
     def __init__(self, request: Request) -> None:
-        self.began = False  # its head has been made, and cannot be replaced
-        self.chunked = False
-        self.left = -1  # bytes that its Content-Length still allows; -1: it has none
-        self.writes: list[bytes] = []  # what the application gave to write()
         self._request = request
-        self._status = b""
-        self._lines: list[bytes] = []
-        self._length = -1
-        self._close = False
-        self._dated = self._served = False
 
     def start(self, status: Any, headers: Any, exc_info: Any = None) -> Any:
         """``start_response`` (PEP 3333)."""
         if exc_info:
-            try:
-                if self.began:
-                    raise exc_info[1].with_traceback(exc_info[2])
-            finally:
-                exc_info = None
+            self._start_again(exc_info)
         elif self._status:
             raise ApplicationError("start_response was called again without exc_info")
-        self._length, self._close, self._dated, self._served = -1, False, False, False
-        self._status = b""
         if type(headers) is not list:
             raise ApplicationError("the headers are no list")
         line = (_statuses.get(status) if type(status) is str else None) or _learn_status(status)
-        self._lines = [self._take(pair) for pair in headers]
+        lines = []
+        for pair in headers:
+            try:
+                field, kind = _fields[pair]
+            except (KeyError, TypeError):
+                field, kind = _learn_field(pair)
+            if not kind or self._takes(kind, pair[1]):
+                lines.append(field)
+        self._lines = lines
         self._status = line
         return self.write
 
-    def _take(self, pair: Any) -> bytes:
+    def _start_again(self, exc_info: Any) -> None:
+        """What was said before is void, unless it has gone out."""
         try:
-            line, kind = _fields[pair]
-        except (KeyError, TypeError):
-            line, kind = _learn_field(pair)
-        if not kind:
-            return line
+            if self.began:
+                raise exc_info[1].with_traceback(exc_info[2])
+        finally:
+            exc_info = None
+        self._status, self._length = b"", -1
+        self._close = self._dated = self._served = False
+
+    def _takes(self, kind: int, value: str) -> bool:
+        """Heed a field that means something to the server. False: it is not sent, for framing is the server's."""
         if kind == Kind.LENGTH:
             if self._length >= 0:
                 raise ApplicationError("Content-Length is given more than once")
-            self._length = int(pair[1])
+            self._length = int(value)
         elif kind == Kind.DATE:
             self._dated = True
+            return True
         elif kind == Kind.SERVER:
             self._served = True
-        elif kind == Kind.CONNECTION and "close" in pair[1].lower():
+            return True
+        elif kind == Kind.CONNECTION and "close" in value.lower():
             self._close = True
-        # Framing is the server's: hop-by-hop fields go no further, and Content-Length is put where it belongs.
-        return b"" if kind in (Kind.LENGTH, Kind.CONNECTION, Kind.HOP) else line
+        return False
 
     def write(self, data: bytes) -> None:
         """The callable that ``start_response`` returns. What is written waits for the loop, in front of the iterable."""
@@ -187,7 +192,7 @@ class Answer:
             raise ApplicationError(f"write() was given {type(data).__name__}, not bytes")
         if data:
             self.began = True  # it counts as sent: from here on the head is what it is
-            self.writes.append(data)
+            self.writes = [*self.writes, data]
 
     @property
     def started(self) -> bool:
@@ -198,45 +203,32 @@ class Answer:
         """The status code; 0 before ``start``."""
         return int(self._status[:3] or 0)
 
-    @property
-    def bodyless(self) -> bool:
-        """An answer that has no body whatever its fields say (RFC 9110 sections 6.4.1, 9.3.2)."""
-        return self._request.method == b"HEAD" or self._status[:3] in (b"204", b"304")
+    def head(self, known_length: int, server: bytes, date: bytes, *, keep_alive: bool) -> tuple[bytes, bool]:
+        """The head, and whether the connection can be kept. ``known_length``: of the whole body, or -1 if it is open.
 
-    def head(self, known_length: int, server_date: tuple[bytes, bytes], *, keep_alive: bool) -> tuple[bytes, bool]:
-        """The head, and whether the connection can be kept. ``known_length``: of the whole body, or -1 if it is open."""
-        if not self._status:
+        ``server`` and ``date`` are whole lines, for an application that has none of its own.
+        """
+        status = self._status
+        if not status:
             raise ApplicationError("start_response was not called")
         self.began = True
         request = self._request
-        server, date = server_date
-        parts = [b"HTTP/1.1 ", self._status, b"\r\n"]
-        if not self._served:
-            parts.append(server)
-        if not self._dated:
-            parts.append(date)
-        parts += self._lines
-        code = self._status[:3]
-        length = self._length if self._length >= 0 else known_length
         keep = keep_alive and request.keep_alive and not self._close
-        if code == b"204" or (code == b"304" and self._length < 0):
-            length = 0
+        parts = [b"HTTP/1.1 ", status, b"\r\n", b"" if self._served else server, b"" if self._dated else date, *self._lines]
+        length = self._length if self._length >= 0 else known_length
+        if status[:3] in _BODYLESS or request.line.method == "HEAD":
+            self.bodyless = True
+            if self._length >= 0 and status[:3] != b"204":
+                parts.append(b"Content-Length: %d\r\n" % length)
         elif length >= 0:
+            self.left = length
             parts.append(b"Content-Length: %d\r\n" % length)
-        elif request.method == b"HEAD":
-            length = 0
-        elif request.minor:
+        elif request.line.minor:
             self.chunked = True
             parts.append(b"Transfer-Encoding: chunked\r\n")
         else:
             keep = False  # its end is the end of the connection
-        self.left = length
-        if not keep:
-            parts.append(b"Connection: close\r\n\r\n")
-        elif request.minor:
-            parts.append(b"\r\n")
-        else:
-            parts.append(b"Connection: keep-alive\r\n\r\n")
+        parts.append(_ENDS[keep, request.line.minor])
         return b"".join(parts), keep
 
     def frame(self, piece: bytes) -> bytes:
@@ -255,4 +247,4 @@ class Answer:
     @property
     def short(self) -> bool:
         """Fewer bytes came than its Content-Length said: the connection cannot be used any more."""
-        return self.left > 0 and not self.bodyless
+        return self.left > 0

@@ -7,6 +7,7 @@ worker that is told to go just goes, for it serves nobody.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -66,6 +67,9 @@ def serve(duty: Duty) -> int:
         line = Lifeline(duty.row, duty.channel, duty.sinks)
         worker = loop(_post(duty, application, line))
         run_hook(duty.settings.hooks.ready)
+        # What is there by now stays: no collection needs to look at it again.
+        gc.collect()
+        gc.freeze()
     except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
         _fail(duty, error)
         return BootError.exit_code

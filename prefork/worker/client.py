@@ -23,6 +23,7 @@ from prefork.worker.site import Site
 from prefork.worker.spool import Spool
 
 RECEIVE = 64 * 1024  # bytes at a time
+COPIED = 16 * 1024  # bytes of a body that are worth copying to save a system call
 TURN_REQUESTS = 32  # pipelined requests that are answered before others have their turn
 TURN_BYTES = 1024 * 1024  # of one answer, the same
 LINGER_SECONDS = 2.0
@@ -51,6 +52,7 @@ class Client:
         "_early",
         "_exchange",
         "_keep",
+        "_keepalive",
         "_now",
         "_out",
         "_request",
@@ -75,12 +77,13 @@ class Client:
         self._socket = sock
         self._base = base
         self._now = now
+        self._keepalive = _limit(site.timeout.keepalive)
         self._connection = Connection(site.limits)
         self._request: Request | None = None
         self._body: Spool | None = None
         self._early: EarlyCall | None = None
         self._exchange: Exchange | None = None
-        self._out: bytes | memoryview = b""
+        self._out: list[memoryview] = []
         self._keep = True
         self._dropped = 0
 
@@ -109,7 +112,7 @@ class Client:
         """The client takes more of its answer."""
         exchange = self._exchange
         if exchange is not None and not exchange.done and not exchange.failed:
-            self._site.lifeline.begin(exchange.request.line)
+            self._site.lifeline.begin(exchange.request.line.raw)
         self.state = State.WRITING
         if self._pump():
             self.advance()
@@ -173,13 +176,18 @@ class Client:
                 if body is None:
                     return
             else:
+                assert isinstance(event, bytes)
                 if not self._add_to_body(event):
                     return
                 continue
             if not self._serve(body):
                 return
+            if not connection.buffer:
+                self.state = State.IDLE
+                self.deadline = self._now() + self._keepalive
+                return
             answered += 1
-            if answered >= TURN_REQUESTS and connection.buffer:
+            if answered >= TURN_REQUESTS:
                 self.state = State.YIELDING
                 return
 
@@ -192,7 +200,7 @@ class Client:
         elif not self._connection.buffer:
             if self.state is not State.IDLE or self._request is not None:
                 self.state = State.IDLE
-                self.deadline = self._now() + _limit(timeout.keepalive)
+                self.deadline = self._now() + self._keepalive
         elif self.state is not State.HEAD:
             # One deadline for the whole head: dripping does not extend it.
             self.state = State.HEAD
@@ -260,16 +268,19 @@ class Client:
         assert self._request is not None
         call, self._early = self._early, None
         if call is not None:
-            self._site.lifeline.begin(self._request.line)
+            self._site.lifeline.begin(self._request.line.raw)
             return self._respond(call.exchange, *call.go_on(body))
         exchange = Exchange(self._site, self._request)
         return self._respond(exchange, *exchange.begin(self._base, body, keep_alive=not self.leaving))
 
-    def _respond(self, exchange: Exchange, data: bytes, keep: bool) -> bool:
+    def _respond(self, exchange: Exchange, head: bytes, piece: bytes, keep: bool) -> bool:
         """Send an answer that has begun. True: it has gone out in full, and all is well."""
         self._keep = keep
-        if exchange.done:
-            # The common case: everything in one send.
+        if len(piece) > COPIED:
+            data, after = head, piece
+        else:
+            data, after = head + piece, b""
+        if exchange.done and not after:
             if self._body is not None:
                 self._drop_body()
             try:
@@ -281,9 +292,10 @@ class Client:
                 self._keep = False
             if sent == len(data):
                 return self._answered(exchange)
-            self._out = memoryview(data)[sent:]
-        else:
-            self._out = data
+            data = data[sent:]
+        self._out.append(memoryview(data))
+        if after:
+            self._out.append(memoryview(after))
         self._exchange = exchange
         self.state = State.WRITING
         return self._pump()
@@ -307,8 +319,8 @@ class Client:
                     return False
                 elif exchange.file:
                     turn += exchange.send_file(self._socket.fileno())
-                else:
-                    self._out = exchange.more()
+                elif data := exchange.more():
+                    self._out.append(memoryview(data))
             except BlockingIOError:
                 if not exchange.done and not exchange.failed:
                     self._site.lifeline.pause()
@@ -320,16 +332,21 @@ class Client:
                 return False
 
     def _send(self) -> int:
-        sent = self._socket.send(self._out)
-        self._out = self._out[sent:] if sent == len(self._out) else memoryview(self._out)[sent:]
-        return sent
+        """Send what waits, without gluing it together first."""
+        out = self._out
+        total = sent = self._socket.sendmsg(out)
+        while out and sent >= len(out[0]):
+            sent -= len(out.pop(0))
+        if sent:
+            out[0] = out[0][sent:]
+        return total
 
     def _answered(self, exchange: Exchange) -> bool:
         if exchange.failed or not self._keep:
             # A cut answer ends without its end, so that the client cannot take what it has for the whole.
             self._leave(exchange.request.keep_alive or exchange.refused or bool(self._connection.buffer))
             return False
-        self.state = State.WRITING  # so that what follows is awaited anew
+        self.state = State.WRITING  # so that what follows is awaited anew, with a deadline of its own
         return True
 
     def _refuse(self, status: int) -> None:

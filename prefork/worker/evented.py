@@ -28,6 +28,7 @@ DRAIN_MOST = 4096  # connections that are taken from the queue of a service that
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+IDLE, WRITING = State.IDLE, State.WRITING
 WATCHED_FOR = {
     State.IDLE: READ,
     State.HEAD: READ,
@@ -62,11 +63,17 @@ class EventedWorker:
             self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
         self._post.lifeline.ready()
         access = self._post.access
+        clients = self._clients
         while not self._finished():
-            for descriptor, events in self._epoll.poll(self._timeout()):
-                client = self._clients.get(descriptor)
+            for descriptor, _events in self._epoll.poll(self._timeout()):
+                client = clients.get(descriptor)
                 if client is not None:
-                    self._attend(client, events)
+                    if client.state is WRITING:
+                        client.writable()
+                    else:
+                        client.readable()
+                    if client.state is not IDLE or client.deadline < client.due or client.watched != READ:
+                        self._settle(client)
                 elif descriptor in self._listeners:
                     self._accept(descriptor)
                 elif descriptor in lines:
@@ -79,13 +86,6 @@ class EventedWorker:
         self._close()
 
     # Clients.
-
-    def _attend(self, client: Client, events: int) -> None:
-        if client.state is State.WRITING:
-            client.writable()
-        else:
-            client.readable()
-        self._settle(client)
 
     def _settle(self, client: Client) -> None:
         """Watch a client for what its state waits for, and mind its deadline."""

@@ -11,7 +11,8 @@ import os
 import stat
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from types import MappingProxyType
 from typing import Any
 
 from prefork.http.events import Request
@@ -51,117 +52,105 @@ class FileWrapper:
 class Exchange:
     """The answer to one request, on its way. Made when the request is complete."""
 
-    __slots__ = ("_answer", "_began", "_environ", "_file", "_iterator", "_result", "_site", "done", "failed", "refused", "request", "sent")
+    done = False  # every byte of the answer has been given out
+    failed = False  # the answer is cut: the connection must be closed without its end
+    refused = False  # it is the server's 500, which is whole
+    sent = 0  # bytes of the body
+    _environ: Mapping[str, Any] = MappingProxyType({})
+    _file: tuple[int, int, int] | None = None
+    _iterator: Iterator[bytes] | None = None
+    _result: Iterable[bytes] | None = None
+    _began = 0  # time.monotonic_ns()
 
     def __init__(self, site: Site, request: Request) -> None:
         self.request = request
-        self.done = False  # every byte of the answer has been given out
-        self.failed = False  # the answer is cut: the connection must be closed without its end
-        self.refused = False  # it is the server's 500, which is whole
-        self.sent = 0  # bytes of the body
         self._site = site
         self._answer = Answer(request)
-        self._iterator: Iterator[bytes] | None = None
-        self._file: tuple[int, int, int] | None = None
-        self._result: Iterable[bytes] | None = None
-        self._environ: dict[str, Any] = {}
-        self._began = 0.0
 
     def begin(
         self, base: dict[str, Any], body: Any, *, keep_alive: bool, asked: Callable[[], bool] | None = None
-    ) -> tuple[bytes, bool]:
-        """Call the application. Returns the first bytes of the answer, and whether the connection can be kept.
+    ) -> tuple[bytes, bytes, bool]:
+        """Call the application. Returns the first bytes of the answer, in two parts, and whether the connection can be
+        kept.
 
         ``asked``: where the body has not come, whether the application asked for it.
         """
         site = self._site
-        environ = self._environ = environ_of(self.request, base)
-        environ["wsgi.input"] = body
-        if base["prefork.trusted"]:
-            site.trust.heed(environ)
-        site.lifeline.begin(self.request.line)
-        self._began = time.monotonic()
+        request = self.request
         answer = self._answer
+        environ = self._environ = environ_of(request, base)
+        environ["wsgi.input"] = body
+        if base["prefork.trusted"] and ("HTTP_X_FORWARDED_FOR" in environ or "HTTP_X_FORWARDED_PROTO" in environ):
+            site.trust.heed(environ)
+        self._began = site.lifeline.begin(request.line.raw)
         try:
             result = self._result = site.app(environ, answer.start)
             if asked is not None:
                 keep_alive = keep_alive and asked()
-            if type(result) is list and len(result) == 1 and not answer.writes:
-                piece = result[0]
-                if type(piece) is not bytes:
-                    raise ApplicationError(f"the application gave {type(piece).__name__}, not bytes")
-                head, keep = answer.head(len(piece), site.server_date(), keep_alive=keep_alive)
-                self.done = True
-                framed = answer.frame(piece)
-                self.sent = len(framed)
-                data = head + framed
+            if type(result) is not list or len(result) != 1 or answer.writes:
+                return self._open(result, keep_alive)
+            # The common case: one piece, and all is known.
+            piece = result[0]
+            if type(piece) is not bytes:
+                raise ApplicationError(f"the application gave {type(piece).__name__}, not bytes")
+            server, date = site.server_date()
+            head, keep = answer.head(len(piece), server, date, keep_alive=keep_alive)
+            if answer.left != len(piece):
+                piece = answer.frame(piece)
             else:
-                data, keep = self._open(result, keep_alive)
+                answer.left = 0
         except BaseException as error:  # an application may raise anything; none of it ends the worker
             return self._break_off(error) if answer.writes else self._break_down(error)
-        if self.done:
-            self._end(data_is_whole=not answer.short)
-        return data, keep and not self.failed
+        self.done = True
+        self.sent = len(piece)
+        self._end(whole=not answer.short)
+        return head, piece, keep
 
-    def _open(self, result: Iterable[bytes], keep_alive: bool) -> tuple[bytes, bool]:
+    def _open(self, result: Iterable[bytes], keep_alive: bool) -> tuple[bytes, bytes, bool]:
         """The head and the first piece of an answer that is not one piece in a list."""
         answer = self._answer
-        date = self._site.server_date()
+        server, date = self._site.server_date()
         if type(result) is FileWrapper and answer.started and not answer.writes:
             region = result.region()
             if region is not None:
-                head, keep = answer.head(region[2], date, keep_alive=keep_alive)
+                head, keep = answer.head(region[2], server, date, keep_alive=keep_alive)
                 self._send_file(region)
-                return head, keep
+                return head, b"", keep
         self._iterator = iter(result)
         first = self._next_piece()
-        known = -1
-        if first is None:
-            known = 0
-        elif not self._answer.writes and type(result) in (list, tuple):
-            known = sum(map(len, result))  # type: ignore[arg-type]
-        elif not self._answer.writes and hasattr(result, "__len__") and len(result) == 1:
-            known = len(first)
-        head, keep = answer.head(known, date, keep_alive=keep_alive)
-        if first is None:
-            self.done = True
-            return head + self._tail(), keep
-        return head + self._frame(first), keep
+        known = _known_length(result, first) if not answer.began else -1
+        head, keep = answer.head(known, server, date, keep_alive=keep_alive)
+        if first is not None:
+            return head, self._frame(first), keep
+        self.done = True
+        self._end(whole=not answer.short)
+        return head, self._tail(), keep
 
     def _send_file(self, region: tuple[int, int, int]) -> None:
         """Let the kernel send a file, as much of it as the answer has room for."""
         descriptor, position, size = region
         answer = self._answer
-        if answer.bodyless:
-            self.done = True
-            return
-        count = min(size, answer.left)
+        count = 0 if answer.bodyless else min(size, answer.left)
         answer.left -= count
-        self._file = (descriptor, position, count)
-        self.done = not count
+        if count:
+            self._file = (descriptor, position, count)
+        else:
+            self.done = True
+            self._end(whole=answer.bodyless or not answer.short)
 
     def _next_piece(self) -> bytes | None:
         """The next piece that is not empty: what was written comes before what is iterated."""
         answer = self._answer
+        assert self._iterator is not None
         while True:
-            if answer.writes:
-                piece = b"".join(answer.writes)
-                answer.writes.clear()
-            else:
-                assert self._iterator is not None
-                produced = next(self._iterator, None)
-                if produced is None:
-                    if not answer.writes:
-                        return None
-                    continue
-                if type(produced) is not bytes:
-                    raise ApplicationError(f"the application gave {type(produced).__name__}, not bytes")
-                if answer.writes:  # written by the generator in between
-                    answer.writes.append(produced)
-                    continue
-                piece = produced
-            if piece:
-                return piece
+            produced = b"" if answer.writes else next(self._iterator, None)
+            if produced is not None and type(produced) is not bytes:
+                raise ApplicationError(f"the application gave {type(produced).__name__}, not bytes")
+            if answer.writes:  # before the iterable, or by a generator in between
+                produced = b"".join([*answer.writes, produced or b""])
+                answer.writes = ()
+            if produced or produced is None:
+                return produced
 
     def _frame(self, piece: bytes) -> bytes:
         framed = self._answer.frame(piece)
@@ -180,12 +169,12 @@ class Exchange:
         except BaseException as error:  # as in begin; but now only the end of the connection can tell
             self._log(error)
             self.failed = True
-            self._end(data_is_whole=False)
+            self._end(whole=False)
             return b""
         if piece is not None:
             return self._frame(piece)
         self.done = True
-        self._end(data_is_whole=not self._answer.short)
+        self._end(whole=not self._answer.short)
         return self._tail()
 
     @property
@@ -205,33 +194,34 @@ class Exchange:
             self.failed = True
         if self._file is None:
             self.done = True
-            self._end(data_is_whole=not self.failed and not self._answer.short)
+            self._end(whole=not self.failed and not self._answer.short)
         return sent
 
     def abandon(self) -> None:
         """The client has gone."""
         if not self.done and not self.failed:
             self.failed = True
-            self._end(data_is_whole=False)
+            self._end(whole=False)
 
-    def _break_off(self, error: BaseException) -> tuple[bytes, bool]:
+    def _break_off(self, error: BaseException) -> tuple[bytes, bytes, bool]:
         """A failure after something was written: that goes out, and then the end of the connection tells."""
         self._log(error)
         answer = self._answer
-        head, _keep = answer.head(-1, self._site.server_date(), keep_alive=False)
-        data = head + self._frame(b"".join(answer.writes))
-        self._end(data_is_whole=False)
-        return data, False
+        server, date = self._site.server_date()
+        head, _keep = answer.head(-1, server, date, keep_alive=False)
+        data = self._frame(b"".join(answer.writes))
+        self._end(whole=False)
+        return head, data, False
 
-    def _break_down(self, error: BaseException) -> tuple[bytes, bool]:
+    def _break_down(self, error: BaseException) -> tuple[bytes, bytes, bool]:
         """A failure before the first byte: nothing of the half-made answer goes out."""
         self._log(error)
         self.refused = self.done = True
         self._answer.began = True
         server, date = self._site.server_date()
-        data = page(500, server, date, head_only=self.request.method == b"HEAD")
-        self._end(data_is_whole=True, code=500)
-        return data, False
+        data = page(500, server, date, head_only=self.request.line.method == "HEAD")
+        self._end(whole=True, code=500)
+        return data, b"", False
 
     def _log(self, error: BaseException) -> None:
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
@@ -242,18 +232,28 @@ class Exchange:
             traceback=text,
         )
 
-    def _end(self, *, data_is_whole: bool, code: int = 0) -> None:
+    def _end(self, *, whole: bool, code: int = 0) -> None:
         """Once for each exchange: the iterable is closed, the row and the access log are told."""
-        if not data_is_whole:
+        if not whole:
             self.failed = True
         result, self._result = self._result, None
-        if result is not None and hasattr(result, "close"):
+        close = None if type(result) is list else getattr(result, "close", None)
+        if close is not None:
             try:
-                result.close()
+                close()
             except BaseException as error:  # the answer has been given; this is for the log alone
                 self._log(error)
         site = self._site
         site.lifeline.end(self.sent)
         if site.access is not None:
-            took = time.monotonic() - self._began
+            took = (time.monotonic_ns() - self._began) / 1e9
             site.access.add(Visit(self._environ, code or self._answer.code, self.sent, took))
+
+
+def _known_length(result: Iterable[bytes], first: bytes | None) -> int:
+    """The bytes of a whole body, where they can be told without iterating; -1 where not."""
+    if first is None:
+        return 0
+    if isinstance(result, list | tuple):
+        return sum(len(piece) for piece in result)
+    return len(first) if isinstance(result, Sized) and len(result) == 1 else -1

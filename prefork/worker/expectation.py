@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from prefork.worker.exchange import Exchange
 
-Outcome = tuple[bytes, bool]  # of Exchange.begin
+Outcome = tuple[bytes, bytes, bool]  # of Exchange.begin
 
 
 class ExpectedBody:

@@ -11,8 +11,8 @@ import faulthandler
 import os
 import selectors
 import signal
-import time
 from collections.abc import Callable, Mapping
+from time import monotonic_ns
 from types import FrameType
 
 from prefork.observe.sink import Sink
@@ -64,6 +64,7 @@ class Lifeline:
         self._watched.register(self._inbox.fileno(), selectors.EVENT_READ)
         self._watched.register(self._channel.fileno(), selectors.EVENT_READ)
         self._orphaned = False
+        self._served = self._sent = 0
 
     def filenos(self) -> tuple[int, ...]:
         return (self._watched.fileno(),)
@@ -99,22 +100,27 @@ class Lifeline:
     def closed(self) -> None:
         self._channel.send(words.CLOSED)
 
-    def begin(self, request: bytes) -> None:
-        length = min(len(request), TEXT)
-        self._text[:length] = request[:length]
+    def begin(self, request: bytes) -> int:
+        length = len(request)
+        if length > TEXT:
+            request, length = request[:TEXT], TEXT
+        self._text[:length] = request
         numbers = self._words
         numbers[TEXT_LENGTH] = length
-        numbers[BUSY_SINCE] = time.monotonic_ns()
+        now = numbers[BUSY_SINCE] = monotonic_ns()
         if not numbers[WATCHED]:
             # Set here as well: until the master has woken, one ring is enough.
             numbers[WATCHED] = 1
             self._channel.send(words.RANG)
+        return now
 
     def pause(self) -> None:
         self._words[BUSY_SINCE] = 0
 
     def end(self, sent: int) -> None:
+        self._served += 1
+        self._sent += sent
         numbers = self._words
         numbers[BUSY_SINCE] = 0
-        numbers[SERVED] += 1
-        numbers[SENT] += sent
+        numbers[SERVED] = self._served
+        numbers[SENT] = self._sent

@@ -41,8 +41,11 @@ class Attention(Protocol):
     def closed(self) -> None:
         """Report that the worker no longer accepts. Once, when it retires and has closed its listeners."""
 
-    def begin(self, request: bytes) -> None:
-        """The application takes up a request; ``request`` is its request line, for reports."""
+    def begin(self, request: bytes) -> int:
+        """The application takes up a request; ``request`` is its request line, for reports.
+
+        Returns the moment, as time.monotonic_ns().
+        """
 
     def pause(self) -> None:
         """The application waits for a slow client to take its answer: no time limit runs. ``begin`` ends the pause."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from email.utils import formatdate
 from typing import Any
 
 from prefork.http.limits import Limits
@@ -59,7 +58,7 @@ class Site:
         second = int(time.time())
         if second != self._second:
             self._second = second
-            self._server_date = (self._server, f"Date: {formatdate(second, usegmt=True)}\r\n".encode())
+            self._server_date = (self._server, _date_line(second))
         return self._server_date
 
     def base_of(self, listener: socket.socket, peer: Any) -> dict[str, Any]:
@@ -74,3 +73,14 @@ class Site:
             base = base_environ(server=server, peer=(address, str(peer[1])), multiprocess=self._multiprocess)
             trusted = self.trust.covers(address)
         return {**base, **self._common, "prefork.trusted": trusted}
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _date_line(second: int) -> bytes:
+    """The Date field (RFC 9110 section 5.6.7), whatever locale the application has set."""
+    year, month, day, hour, minute, of_minute, weekday, _, _ = time.gmtime(second)
+    date = f"{_DAYS[weekday]}, {day:02d} {_MONTHS[month - 1]} {year} {hour:02d}:{minute:02d}:{of_minute:02d} GMT"
+    return f"Date: {date}\r\n".encode()
