@@ -69,6 +69,7 @@ class Child:
                 continue  # it said no more
 
     def close(self) -> None:
+        """Let go of everything of it. Once it has been reaped."""
         self.channel.close()
         os.close(self.stacks)
         if self.pidfd is not None:

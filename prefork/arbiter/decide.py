@@ -2,7 +2,7 @@
 
 ``handle`` reacts to what happened, then *converges*: it works out what is owed by now, whatever the cause, and
 orders it. So a fact that was missed is made good by the next one. ``deadline`` says when it must be called again. Pids,
-sockets, files and the clock are elsewhere; nothing here can fail, and every fate of a worker is testable without a fork.
+sockets, files and the clock are elsewhere: nothing here can fail, and every fate of a worker is tested without a fork.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ Orders = Iterable[Order]
 
 
 class Phase(Enum):
+    """Where the service stands as a whole."""
+
     STARTING = "starting"  # not every pool has been up yet: what cannot boot ends the master
     SERVING = "serving"  # from now on the master never gives up
     STOPPING = "stopping"

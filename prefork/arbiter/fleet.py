@@ -83,10 +83,12 @@ class Worker:
 
     @property
     def serving(self) -> bool:
+        """It is part of its pool's number, or about to be."""
         return self.life in SERVING
 
     @property
     def ready(self) -> bool:
+        """It accepts, and nobody has asked it to stop."""
         return self.life is Life.READY
 
     def describe(self) -> dict[str, object]:
@@ -108,6 +110,7 @@ class Fleet:
         return len(self._workers)
 
     def get(self, worker: int) -> Worker | None:
+        """The worker of a serial number; None once it has ended."""
         return self._workers.get(worker)
 
     def of(self, pool: str) -> list[Worker]:

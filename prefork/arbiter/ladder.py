@@ -60,7 +60,7 @@ class Ladder:
             yield orders.KillWorker(worker.id, Signals.SIGKILL)
 
     def stuck(self, worker: Worker, cause: str, now: float) -> Iterable[Order]:
-        """It is past a deadline: before anything else, where is it?"""
+        """It is past a deadline: before anything else, let its stacks say where it is."""
         if self._fleet.move(worker, Step.OVERDUE):
             worker.cause = cause
             worker.look_at = inf

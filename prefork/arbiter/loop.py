@@ -79,8 +79,10 @@ class Arbiter:
         return self.ending
 
     def _leave(self) -> None:
-        """Give back the paths that are ours alone. While a predecessor lives, the pidfile's name is that one's to take
-        back, with no moment without a pidfile."""
+        """Give back the paths that are ours alone.
+
+        While a predecessor lives, the pidfile's name is for that one to take back, with no moment without a pidfile.
+        """
         self.sockets.close(unlink=self.master.alone)
         hindrance = self.backing.pidfile and self.backing.pidfile.release(leave=self.master.predecessor)
         if hindrance:
@@ -159,9 +161,7 @@ class Arbiter:
             return
         del self.children[child.worker]
         yield from child.last_words()
-        yield facts.ChildExited(
-            child.worker, str(ending), ending.code == 0, ending.peak_memory, self.seen(child)
-        )
+        yield facts.ChildExited(child.worker, str(ending), ending.code == 0, ending.peak_memory, self.seen(child))
         self._forget(child)
 
     def _forget(self, child: Child) -> None:

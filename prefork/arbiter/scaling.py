@@ -17,6 +17,7 @@ class Scale:
 
     @property
     def wanted(self) -> int:
+        """How many workers the pool should have."""
         return self.file + self.adjustment
 
     def change(self, by: int) -> bool:

@@ -19,6 +19,8 @@ MARGIN = 30.0  # seconds that a successor may take beside the booting of its poo
 
 
 class Stage(Enum):
+    """How far the successor has come."""
+
     NONE = "none"
     STARTED = "started"  # it was executed, and has not reported
     READY = "ready"  # it serves beside the old master
@@ -38,6 +40,7 @@ class Upgrade:
 
     @property
     def ready(self) -> bool:
+        """Two masters serve."""
         return self.stage is Stage.READY
 
     def asked(self, obstacle: str) -> Iterable[Order]:
@@ -57,6 +60,7 @@ class Upgrade:
         self.deadline = now + MARGIN + max(pool.timeout.boot for pool in config.pool.values())
 
     def overdue(self) -> Iterable[Order]:
+        """It has not reported in time: its end will be its failure."""
         self.stage = Stage.DISMISSED
         self.deadline = inf
         yield report("error", "upgrade_failed", successor=self.pid, reason="the successor did not report in time")

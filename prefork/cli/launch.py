@@ -70,7 +70,8 @@ def run(config: Config, load: Callable[[], Config], title: str, directory: str) 
     succession = handoff.take(os.environ)
     launch = None
     if config.master.daemonize and succession is None:  # a successor is detached already
-        launch = daemon.Launch.detach(working_directory=config.master.working_directory or "/", umask=config.master.umask)
+        place = config.master.working_directory or "/"
+        launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask)
     elif config.master.working_directory:
         os.chdir(config.master.working_directory)
     starter = Starter(launch, succession)
@@ -131,4 +132,3 @@ def open_sinks(config: Config) -> dict[str, Sink]:
 def restart_keys(old: Config, new: Config) -> tuple[str, ...]:
     """The keys whose change a reload cannot put into effect."""
     return tuple(change.key for change in changes(old, new) if change.cost is Cost.UPGRADE)
-

@@ -166,7 +166,12 @@ directory = "{self.home}"
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run preforkd to its end, for what it prints and returns."""
         return subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, timeout=PATIENCE, env=self.environment(), check=False
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env=self.environment(),
+            check=False,
         )
 
     def start(self, *, ready: bool = True, **popen: Any) -> Preforkd:

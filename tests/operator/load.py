@@ -20,9 +20,9 @@ class Load:
         self.problems: list[str] = []
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run, args=(keep,)) for keep in (True, False, True, False)]
+        self._threads = [threading.Thread(target=self._run, args=(keep,)) for keep in (1, 0, 1, 0)]
 
-    def _run(self, keep: bool) -> None:
+    def _run(self, keep: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         while not self._stop.is_set():
             try:

@@ -56,7 +56,11 @@ def test_a_slow_import_stalls_nobody(daemon: Preforkd):
     write(daemon, "old")
     daemon.configure(app="shop:application")
     daemon.start()
-    write(daemon, "new", before=f"import pathlib, time\nwhile not pathlib.Path({str(daemon.home / 'go')!r}).exists(): time.sleep(0.01)\n")
+    write(
+        daemon,
+        "new",
+        before=f"import pathlib, time\nwhile not pathlib.Path({str(daemon.home / 'go')!r}).exists(): time.sleep(0.01)\n",
+    )
     daemon.signal(signal.SIGHUP)
     daemon.expect("worker_spawned", generation=2)
     assert {daemon.get()[1] for _ in range(20)} == {b"old"}

@@ -20,7 +20,7 @@ def in_flight(daemon: Preforkd) -> tuple[threading.Thread, list[object]]:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    until(lambda: (daemon.home / "waiting").exists(), "the request to be taken up")
+    until((daemon.home / "waiting").exists, "the request to be taken up")
     return thread, answers
 
 

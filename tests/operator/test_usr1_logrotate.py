@@ -82,7 +82,12 @@ def test_a_vanished_directory_costs_lines_and_nothing_else(daemon: Preforkd):
     daemon.log = str(logs / "prefork.log")
     daemon.configure()
     daemon.start(ready=False)
-    ready = until(lambda: event(daemon, "service_ready", "logs/prefork.log") and event(daemon, "listener_opened", "logs/prefork.log"), "ready")
+    ready = until(
+        lambda: (
+            event(daemon, "service_ready", "logs/prefork.log") and event(daemon, "listener_opened", "logs/prefork.log")
+        ),
+        "ready",
+    )
     daemon.port = int(ready["address"].rpartition(":")[2])
     shutil.rmtree(logs)
     daemon.signal(signal.SIGUSR1)

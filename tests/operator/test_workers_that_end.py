@@ -101,9 +101,7 @@ def test_a_worker_that_ignores_everything_is_killed(daemon: Preforkd):
 def test_the_stacks_come_while_c_code_holds_the_interpreter(daemon: Preforkd):
     """PEERS fault 23: the dump needs no Python code to run in the worker."""
     (daemon.home / "heavy.py").write_text(
-        "import re\n"
-        "def application(environ, start_response):\n"
-        "    re.match('(a+)+$', 'a' * 200 + 'b')\n"
+        "import re\ndef application(environ, start_response):\n    re.match('(a+)+$', 'a' * 200 + 'b')\n"
     )
     daemon.configure(app="heavy:application", timeout='request = "300ms"')
     daemon.start()
@@ -168,5 +166,3 @@ def switches(pid: int) -> str:
     """How often the kernel has put it to sleep: a wake-up adds one."""
     with open(f"/proc/{pid}/status") as file:
         return next(line for line in file if line.startswith("voluntary_ctxt_switches"))
-
-

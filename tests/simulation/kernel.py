@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 from random import Random
-from signal import Signals
 from typing import Any
 
 from prefork.arbiter import facts, orders

@@ -52,7 +52,13 @@ FLOORS = (
 )
 
 # What may run under an application's own interpreter.
-IN_WORKERS = ("prefork.worker", "prefork.http", "prefork.observe", "prefork.system.scoreboard", "prefork.system.channel")
+IN_WORKERS = (
+    "prefork.worker",
+    "prefork.http",
+    "prefork.observe",
+    "prefork.system.scoreboard",
+    "prefork.system.channel",
+)
 FOR_WORKERS = set(sys.stdlib_module_names) | {"httptools", "structlog", "setproctitle", "uvloop", "wsproto", "h2"}
 
 
