@@ -25,7 +25,6 @@ class Ending(Enum):
 class Mark(Enum):
     """What a sequence of bytes to send may be interleaved with."""
 
-    ANY = "wait for one answer, interim or final, before sending on"
     INTERIM = "wait for one interim (1xx) answer before sending on"
     ANSWER = "wait for one final answer before sending on"
     HALF_CLOSE = "close our sending direction"
@@ -135,7 +134,7 @@ def served(
     **more: Any,
 ) -> Case:
     """A case that is answered; without ``answers``, with one 200."""
-    if isinstance(send, tuple) and {Mark.ANY, Mark.INTERIM, Mark.ANSWER} & set(send):
+    if isinstance(send, tuple) and (Mark.INTERIM in send or Mark.ANSWER in send):
         more.setdefault("modes", ("whole", "bytes", "lines"))
     return Case(label, rule, _sent(send), answers or (Answer(),), ending, **more)
 

@@ -100,18 +100,10 @@ def read_response(source: Source, *, head: bool = False) -> Response:
     Raises ``EndedError`` at a clean end, ``MalformedError`` for everything else that is not an answer.
     """
     interim: list[int] = []
-    while (response := read_any(source, head=head)).status < 200:
+    while (response := _read_head(source)).status < 200:
         interim.append(response.status)
-    return replace(response, interim=tuple(interim))
-
-
-def read_any(source: Source, *, head: bool = False) -> Response:
-    """The next answer, interim or final."""
-    response = _read_head(source)
-    if response.status < 200:
-        return response
     body, framing, complete = _read_body(source, response, head=head)
-    return replace(response, body=body, framing=framing, complete=complete)
+    return replace(response, body=body, framing=framing, complete=complete, interim=tuple(interim))
 
 
 def read_interim(source: Source) -> int:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.conformance.case import ABSENT, PRESENT, Answer, Case, Ending, Mark, OneOf, Reach
-from tests.conformance.client import EndedError, MalformedError, Response, Source, read_any, read_interim, read_response
+from tests.conformance.client import EndedError, MalformedError, Response, Source, read_interim, read_response
 from tests.conformance.servers import Server
 
 PATIENCE = 10.0
@@ -167,15 +167,12 @@ def _converse(case: Case, server: Server, mode: str, outcome: Outcome) -> None:
         outcome.open = _is_open(talk, case, mode)
 
 
-def _read_next(talk: Conversation, case: Case, outcome: Outcome, *, interim_too: bool = False) -> None:
+def _read_next(talk: Conversation, case: Case, outcome: Outcome) -> None:
     head = case.answers[len(outcome.answers)].head
     try:
-        response = read_any(talk.source, head=head) if interim_too else talk.answer(head=head)
+        response = talk.answer(head=head)
     except EndedError:
         outcome.answers.append(None)
-        return
-    if response.status < 200:
-        talk.interim.append(response.status)
         return
     if talk.interim:
         response = replace(response, interim=(*talk.interim, *response.interim))
@@ -206,8 +203,8 @@ def _send(talk: Conversation, case: Case, mode: str, outcome: Outcome) -> None:
     for part in parts:
         if part is Mark.INTERIM:
             talk.interim.append(read_interim(talk.source))
-        elif part is Mark.ANSWER or part is Mark.ANY:
-            _read_next(talk, case, outcome, interim_too=part is Mark.ANY)
+        elif part is Mark.ANSWER:
+            _read_next(talk, case, outcome)
         elif part is Mark.HALF_CLOSE:
             talk.half_close()
         elif mode in ("bytes", "lines"):
