@@ -17,7 +17,7 @@ PAGE = """<!doctype html>
 :root {{ color-scheme: light dark; --line: #8884 }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 3rem auto; padding: 0 1rem }}
 h1 {{ font-size: 1.5rem }}
-dl {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: .75rem; padding: 0 }}
+dl {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(5.5rem, 1fr)); gap: .75rem; padding: 0 }}
 dl div {{ border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .75rem }}
 dt {{ font-size: .8rem; opacity: .7 }} dd {{ margin: 0; font-size: 1.4rem; font-variant-numeric: tabular-nums }}
 table {{ border-collapse: collapse; width: 100% }}
