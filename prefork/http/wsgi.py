@@ -128,7 +128,7 @@ class Answer:
     chunked = False
     bodyless = False  # it has no body whatever its fields say (RFC 9110 sections 6.4.1, 9.3.2)
     left = -1  # bytes that its Content-Length still allows; -1: it has none
-    writes: Sequence[bytes] = ()  # what the application gave to write()
+    writes: list[bytes] | None = None  # what the application gave to write(), until it is taken
     _status = b""
     _lines: Sequence[bytes] = ()
     _length = -1
@@ -192,7 +192,9 @@ class Answer:
             raise ApplicationError(f"write() was given {type(data).__name__}, not bytes")
         if data:
             self.began = True  # it counts as sent: from here on the head is what it is
-            self.writes = [*self.writes, data]
+            if self.writes is None:
+                self.writes = []
+            self.writes.append(data)
 
     @property
     def started(self) -> bool:

@@ -10,8 +10,8 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any
 
+from prefork.http.events import Request
 from prefork.observe.sink import Sink
 
 MOST = 256  # lines that wait at most: a long turn must not gather them without end
@@ -24,13 +24,15 @@ class Visit:
 
     __slots__ = ("agent", "method", "protocol", "referer", "remote", "seconds", "sent", "status", "target")
 
-    def __init__(self, environ: Mapping[str, Any], status: int, sent: int, seconds: float) -> None:
-        self.remote: str = environ["REMOTE_ADDR"]
-        self.method: str = environ["REQUEST_METHOD"]
-        self.target: str = environ["RAW_URI"]
-        self.protocol: str = environ["SERVER_PROTOCOL"]
-        self.referer: str = environ.get("HTTP_REFERER", "")
-        self.agent: str = environ.get("HTTP_USER_AGENT", "")
+    def __init__(self, request: Request, remote: str, status: int, sent: int, seconds: float) -> None:
+        # From the request, not the environ: that is the application's to change and to empty.
+        line, headers = request.line, request.headers
+        self.remote = remote
+        self.method = line.method
+        self.target = line.target
+        self.protocol = f"HTTP/1.{line.minor}"
+        self.referer = headers.get("HTTP_REFERER", "")
+        self.agent = headers.get("HTTP_USER_AGENT", "")
         self.status = status
         self.sent = sent  # bytes of the body
         self.seconds = seconds

@@ -11,8 +11,8 @@ import os
 import stat
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator, Sized
+from io import BufferedRandom, BufferedReader, FileIO
 from typing import Any
 
 from prefork.http.events import Request
@@ -22,6 +22,7 @@ from prefork.observe.access import Visit
 from prefork.worker.site import Site
 
 BLOCK = 64 * 1024  # bytes of a file at a time
+ENDED: Any = object()  # what an exhausted iterable gives: an application may give None
 
 
 class FileWrapper:
@@ -37,14 +38,22 @@ class FileWrapper:
         return iter(lambda: self.filelike.read(self._block_size), b"")
 
     def region(self) -> tuple[int, int, int] | None:
-        """Descriptor, position and bytes to the end; None if it is no regular file."""
+        """Descriptor, position and bytes to the end; None if it is no regular file, or not read as it is.
+
+        A GzipFile, say, has a descriptor too, and what is behind it is not what its ``read`` gives.
+        """
+        filelike = self.filelike
+        raw = filelike.raw if type(filelike) in (BufferedReader, BufferedRandom) else filelike
+        if type(raw) is not FileIO:
+            return None
         try:
-            descriptor = self.filelike.fileno()
+            filelike.flush()
+            descriptor = raw.fileno()
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 return None
-            position = self.filelike.tell()
-        except (AttributeError, OSError, ValueError):  # no file, or none that knows where it stands
+            position = filelike.tell()
+        except (OSError, ValueError):  # closed, or without a place where it stands
             return None
         return descriptor, position, max(0, status.st_size - position)
 
@@ -56,10 +65,10 @@ class Exchange:
     failed = False  # the answer is cut: the connection must be closed without its end
     refused = False  # it is the server's 500, which is whole
     sent = 0  # bytes of the body
-    _environ: Mapping[str, Any] = MappingProxyType({})
     _file: tuple[int, int, int] | None = None
     _iterator: Iterator[bytes] | None = None
     _result: Iterable[bytes] | None = None
+    _remote = ""  # the client's address, for the access log
     _began = 0  # time.monotonic_ns()
 
     def __init__(self, site: Site, request: Request) -> None:
@@ -78,10 +87,12 @@ class Exchange:
         site = self._site
         request = self.request
         answer = self._answer
-        environ = self._environ = environ_of(request, base)
+        environ = environ_of(request, base)
         environ["wsgi.input"] = body
         if base["prefork.trusted"] and ("HTTP_X_FORWARDED_FOR" in environ or "HTTP_X_FORWARDED_PROTO" in environ):
             site.trust.heed(environ)
+        if site.access is not None:
+            self._remote = environ["REMOTE_ADDR"]  # now, for from here on the environ is the application's
         self._began = site.lifeline.begin(request.line.raw)
         try:
             result = self._result = site.app(environ, answer.start)
@@ -143,13 +154,16 @@ class Exchange:
         answer = self._answer
         assert self._iterator is not None
         while True:
-            produced = b"" if answer.writes else next(self._iterator, None)
-            if produced is not None and type(produced) is not bytes:
+            produced = b"" if answer.writes else next(self._iterator, ENDED)
+            ended = produced is ENDED
+            if not ended and type(produced) is not bytes:
                 raise ApplicationError(f"the application gave {type(produced).__name__}, not bytes")
             if answer.writes:  # before the iterable, or by a generator in between
-                produced = b"".join([*answer.writes, produced or b""])
-                answer.writes = ()
-            if produced or produced is None:
+                pieces, answer.writes = answer.writes, None
+                return b"".join(pieces if ended else [*pieces, produced])
+            if ended:
+                return None
+            if produced:
                 return produced
 
     def _frame(self, piece: bytes) -> bytes:
@@ -163,9 +177,11 @@ class Exchange:
     def more(self) -> bytes:
         """The next bytes of the answer; sets ``done`` or ``failed`` with the last. The caller has begun the row anew."""
         try:
-            piece = self._next_piece()
-            while piece is not None and self._answer.left == 0:
-                piece = self._next_piece()  # more than its Content-Length: iterated to its end, and cut
+            piece = None if self._answer.bodyless else self._next_piece()
+            if self._answer.left == 0:
+                # PEP 3333: the server stops iterating when enough has been sent. Asked once more all the same, for the
+                # sake of what a generator does after its last piece.
+                piece = None
         except BaseException as error:  # as in begin; but now only the end of the connection can tell
             self._log(error)
             self.failed = True
@@ -209,7 +225,7 @@ class Exchange:
         answer = self._answer
         server, date = self._site.server_date()
         head, _keep = answer.head(-1, server, date, keep_alive=False)
-        data = self._frame(b"".join(answer.writes))
+        data = self._frame(b"".join(answer.writes or ()))
         self._end(whole=False)
         return head, data, False
 
@@ -227,8 +243,8 @@ class Exchange:
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         self._site.log.error(
             "request_failed",
-            method=self._environ.get("REQUEST_METHOD", ""),
-            target=self._environ.get("RAW_URI", ""),
+            method=self.request.line.method,
+            target=self.request.line.target,
             traceback=text,
         )
 
@@ -237,17 +253,18 @@ class Exchange:
         if not whole:
             self.failed = True
         result, self._result = self._result, None
-        close = None if type(result) is list else getattr(result, "close", None)
-        if close is not None:
+        if type(result) is not list:
             try:
-                close()
+                close = getattr(result, "close", None)
+                if close is not None:
+                    close()
             except BaseException as error:  # the answer has been given; this is for the log alone
                 self._log(error)
         site = self._site
         site.lifeline.end(self.sent)
         if site.access is not None:
             took = (time.monotonic_ns() - self._began) / 1e9
-            site.access.add(Visit(self._environ, code or self._answer.code, self.sent, took))
+            site.access.add(Visit(self.request, self._remote, code or self._answer.code, self.sent, took))
 
 
 def _known_length(result: Iterable[bytes], first: bytes | None) -> int:
