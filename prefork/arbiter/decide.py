@@ -17,9 +17,8 @@ from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Fleet, Life, Step, Worker
 from prefork.arbiter.ladder import Ladder
 from prefork.arbiter.orders import Order, report
-from prefork.arbiter.policy import Backoff
-from prefork.arbiter.rollout import Owed, Trial, owed
-from prefork.arbiter.scaling import Scale, surge_of
+from prefork.arbiter.pools import Pools
+from prefork.arbiter.rollout import Trial
 from prefork.arbiter.upgrade import Stage, Upgrade
 from prefork.config.models import Config, Pool
 from prefork.errors import BootError
@@ -46,12 +45,9 @@ class Master:
         self.trial: Trial | None = None
         self.upgrade = Upgrade()
         self.predecessor = predecessor
+        self.pools = Pools(config, self.fleet, workers_of)
         self._ladder = Ladder(self.fleet)
-        self._workers_of = workers_of
-        self._scale = {name: Scale(workers_of(pool)) for name, pool in config.pool.items()}
-        self._backoff: dict[str, Backoff] = {}
         self._newest = 1  # the generation number that was given out last
-        self._resting = False
         self._rolling_since = inf
         self._exit = orders.Exit(0)
 
@@ -70,12 +66,10 @@ class Master:
         times = [self.upgrade.deadline]
         for worker in self.fleet:
             times += (worker.deadline, worker.look_at)
-            if self._proving(worker):
+            if self.pools.proving(worker):
                 times.append(worker.ready_at + policy.SETTLED_AFTER)
-        for name, backoff in self._backoff.items():
-            # What is still owed after ``handle`` waits for its back-off.
-            if backoff.not_before and self._grows(name) and self._owed(name).spawn:
-                times.append(backoff.not_before)
+        if self.phase is not Phase.STOPPING:
+            times += self.pools.waiting_until(self.generation)
         return min(times)
 
     # Convergence.
@@ -91,9 +85,8 @@ class Master:
             elif worker.look_at <= now:
                 worker.look_at = inf  # until the answer sets it
                 due.append(worker.id)
-            if self._proving(worker) and worker.ready_at + policy.SETTLED_AFTER <= now:
-                worker.settled = True
-                self._backoff_of(worker.pool).settled()
+            if self.pools.proving(worker) and worker.ready_at + policy.SETTLED_AFTER <= now:
+                self.pools.settle(worker)
         if due:
             yield orders.ReadBoard(tuple(due))
 
@@ -102,14 +95,14 @@ class Master:
         if self.phase is Phase.STOPPING:
             return
         for worker in self.fleet:
-            if worker.pool not in self.config.pool and worker.generation <= self.generation:
+            if worker.pool not in self.pools and worker.generation <= self.generation:
                 yield from self._ladder.retire(worker, "its pool was removed", now)
-        for name in self.config.pool:
-            due = self._owed(name)
+        for name in self.pools:
+            due = self.pools.owed(name, self.generation)
             for worker in due.retire:
                 old = worker.generation < self.generation
                 yield from self._ladder.retire(worker, "replaced by a new generation" if old else "scaled down", now)
-            if self._backoff_of(name).not_before <= now:
+            if self.pools.patient(name, now):
                 for _ in range(due.spawn):
                     yield self._spawn(name, self.config, self.generation, now)
         if self.trial and self.trial.opened:
@@ -121,7 +114,7 @@ class Master:
         """What is complete by now is said, once."""
         if self.phase is Phase.STOPPING and not len(self.fleet):
             yield self._exit
-        elif self.phase is Phase.STARTING and all(self._full(name) for name in self.config.pool):
+        elif self.phase is Phase.STARTING and all(self.pools.full(name, self.generation) for name in self.pools):
             self.phase = Phase.SERVING
             yield report("info", "service_ready", **self._summary())
             yield orders.AnnounceReady()
@@ -171,9 +164,10 @@ class Master:
         yield orders.ReopenLogs()
 
     def _scale_asked(self, fact: facts.ScaleAsked, _now: float) -> Orders:
-        name = next(iter(self.config.pool))
-        if self._scale[name].change(fact.change):
-            yield report("info", "pool_scaled", pool=name, workers=self._scale[name].wanted)
+        name = next(iter(self.pools))
+        wanted = self.pools.scale(name, fact.change)
+        if wanted is not None:
+            yield report("info", "pool_scaled", pool=name, workers=wanted)
         else:
             yield report("warning", "scale_refused", pool=name, reason="a pool keeps at least one worker")
 
@@ -181,7 +175,7 @@ class Master:
         if self.phase is not Phase.SERVING:
             return
         yield from self._drop_trial("the workers were sent to rest", now)
-        self._resting = True
+        self.pools.resting = True
         yield report("info", "workers_resting", hint="HUP brings them back")
 
     # Reactions: what became of workers.
@@ -200,7 +194,7 @@ class Master:
         if worker is None:
             return
         self.fleet.strike(worker)
-        delay = self._backoff_of(worker.pool).died_booting(now)
+        delay = self.pools.backoff_of(worker.pool).died_booting(now)
         yield report("error", "spawn_failed", pool=worker.pool, reason=fact.reason, next_try_in=round(delay, 1))
         if self._on_trial(worker):
             yield from self._refuse_trial(f"a worker of pool {worker.pool} cannot be forked: {fact.reason}", now)
@@ -262,10 +256,11 @@ class Master:
         if worker.unwanted:
             yield deaths.retirement(worker, fact) if fact.clean else deaths.certificate(worker, fact, 0.0, now)
             return
-        yield deaths.certificate(worker, fact, self._count_death(worker, now), now)
+        delay = 0.0 if self._on_trial(worker) else self.pools.count_death(worker, now)  # a canary's costs the reload
+        yield deaths.certificate(worker, fact, delay, now)
         if self._on_trial(worker):
             yield from self._refuse_trial(deaths.boot_story(worker, fact), now)
-        elif self.phase is Phase.STARTING and worker.ready_at == inf:
+        elif self.phase is Phase.STARTING and not worker.was_ready:
             yield from self._give_up(worker, fact, now)
 
     def _give_up(self, worker: Worker, fact: facts.ChildExited, now: float) -> Orders:
@@ -311,15 +306,9 @@ class Master:
         """The trial was passed: from here on its generation is the one in force."""
         self.trial = None
         self.config, self.generation = trial.config, trial.generation
-        self._resting = False
         self._rolling_since = trial.since
-        before, self._scale = self._scale, {}
-        for name, pool in trial.config.pool.items():
-            file = self._workers_of(pool)
-            self._scale[name] = before[name].reloaded(file) if name in before else Scale(file)
-            self._backoff_of(name).settled()
-            if self._scale[name].adjustment:
-                yield report("info", "adjustment_kept", pool=name, workers=self._scale[name].wanted, file=file)
+        for name, scale in self.pools.adopt(trial.config):
+            yield report("info", "adjustment_kept", pool=name, workers=scale.wanted, file=scale.file)
         if trial.restart_keys:
             keys = ", ".join(trial.restart_keys)
             yield report("warning", "restart_needed", keys=keys, hint="they take effect at an upgrade or a restart")
@@ -356,25 +345,10 @@ class Master:
         """No other master serves the same sockets."""
         return not self.predecessor and self.upgrade.stage is Stage.NONE
 
-    def _grows(self, pool: str) -> bool:
-        return self.phase is not Phase.STOPPING and pool in self.config.pool
-
-    def _owed(self, pool: str) -> Owed:
-        wanted = self._wanted(pool)
-        surge = surge_of(self.config.pool[pool], wanted)
-        return owed(self.fleet.of(pool), wanted=wanted, surge=surge, generation=self.generation)
-
-    def _wanted(self, pool: str) -> int:
-        return 0 if self._resting else self._scale[pool].wanted
-
-    def _full(self, pool: str) -> bool:
-        """The pool has its number of ready workers of this generation."""
-        return sum(w.ready and w.generation == self.generation for w in self.fleet.of(pool)) >= self._wanted(pool)
-
     def _rolled(self) -> bool:
         """Every new connection gets the new generation."""
         old = any(worker.accepts and worker.generation < self.generation for worker in self.fleet)
-        return not old and all(self._full(name) for name in self.config.pool)
+        return not old and all(self.pools.full(name, self.generation) for name in self.pools)
 
     def _on_trial(self, worker: Worker) -> bool:
         return self.trial is not None and worker.generation == self.trial.generation
@@ -385,28 +359,11 @@ class Master:
     def _proved(self, trial: Trial) -> bool:
         return all(any(worker.ready for worker in self._canaries(name)) for name in trial.config.pool)
 
-    def _proving(self, worker: Worker) -> bool:
-        """Its pool is in back-off, which it ends by staying up."""
-        return worker.ready and not worker.settled and self._backoff_of(worker.pool).failures > 0
-
-    def _backoff_of(self, pool: str) -> Backoff:
-        return self._backoff.setdefault(pool, Backoff())
-
     def _spawn(self, pool: str, config: Config, generation: int, now: float) -> Order:
         settings = config.pool[pool]
         worker = self.fleet.enlist(pool, settings, generation, now)
         worker.deadline = now + policy.limit(settings.timeout.boot)
         return orders.SpawnWorker(worker.id, pool, worker.number, worker.slot, generation, config)
-
-    def _count_death(self, worker: Worker, now: float) -> float:
-        """The back-off that an unasked death costs, in seconds; a canary's costs the reload instead."""
-        if self._on_trial(worker):
-            return 0.0
-        if worker.ready_at == inf:
-            return self._backoff_of(worker.pool).died_booting(now)
-        if now - worker.ready_at < policy.SETTLED_AFTER:
-            return self._backoff_of(worker.pool).died_young(now)
-        return 0.0
 
     def _summary(self) -> dict[str, Any]:
         ready = sum(worker.ready and worker.generation == self.generation for worker in self.fleet)

@@ -91,6 +91,11 @@ class Worker:
         """It accepts, and nobody has asked it to stop."""
         return self.life is Life.READY
 
+    @property
+    def was_ready(self) -> bool:
+        """It has been ready, whatever it is now."""
+        return self.ready_at < inf
+
     def describe(self) -> dict[str, object]:
         """The fields by which logs name a worker."""
         return {"pool": self.pool, "worker": self.number, "pid": self.pid, "generation": self.generation}

@@ -124,11 +124,11 @@ class Kernel:
 
     def _check_retirements(self, found: list[orders.Order], before: dict[str, int]) -> None:
         """Ready capacity never falls below what is wanted, or below what it was, because of a reload or a scaling."""
-        if self.master.phase is not Phase.SERVING or self.master._resting:
+        if self.master.phase is not Phase.SERVING or self.master.pools.resting:
             return
         retired = {self.processes[order.worker].pool for order in found if isinstance(order, orders.RetireWorker)}
         for pool in retired & self.master.config.pool.keys() & before.keys():
-            enough = min(self.master._scale[pool].wanted, before[pool])
+            enough = min(self.master.pools.wanted(pool), before[pool])
             assert self.ready(pool) >= enough or self._only_trial(found, pool), pool
 
     def _only_trial(self, found: list[orders.Order], pool: str) -> bool:
@@ -141,13 +141,13 @@ class Kernel:
         for name in self.master.config.pool:
             serving = [w for w in self.master.fleet.of(name) if w.serving and w.generation == self.master.generation]
             if self.master.phase is not Phase.STOPPING:
-                assert len(serving) <= self.master._wanted(name), name
+                assert len(serving) <= self.master.pools.wanted(name), name
 
     def _check_surge(self, order: orders.SpawnWorker) -> None:
         """A roll forks only while there are no more serving workers than wanted and the surge."""
         if order.generation != self.master.generation:
             return
-        wanted = self.master._wanted(order.pool)
+        wanted = self.master.pools.wanted(order.pool)
         serving = [w for w in self.master.fleet.of(order.pool) if w.serving and w.generation <= order.generation]
         assert len(serving) <= wanted + surge_of(order.config.pool[order.pool], wanted), order.pool
 

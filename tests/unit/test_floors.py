@@ -33,6 +33,7 @@ PURE = {
     "prefork.arbiter.ladder",
     "prefork.arbiter.deaths",
     "prefork.arbiter.policy",
+    "prefork.arbiter.pools",
     "prefork.arbiter.scaling",
     "prefork.arbiter.rollout",
     "prefork.arbiter.upgrade",
