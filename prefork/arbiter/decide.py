@@ -66,8 +66,7 @@ class Master:
         times = [self.upgrade.deadline]
         for worker in self.fleet:
             times += (worker.deadline, worker.look_at)
-            if self.pools.proving(worker):
-                times.append(worker.ready_at + policy.SETTLED_AFTER)
+        times += (worker.ready_at + policy.SETTLED_AFTER for worker in self.pools.proving())
         if self.phase is not Phase.STOPPING:
             times += self.pools.waiting_until(self.generation)
         return min(times)
@@ -85,7 +84,8 @@ class Master:
             elif worker.look_at <= now:
                 worker.look_at = inf  # until the answer sets it
                 due.append(worker.id)
-            if self.pools.proving(worker) and worker.ready_at + policy.SETTLED_AFTER <= now:
+        for worker in tuple(self.pools.proving()):
+            if worker.ready_at + policy.SETTLED_AFTER <= now:
                 self.pools.settle(worker)
         if due:
             yield orders.ReadBoard(tuple(due))

@@ -80,9 +80,11 @@ class Pools:
             return self.backoff_of(worker.pool).died_young(now)
         return 0.0
 
-    def proving(self, worker: Worker) -> bool:
-        """Its pool is in back-off, which it ends by staying up."""
-        return worker.ready and not worker.settled and self.backoff_of(worker.pool).failures > 0
+    def proving(self) -> Iterator[Worker]:
+        """The workers that end their pool's back-off if they stay up."""
+        for name, backoff in self._backoff.items():
+            if backoff.failures:
+                yield from (worker for worker in self._fleet.of(name) if worker.ready and not worker.settled)
 
     def settle(self, worker: Worker) -> None:
         """It has stayed up."""
