@@ -48,14 +48,13 @@ class Connection:
         return request
 
     def _wait_for_head(self) -> Event | None:
-        if self.buffer[:1] == b"\r":  # RFC 9112 section 2.2: empty lines before a request are ignored
-            self.buffer = self.buffer.lstrip(b"\r\n") if self.buffer[1:2] == b"\n" else self.buffer
+        buffer = self.buffer
+        if buffer.startswith(b"\r\n"):  # RFC 9112 section 2.2: empty lines before a request are ignored
+            self.buffer = buffer[head.after_empty_lines(buffer) :]
             self._looked = 0
-            if self.buffer and self.buffer[:1] != b"\r":
-                return self.next_event()
-        if self.buffer != b"\r":
-            head.check_start(self.buffer, self._limits)
-        self._looked = max(0, len(self.buffer) - 3)
+            return self.next_event()
+        head.check_start(buffer, self._looked, self._limits)
+        self._looked = max(0, len(buffer) - 3)
         return None
 
     def _next_of_body(self, reader: Reader) -> Event | None:

@@ -57,6 +57,7 @@ class ChunkedReader:
         self._left = 0  # of the current chunk
         self._in_chunk = False  # its data or the line end behind it is due
         self._trailers = False
+        self._looked = 0  # bytes of an incomplete line in which no end was found: one that drips in costs no square
         self._taken = 0
         self._extensions = 0
         self._fields = 0
@@ -82,10 +83,11 @@ class ChunkedReader:
             return place + len(piece)
         if self._in_chunk:
             return self._end_chunk(data, place)
-        end = data.find(b"\r\n", place)
+        end = data.find(b"\r\n", place + self._looked)
         if end < 0:
             self._check_start(data[place:])
             return place
+        self._looked = 0
         line = data[place:end]
         if not self._trailers:
             self._begin_chunk(line)
@@ -106,8 +108,9 @@ class ChunkedReader:
 
     def _check_start(self, start: bytes) -> None:
         """Refuse a line of which only the start is there, if no rest can mend it."""
-        if b"\n" in start or b"\r" in start[:-1]:
+        if start.find(b"\n", self._looked) >= 0 or start.find(b"\r", self._looked, -1) >= 0:
             raise RequestError(400, "a line of the body's framing is malformed")
+        self._looked = max(0, len(start) - 1)
         if self._trailers:
             if len(start) + self._field_bytes > self._limits.field_bytes:
                 raise RequestError(431, "the trailers are too long")
@@ -115,8 +118,8 @@ class ChunkedReader:
             raise RequestError(400, "a chunk-size line is too long")
 
     def _begin_chunk(self, line: bytes) -> None:
-        match = _CHUNK.fullmatch(line)
-        if match is None or len(line) > CHUNK_LINE:
+        match = _CHUNK.fullmatch(line) if len(line) <= CHUNK_LINE else None
+        if match is None:
             raise RequestError(400, "a chunk-size line is malformed or too long")
         self._left = int(match[1], 16)
         self._taken += self._left

@@ -21,6 +21,8 @@ _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 # What no head can hold, at whatever point it stops: looked for while the rest is awaited.
 _HOPELESS = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*")
+
 _lines: dict[bytes, RequestLine] = {}
 _recall_line = _lines.get
 
@@ -52,19 +54,30 @@ def parse(head: bytes, limits: Limits) -> Request:
     return request
 
 
-def check_start(start: bytes, limits: Limits) -> None:
-    """Refuse a head of which only the start is there, if no rest can mend it. Raises RequestError."""
-    line, found, rest = start.partition(b"\r\n")
-    if len(line.removesuffix(b"\r")) > limits.request_line:
+def check_start(start: bytes, looked: int, limits: Limits) -> None:
+    """Refuse a head of which only the start is there, if no rest can mend it. Raises RequestError.
+
+    The first ``looked`` bytes have passed before: a head that drips in costs no square.
+    """
+    end = start.find(b"\r\n")
+    if (len(start.removesuffix(b"\r")) if end < 0 else end) > limits.request_line:
         raise RequestError(414, "the request line is too long")
-    if len(rest) > limits.field_bytes + 4:
+    if end >= 0 and len(start) - end > limits.field_bytes + 6:
         raise RequestError(431, "the header fields are too long")
-    if _HOPELESS.search(start):
+    if _HOPELESS.search(start, looked):
         raise RequestError(400, "the head holds what it must not")
-    if found and not _REQUEST_LINE.fullmatch(line):
-        raise _refusal(line)
-    if rest.count(b"\r\n") > limits.fields + 1:
+    if b"\n" not in start[looked:]:
+        return
+    if end >= looked and not _REQUEST_LINE.fullmatch(start, 0, end):
+        raise _refusal(start[:end])
+    if start.count(b"\r\n", end + 2) > limits.fields + 1:
         raise RequestError(431, "there are too many header fields")
+
+
+def after_empty_lines(start: bytes) -> int:
+    """Where the first line that is not empty begins."""
+    match = _EMPTY_LINES.match(start)
+    return match.end() if match else 0
 
 
 def _learn_line(raw: bytes) -> RequestLine:

@@ -1,0 +1,138 @@
+"""A connection without I/O: requests and bodies in order, the same however the bytes arrive."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefork.http.connection import Connection
+from prefork.http.events import End, Request
+from prefork.http.limits import Limits
+from tests.unit.http.reading import head, outcome
+
+GET = head(b"GET /a HTTP/1.1", b"Host: a")
+POST = head(b"POST /b HTTP/1.1", b"Host: a", b"Content-Length: 5") + b"hello"
+CHUNKED = (
+    head(b"POST /c HTTP/1.1", b"Host: a", b"Transfer-Encoding: chunked")
+    + b'3;x="q;\\""\r\nabc\r\n2\r\nde\r\n0\r\nX-Late: 1\r\n\r\n'
+)
+UPGRADE = head(b"POST /u HTTP/1.1", b"Host: a", b"Connection: upgrade", b"Upgrade: x", b"Content-Length: 2") + b"ok"
+BAD_LINE = head(b"GET /bad  HTTP/1.1", b"Host: a")
+NO_HOST = head(b"GET /no-host HTTP/1.1")
+BAD_CHUNK = head(b"POST /d HTTP/1.1", b"Host: a", b"Transfer-Encoding: chunked") + b"zz\r\n"
+BARE_LF = b"GET /lf HTTP/1.1\nHost: a\n\n"
+PARTS = (GET, POST, CHUNKED, UPGRADE, b"\r\n", BAD_LINE, NO_HOST, BAD_CHUNK, BARE_LF)
+
+
+def split(data, places):
+    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[a:b] for a, b in pairwise(edges)]
+
+
+@given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=5), st.lists(st.integers(0, 2000), max_size=12))
+def test_the_same_bytes_mean_the_same_however_they_arrive(parts, places):
+    """Whole, byte by byte, by line ends and at random places: the same requests, the same bodies, the same refusal."""
+    data = b"".join(parts)
+    whole = outcome([data])
+    assert outcome([data[i : i + 1] for i in range(len(data))]) == whole
+    assert outcome(data.splitlines(keepends=True)) == whole
+    assert outcome(split(data, places)) == whole
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 300), max_size=6))
+def test_no_bytes_whatsoever_raise_anything_but_a_refusal(noise, places):
+    """Noise, alone and behind the start of a request, is refused or waits for more."""
+    outcome(split(noise, places))
+    outcome([GET[:-2] + noise])
+    outcome([CHUNKED[:70] + noise])
+
+
+def test_five_hundred_pipelined_requests_come_out_in_order():
+    """Each request of a pipeline is given out, in the order it was sent."""
+    data = b"".join(head(b"GET /%d HTTP/1.1" % n, b"Host: a") for n in range(500))
+    assert [request[1] for request in outcome([data])] == [f"/{n}" for n in range(500)]
+
+
+def test_a_bad_request_behind_a_good_one_does_not_displace_it():
+    """What was complete before a fault is given out before the refusal."""
+    good, status = outcome([GET + BAD_LINE])
+    assert good[1] == "/a"
+    assert status == 400
+
+
+def test_trailers_never_reach_the_headers():
+    """RFC 9112 section 7.1.2: fields behind a chunked body are dropped, whatever they are called."""
+    data = CHUNKED.replace(b"X-Late: 1", b"Authorization: x\r\nHost: evil\r\nContent-Length: 9")
+    (request,) = outcome([data])
+    assert request[3] == {"HTTP_HOST": "a", "HTTP_TRANSFER_ENCODING": "chunked"}
+    assert request[4] == b"abcde"
+
+
+def test_an_upgrade_that_is_not_taken_leaves_body_and_next_request_readable():
+    """RFC 9110 section 7.8: a server may ignore Upgrade; what follows is read as ever."""
+    upgrade, following = outcome([UPGRADE + GET])
+    assert upgrade[4] == b"ok"
+    assert following[1] == "/a"
+
+
+def test_empty_lines_before_a_request_are_ignored():
+    """RFC 9112 section 2.2."""
+    assert outcome([b"\r\n" * 1000 + GET]) == outcome([GET])
+
+
+@pytest.mark.parametrize("start", [b"\n", b"\r\n\n", b"\r\r\n", b"\n\r\n"])
+def test_a_bare_line_end_before_a_request_is_refused(start):
+    """Only CRLF makes an empty line."""
+    assert outcome([start + GET]) == [400]
+
+
+def test_a_chunked_body_that_was_read_has_a_length():
+    """RFC 9112 section 7.1.3: decoded, the request says how long its body is, and no longer how it came."""
+    connection = Connection(Limits())
+    connection.receive(CHUNKED)
+    request = connection.next_event()
+    assert isinstance(request, Request)
+    assert connection.next_event() == b"abcde"
+    assert connection.next_event() is End.OF_BODY
+    request.decode(5)
+    assert request.headers == {"HTTP_HOST": "a", "CONTENT_LENGTH": "5"}
+
+
+def test_it_says_whether_it_is_within_a_message():
+    """From the first byte of a request to the last of its body."""
+    connection = Connection(Limits())
+    assert not connection.in_message
+    connection.receive(POST[:-1])
+    connection.next_event()
+    assert connection.in_message
+    connection.next_event()
+    connection.receive(POST[-1:])
+    connection.next_event()
+    connection.next_event()
+    assert not connection.in_message
+
+
+DRIPPING = {
+    "request line": b"GET /" + b"a" * 8000,
+    "fields": b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X-Long: " + b"a" * 32000,
+    "trailers": head(b"GET / HTTP/1.1", b"Host: a", b"Transfer-Encoding: chunked") + b"0\r\nX-Long: " + b"a" * 32000,
+    "body": head(b"PUT / HTTP/1.1", b"Host: a", b"Content-Length: 99999") + b"a" * 32000,
+}
+
+
+@pytest.mark.parametrize("part", DRIPPING)
+def test_what_drips_in_costs_no_square(part):
+    """Byte by byte, the last half of a message costs no more than some twice the first half."""
+    connection = Connection(Limits())
+    pieces = [DRIPPING[part][i : i + 1] for i in range(len(DRIPPING[part]))]
+    connection.receive(b"")
+    started = time.process_time()
+    for piece in pieces:
+        connection.receive(piece)
+        connection.next_event()
+    # Seconds when each piece makes everything before it be looked at again; some hundredths when it does not.
+    assert time.process_time() - started < 1
