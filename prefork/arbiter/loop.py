@@ -21,6 +21,7 @@ from prefork.arbiter.decide import Master
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.obey import OBEY
 from prefork.arbiter.sockets import Sockets
+from prefork.arbiter.upgrade import Stage
 from prefork.system import handoff, process
 from prefork.system.listeners import Listener
 from prefork.system.scoreboard import Scoreboard
@@ -29,6 +30,7 @@ from prefork.system.signals import SignalInbox
 Source = Callable[[], Iterable[Fact]]
 
 LONGEST_SLEEP = 86400.0  # epoll takes no more than 24 days
+STRANGER_LOOK = 1.0  # seconds between looks at a stranger that has no pidfd: only during an upgrade, on old kernels
 
 SIGNALS: dict[signal.Signals, Fact | None] = {
     signal.SIGQUIT: facts.StopAsked(graceful=False, signal="QUIT"),
@@ -56,7 +58,7 @@ class Arbiter:
         self.master = Master(backing.config, backing.workers_of, predecessor=backing.handoff is not None)
         self.ending: orders.Exit | None = None
         self._selector = selectors.DefaultSelector()
-        self._late: deque[Fact] = deque()
+        self._strangers: dict[int, Fact] = {}  # without a pidfd: pid -> what its end means
 
     def run(self) -> orders.Exit:
         """Serve until told to stop. Raises BindError if a listener cannot be opened at the start."""
@@ -81,10 +83,12 @@ class Arbiter:
     def _leave(self) -> None:
         """Give back the paths that are ours alone.
 
-        While a predecessor lives, the pidfile's name is for that one to take back, with no moment without a pidfile.
+        The pidfile's name is left to a predecessor to take back, and to a successor that has not reported yet: there
+        is no moment without a pidfile.
         """
         self.sockets.close(unlink=self.master.alone)
-        hindrance = self.backing.pidfile and self.backing.pidfile.release(leave=self.master.predecessor)
+        leave = self.master.predecessor or self.master.upgrade.stage is Stage.STARTED
+        hindrance = self.backing.pidfile and self.backing.pidfile.release(leave=leave)
         if hindrance:
             self.backing.log.warning("pidfile_not_removed", reason=str(hindrance))
 
@@ -95,14 +99,15 @@ class Arbiter:
 
     def sleep(self) -> Iterator[Fact]:
         """Wait for whatever comes first, and give what it was."""
-        timeout = min(self.master.deadline() - time.monotonic(), LONGEST_SLEEP)
+        longest = STRANGER_LOOK if self._strangers else LONGEST_SLEEP
+        timeout = min(self.master.deadline() - time.monotonic(), longest)
         ready = self._selector.select(max(0.0, timeout))
         # Signals first: after Ctrl-C the workers end by themselves, and that is then no surprise.
         yield from self._signalled()
         for key, _events in ready:
             yield from key.data()
-        while self._late:
-            yield self._late.popleft()
+        for pid in [pid for pid in self._strangers if not process.lives(pid)]:
+            yield self._strangers.pop(pid)
 
     def wakeup(self) -> None:
         """Make ``sleep`` return."""
@@ -193,7 +198,7 @@ class Arbiter:
         """Say so when a process that is no child of ours ends."""
         pidfd = process.open_pidfd(pid)
         if pidfd is None:
-            self._late.append(gone)  # it has ended already; but first things first
+            self._strangers[pid] = gone  # it has ended already, or has to be looked at
             self.wakeup()
             return
         descriptor = pidfd

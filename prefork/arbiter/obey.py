@@ -152,20 +152,26 @@ def stop_listening(arbiter: Arbiter, order: orders.StopListening) -> None:
 def reopen_logs(arbiter: Arbiter, _order: orders.ReopenLogs) -> None:
     """Open every log anew, and pass the descriptors on: workers may have no right to open them."""
     for name, sink in arbiter.backing.sinks.items():
-        sink.reopen()
+        error = sink.reopen()
+        if error:
+            hint = "the old file is written to until USR1 finds the path writable"
+            arbiter.backing.log.error("log_not_reopened", log=name, reason=str(error), hint=hint)
         for child in arbiter.children.values():
             child.channel.send(words.REOPEN, name, sink.fileno())
     arbiter.backing.log.info("logs_reopened", logs=len(arbiter.backing.sinks))
 
 
 def reexec(arbiter: Arbiter, _order: orders.Reexec) -> Fact:
-    """Start the successor: beside this master, on the same sockets, with the pidfile's name free for it."""
+    """Start the successor: beside this master, on the same sockets, with the pidfile's name there for it to take."""
     backing = arbiter.backing
-    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+    except OSError as error:
+        return facts.SuccessorFailed(str(error))
     handoff = Handoff(os.getpid(), arbiter.sockets.handed_over(), writer)
     try:
         if backing.pidfile:
-            backing.pidfile.rename_to_oldbin()
+            backing.pidfile.name_oldbin()
         environment = handoff.environment(os.environ)
         pid = process.spawn_detached(backing.command, environment, handoff.descriptors(), backing.directory)
     except (OSError, PreforkError) as error:

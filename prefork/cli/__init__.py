@@ -13,12 +13,14 @@ from prefork.config import dump
 from prefork.config.load import DEFAULT_PATH, check_environment, read
 from prefork.config.models import Config
 from prefork.errors import ConfigError, PreforkError
+from prefork.system import process
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``preforkd``. Returns the exit status; README lists what each means."""
+    process.open_standard_streams()  # before anything is opened: a log or a socket must not get such a number
     try:
         return _act(options.parse(sys.argv[1:] if argv is None else argv))
     except ConfigError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from prefork import __version__
 from prefork.arbiter.backing import Backing
 from prefork.arbiter.loop import Arbiter
 from prefork.cli import births
+from prefork.config.addresses import FdAddress, parse
 from prefork.config.changes import Cost, changes
 from prefork.config.load import worker_count
 from prefork.config.models import Config
@@ -71,7 +73,8 @@ def run(config: Config, load: Callable[[], Config], title: str, directory: str) 
     launch = None
     if config.master.daemonize and succession is None:  # a successor is detached already
         place = config.master.working_directory or "/"
-        launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask)
+        kept = passed_descriptors(config)
+        launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask, keep=kept)
     elif config.master.working_directory:
         os.chdir(config.master.working_directory)
     starter = Starter(launch, succession)
@@ -93,7 +96,7 @@ def _serve(
     sinks = open_sinks(config)
     pidfile = Pidfile(config.master.pidfile) if config.master.pidfile else None
     if pidfile:
-        pidfile.acquire()
+        pidfile.acquire(succeeding=succession is not None)
     logs.configure(sinks["log"], level=config.log.level, format=config.log.format, static={})
     log = logs.get()
     process.set_title(f"prefork: master [{title}]")
@@ -114,11 +117,23 @@ def _serve(
         handoff=succession,
         terminal=not config.master.daemonize and sys.stdin is not None and sys.stdin.isatty(),
     )
-    ending = Arbiter(backing).run()
+    try:
+        ending = Arbiter(backing).run()
+    except PreforkError:
+        raise
+    except Exception:  # a fault of ours: a daemon's standard error is nobody's to read
+        log.error("master_failed", traceback=traceback.format_exc())
+        raise
     log.info("master_stopped", code=ending.code)
     if ending.code:
         starter.failed(ending.reason, ending.code)
     return ending.code
+
+
+def passed_descriptors(config: Config) -> list[int]:
+    """The descriptors that ``fd:N`` listeners are to be found at."""
+    addresses = [parse(listen.address) for listen in config.listen.values()]
+    return [address.number for address in addresses if isinstance(address, FdAddress)]
 
 
 def open_sinks(config: Config) -> dict[str, Sink]:

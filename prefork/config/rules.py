@@ -1,4 +1,4 @@
-"""Pure. The rules between listeners and pools, that no key can check alone.
+"""Pure. The rules between keys, listeners and pools, that no key can check alone.
 
 Rules. Every breach is found, not only the first. They are looked for in what could be read, whatever else is wrong
 with the configuration, so that one mistake does not hide another.
@@ -33,6 +33,18 @@ def breaches(addresses: Mapping[str, str], claims: Claims) -> list[Breach]:
         # With a misspelt name about, "no pool uses it" would only repeat the mistake.
         found += _unused(addresses, claims)
     return found
+
+
+def detached(addresses: Mapping[str, str], logs: Mapping[str, str]) -> Iterator[Breach]:
+    """What cannot work in a daemon: ``logs`` (key -> target) and listeners that it loses when it detaches."""
+    for key, target in logs.items():
+        if target == "stderr":
+            hint = 'a daemon has no standard error: set it to a path, "syslog" or "journal"'
+            yield Breach(("master", "daemonize"), f"{key} is stderr, and would be lost", hint)
+    for name, address in addresses.items():
+        if address.startswith("systemd:"):
+            hint = "systemd passes sockets to the process that it starts: set master.daemonize = false"
+            yield Breach(("listen", name, "address"), "a daemon is not given the sockets of systemd", hint)
 
 
 def _same_address(addresses: Mapping[str, str]) -> Iterator[Breach]:

@@ -39,70 +39,87 @@ class Pidfile:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
         self.oldbin = self.path + ".oldbin"
-        self._place = self.path  # where our file is now
         self._descriptor = -1
 
-    def acquire(self) -> None:
-        """Become the only one. Raises AlreadyRunning if another lives, PreforkError if the file cannot be written."""
+    def acquire(self, *, succeeding: bool = False) -> None:
+        """Become the only one; ``succeeding``, beside the old master whose file has been named ``.oldbin`` as well.
+
+        Raises AlreadyRunning if another lives, PreforkError if the file cannot be written.
+        """
         try:
-            self._publish(self.path)
+            self._publish(self.path, over=self.oldbin if succeeding else None)
         except OSError as error:
             hint = "the directory must exist and be writable for the user that starts prefork"
             raise PreforkError(f"the pidfile {self.path} cannot be written: {error.strerror}", hint=hint) from error
 
-    def rename_to_oldbin(self) -> None:
-        """Make room for a successor's file. Raises AlreadyRunning if a former master still lives there, OSError."""
-        self._move(self.oldbin)
+    def name_oldbin(self) -> None:
+        """Give our file its second name; the first is the successor's to take, so that it is never absent.
+
+        Raises AlreadyRunning if a former master still lives there, OSError.
+        """
+        if not self._is_ours(self.path):
+            self._publish(self.oldbin)  # somebody removed it; the lock of the new file takes over
+            return
+        rival = _stale(self.oldbin)
+        try:
+            if rival >= 0:
+                os.unlink(self.oldbin)
+            os.link(self.path, self.oldbin)
+        finally:
+            _close(rival)
 
     def restore(self) -> None:
-        """Take the name back, over what a dead successor left. Raises AlreadyRunning if one lives there, OSError."""
-        self._move(self.path)
+        """Take the first name back, over what a dead successor left, and give up the second.
+
+        Raises AlreadyRunning if one lives there, OSError.
+        """
+        if self._is_ours(self.path):
+            if self._is_ours(self.oldbin):
+                os.unlink(self.oldbin)
+        elif self._is_ours(self.oldbin):
+            rival = _stale(self.path)
+            try:
+                os.rename(self.oldbin, self.path)
+            finally:
+                _close(rival)
+        else:
+            self._publish(self.path)
 
     def release(self, *, leave: bool = False) -> OSError | None:
-        """Remove the file, if it is ours, and let the lock go. What hindered the removal is returned, to be logged.
+        """Remove what is ours, and let the lock go. What hindered the removal is returned, to be logged.
 
-        ``leave`` it, stale, to a former master that is about to ``restore`` its own over it.
+        ``leave`` the first name as it is, stale, to another master that is about to take it.
         """
         hindrance: OSError | None = None
         try:
-            if leave:
-                pass
-            elif self._is_ours(self._place):
-                os.unlink(self._place)
-            else:
-                hindrance = FileNotFoundError(errno.ENOENT, "it has been removed or replaced", self._place)
+            ours = [place for place in (self.path, self.oldbin) if self._is_ours(place)]
+            for place in ours:
+                if not (leave and place == self.path):
+                    os.unlink(place)
+            if not (ours or leave):
+                hindrance = FileNotFoundError(errno.ENOENT, "it has been removed or replaced", self.path)
         except OSError as error:
             hindrance = error
         self._let_go()
         return hindrance
 
-    def _move(self, place: str) -> None:
-        if self._place == place:
-            return
-        if not self._is_ours(self._place):
-            self._publish(place)  # somebody removed it; the lock of the new file takes over
-            return
-        rival = _stale(place)
-        try:
-            os.rename(self._place, place)
-        finally:
-            _close(rival)
-        self._place = place
-
-    def _publish(self, place: str) -> None:
+    def _publish(self, place: str, *, over: str | None = None) -> None:
         descriptor, temporary = tempfile.mkstemp(prefix=os.path.basename(place) + ".", dir=os.path.dirname(place))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.fchmod(descriptor, 0o644)
             os.write(descriptor, b"%d\n" % os.getpid())
-            _name(temporary, place)
+            if over and _are_one(place, over):
+                os.rename(temporary, place)  # the old master keeps its file under its other name
+            else:
+                _name(temporary, place)
         except BaseException:
             os.close(descriptor)
             with suppress(OSError):  # it has the other name already, or the directory has gone
                 os.unlink(temporary)
             raise
         self._let_go()
-        self._descriptor, self._place = descriptor, place
+        self._descriptor = descriptor
 
     def _let_go(self) -> None:
         _close(self._descriptor)
@@ -195,6 +212,13 @@ def _lives(pid: int | None) -> bool:
 def _is_at(descriptor: int, place: str) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(place))
+    except OSError:
+        return False
+
+
+def _are_one(place: str, other: str) -> bool:
+    try:
+        return os.path.samestat(os.lstat(place), os.lstat(other))
     except OSError:
         return False
 

@@ -78,17 +78,26 @@ def reap_orphans(ours: Iterable[int]) -> list[int]:
 def open_pidfd(pid: int) -> int | None:
     """A descriptor that is readable once the process has ended (pidfd_open(2)), close-on-exec.
 
-    None if there is no such process, or if the platform or its sandbox has no pidfd. Raises OSError if there are too
-    many open files.
+    None if there is none to be had: there is no such process, the platform or its sandbox has no pidfd, or too many
+    files are open. A child's end is then told by SIGCHLD, a stranger's by ``lives``.
     """
     if not hasattr(os, "pidfd_open"):
         return None
     try:
         return os.pidfd_open(pid)
-    except OSError as error:
-        if error.errno in (errno.ESRCH, errno.ENOSYS, errno.EPERM, errno.EINVAL):
-            return None
-        raise
+    except OSError:
+        return None
+
+
+def lives(pid: int) -> bool:
+    """Whether there is such a process; one that has ended and was not reaped counts."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's is one too
+    return True
 
 
 def fork() -> int:
@@ -135,6 +144,7 @@ def open_standard_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # it takes the lowest free number, which is this one
+            os.set_inheritable(descriptor, True)  # as such streams are, for the programs that an application starts
     # Python has None for a stream that was closed at its start; python-daemon wants all three.
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)

@@ -18,3 +18,5 @@ def daemon(tmp_path: Path) -> Iterator[Preforkd]:
         yield one
     finally:
         one.end()
+        if hasattr(one, "events"):
+            print(one.events)  # pytest shows it beside a failure

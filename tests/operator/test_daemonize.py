@@ -60,6 +60,28 @@ def test_an_address_in_use_is_told_on_the_terminal(daemon: Preforkd):
     assert "Traceback" not in done.stderr
 
 
+def test_a_descriptor_that_was_passed_is_served(daemon: Preforkd):
+    """fd:N survives the detaching."""
+    import socket
+    import subprocess
+
+    daemon.log = str(daemon.home / "prefork.log")
+    with socket.create_server(("127.0.0.1", 0)) as web:
+        daemon.configure(master="daemonize = true", listen=f'[listen.web]\naddress = "fd:{web.fileno()}"')
+        done = subprocess.run(daemon.command(), pass_fds=[web.fileno()], env=daemon.environment(), check=False)
+        assert done.returncode == 0
+        daemon.port = web.getsockname()[1]
+        assert daemon.get() == (200, b"hello")
+
+
+def test_a_log_on_standard_error_is_refused(daemon: Preforkd):
+    """It would be lost: a fault of the file, before anything is touched."""
+    daemon.configure(master="daemonize = true")
+    done = daemon.run()
+    assert done.returncode == 78
+    assert "master.daemonize: log.file is stderr" in done.stderr
+
+
 def test_options_override_the_file(daemon: Preforkd):
     """--daemon detaches whatever the file says."""
     daemon.log = str(daemon.home / "prefork.log")

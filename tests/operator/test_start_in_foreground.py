@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from tests.operator.daemon import Preforkd
+from tests.operator.daemon import Preforkd, children, until
 
 
 def test_it_serves_says_so_and_ends_with_status_0(daemon: Preforkd):
@@ -48,6 +48,28 @@ def test_int_from_the_terminal_stops_everybody(daemon: Preforkd):
     assert daemon.wait() == 0
     daemon.events.join()
     assert daemon.events.named("worker_died") == []
+
+
+def test_it_starts_with_its_standard_streams_closed(daemon: Preforkd):
+    """As under a supervisor that is careless with them: no socket and no log gets the number of one."""
+    import subprocess
+
+    daemon.log = str(daemon.home / "prefork.log")
+    daemon.configure(master="daemonize = true")
+    shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    done = subprocess.run([*shell, *daemon.command()], env=daemon.environment(), check=False)
+    assert done.returncode == 0
+    master = int(daemon.pidfile.read_text())
+    assert {Path(f"/proc/{master}/fd/{stream}").readlink().name for stream in (0, 1, 2)} == {"null"}
+    daemon.file.write_text(daemon.file.read_text().replace("true", "false").replace(daemon.pidfile.name, "second.pid"))
+    foreground = subprocess.Popen([*shell, *daemon.command()], env=daemon.environment())
+    try:
+        second = daemon.home / "second.pid"
+        until(lambda: second.exists() and children(foreground.pid), "the second one")
+        assert {Path(f"/proc/{foreground.pid}/fd/{stream}").readlink().name for stream in (0, 1, 2)} == {"null"}
+    finally:
+        foreground.terminate()
+        assert foreground.wait() == 0
 
 
 def title_of(pid: int) -> str:

@@ -109,3 +109,18 @@ def test_a_full_disk_costs_lines_and_nothing_else(daemon: Preforkd):
     until((daemon.home / "web.sock").exists, "the socket")
     assert ask(daemon.home / "web.sock").startswith(b"HTTP/1.1 200")
     assert daemon.stop() == 0
+
+
+def test_a_log_that_cannot_be_opened_anew_is_said(daemon: Preforkd):
+    """Which, why, and that its old file goes on; the others are opened all the same."""
+    logs = daemon.home / "logs"
+    logs.mkdir()
+    daemon.configure(more=f'[log.access]\nfile = "{logs}/access.log"')
+    daemon.start()
+    shutil.rmtree(logs)
+    daemon.signal(signal.SIGUSR1)
+    said = daemon.expect("log_not_reopened")
+    assert said["log"] == "access"
+    assert str(logs) in said["reason"]
+    daemon.expect("logs_reopened")
+    assert daemon.get() == (200, b"hello")

@@ -126,7 +126,7 @@ def test_a_reader_always_finds_a_whole_pid(child, path):
         for _ in range(200):
             file = acquire(path)
             assert file
-            file.rename_to_oldbin()
+            file.name_oldbin()
             file.restore()
             file.release()
         return os.getpid()

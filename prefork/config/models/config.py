@@ -9,7 +9,7 @@ from prefork.config.models.master import Control, Log, Master, Status
 from prefork.config.models.pool import Pool
 from prefork.config.models.section import Section, all_wrong
 from prefork.config.models.values import Name, Texts
-from prefork.config.rules import DEFAULT_LISTENERS, breaches
+from prefork.config.rules import DEFAULT_LISTENERS, breaches, detached
 
 
 def _default_listeners() -> dict[str, Listen]:
@@ -38,6 +38,11 @@ class Config(Section):
     def _agrees(self) -> Config:
         addresses = {name: listen.address for name, listen in self.listen.items()}
         found = breaches(addresses, {name: pool.listen for name, pool in self.pool.items()})
+        if self.master.daemonize:
+            logs = {"log.file": self.log.file}
+            if self.log.access:
+                logs["log.access.file"] = self.log.access.file
+            found += detached(addresses, logs)
         if found:
             raise all_wrong((breach.path, breach.problem, breach.hint) for breach in found)
         return self

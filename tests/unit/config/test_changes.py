@@ -11,6 +11,9 @@ from prefork.config.models import Config
 from prefork.config.models.catalogue import NAMED, SECTIONS, keys
 
 
+FILE = {"log": {"file": "/var/log/p.log"}}  # a daemon has no standard error
+
+
 def config(pool: dict[str, Any] | None = None, **sections: Any) -> Config:
     return Config.model_validate({"pool": {"web": {"app": "shop:app", **(pool or {})}}, **sections})
 
@@ -49,7 +52,7 @@ def test_what_is_equal_has_no_changes():
         (config(), config(log={"level": "debug"}), Change("log.level", "info", "debug", Cost.WORKERS)),
         (config(), config(log={"file": "/a"}), Change("log.file", "stderr", "/a", Cost.UPGRADE)),
         (config(), config(master={"user": "www"}), Change("master.user", None, "www", Cost.WORKERS)),
-        (config(), config(master={"daemonize": True}), Change("master.daemonize", False, True, Cost.UPGRADE)),
+        (config(**FILE), config(**FILE, master={"daemonize": True}), Change("master.daemonize", False, True, Cost.UPGRADE)),
         (listening(), listening(mode="0o600"), Change("listen.local.mode", 0o660, 0o600, Cost.NOTHING)),
         (
             listening(),

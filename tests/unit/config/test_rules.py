@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from prefork.config.models import Config
-from prefork.config.rules import Breach, breaches
+from prefork.config.rules import Breach, breaches, detached
 
 TWO = {"http": "127.0.0.1:80", "local": "unix:/web.sock"}
 
@@ -80,3 +80,28 @@ def test_the_models_hold_the_rules_too():
     with pytest.raises(ValidationError) as caught:
         Config.model_validate({"pool": {"a": {"app": "m:a", "listen": ["htp"]}, "b": {"app": "m:b", "listen": ["x"]}}})
     assert [error["loc"] for error in caught.value.errors()] == [("pool", "a", "listen", 0), ("pool", "b", "listen", 0)]
+
+
+def test_a_daemon_with_its_log_on_standard_error_is_a_fault():
+    """It would be lost; each log is named, and where to send it."""
+    found = list(detached({}, {"log.file": "stderr", "log.access.file": "stderr"}))
+    assert [breach.problem.split()[0] for breach in found] == ["log.file", "log.access.file"]
+    assert {breach.path for breach in found} == {("master", "daemonize")}
+    assert all("syslog" in breach.hint for breach in found)
+    assert list(detached({}, {"log.file": "/var/log/p.log", "log.access.file": "journal"})) == []
+
+
+def test_a_daemon_with_a_socket_of_systemd_is_a_fault():
+    """LISTEN_PID names the process that systemd started, which ends when the daemon has detached."""
+    [found] = detached({"web": "systemd:web", "local": "unix:/web.sock", "fd": "fd:3"}, {})
+    assert found.path == ("listen", "web", "address")
+    assert "daemonize = false" in found.hint
+
+
+def test_what_a_daemon_loses_in_the_foreground_is_no_fault():
+    """The models ask the rule of daemons only."""
+    sections = {"pool": {"web": {"app": "m:a"}}, "listen": {"web": {"address": "systemd:web"}}}
+    Config.model_validate(sections)
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate({**sections, "master": {"daemonize": True}})
+    assert [error["loc"] for error in caught.value.errors()] == [("master", "daemonize"), ("listen", "web", "address")]

@@ -121,36 +121,74 @@ def test_a_removed_directory_is_told_and_not_fatal(tmp_path):
     assert isinstance(file.release(), FileNotFoundError)
 
 
-def test_an_upgrade_makes_room_and_keeps_the_lock(make, path):
-    """The old master's file is .oldbin, locked; the successor gets the name."""
+def test_in_an_upgrade_the_name_is_never_absent(make, path):
+    """The old master's file is .oldbin as well, locked, until the successor takes the name (PEERS 3.17)."""
     old, new = make(), make()
     old.acquire()
-    old.rename_to_oldbin()
-    assert names(path) == ["preforkd.pid.oldbin"]
-    new.acquire()
+    old.name_oldbin()
+    assert os.path.samefile(path, path + ".oldbin")
+    with pytest.raises(AlreadyRunning):
+        make().acquire()  # it is no successor
+    new.acquire(succeeding=True)
     assert names(path) == ["preforkd.pid", "preforkd.pid.oldbin"]
+    assert not os.path.samefile(path, path + ".oldbin")
     assert old.release() is None
     assert names(path) == ["preforkd.pid"]
+    with pytest.raises(AlreadyRunning):
+        make().acquire()
+
+
+def test_an_old_master_that_ends_before_its_successor_has_the_name_leaves_it(make, path):
+    """Stale, for between a look and an unlink it could be the successor's."""
+    old, new = make(), make()
+    old.acquire()
+    old.name_oldbin()
+    assert old.release(leave=True) is None
+    assert names(path) == ["preforkd.pid"]
+    new.acquire(succeeding=True)
+    assert pidfile.read(path) == os.getpid()
+
+
+def test_a_successor_with_another_path_leaves_the_old_one_to_the_old_master(make, path):
+    """Both names of the old file go with the old master."""
+    old = make()
+    old.acquire()
+    old.name_oldbin()
+    new = Pidfile(path + ".new")
+    new.acquire(succeeding=True)
+    assert old.release() is None
+    assert names(path) == ["preforkd.pid.new"]
+    assert new.release() is None
 
 
 def test_a_second_upgrade_waits_for_the_first_old_master(make, path):
     """As long as an old master lives, its .oldbin is not overwritten."""
     old, new = make(), make()
     old.acquire()
-    old.rename_to_oldbin()
-    new.acquire()
+    old.name_oldbin()
+    new.acquire(succeeding=True)
     with pytest.raises(AlreadyRunning, match="oldbin"):
-        new.rename_to_oldbin()
+        new.name_oldbin()
     assert old.release() is None
-    new.rename_to_oldbin()
-    assert names(path) == ["preforkd.pid.oldbin"]
+    new.name_oldbin()
+    assert names(path) == ["preforkd.pid", "preforkd.pid.oldbin"]
+
+
+def test_a_stale_oldbin_is_no_obstacle(make, path):
+    """An old master that was killed left it."""
+    old = make()
+    old.acquire()
+    write(path + ".oldbin", "999999999\n")
+    old.name_oldbin()
+    assert os.path.samefile(path, path + ".oldbin")
 
 
 def test_restore_puts_it_back(make, path):
     """Over whatever a dead successor left; the lock was never let go."""
     old = make()
     old.acquire()
-    old.rename_to_oldbin()
+    old.name_oldbin()
+    os.unlink(path)
     write(path, "999999999\n")
     old.restore()
     assert names(path) == ["preforkd.pid"]
@@ -163,8 +201,8 @@ def test_restore_refuses_a_living_successor(make, path):
     """Two masters, two files."""
     old, new = make(), make()
     old.acquire()
-    old.rename_to_oldbin()
-    new.acquire()
+    old.name_oldbin()
+    new.acquire(succeeding=True)
     with pytest.raises(AlreadyRunning):
         old.restore()
     assert names(path) == ["preforkd.pid", "preforkd.pid.oldbin"]
@@ -176,14 +214,17 @@ def test_restore_without_an_upgrade_changes_nothing(make, path):
     old.acquire()
     old.restore()
     assert names(path) == ["preforkd.pid"]
+    old.name_oldbin()
+    old.restore()
+    assert names(path) == ["preforkd.pid"]
 
 
-def test_a_removed_file_comes_back_with_the_next_rename(make, path):
+def test_a_removed_file_comes_back_with_the_next_upgrade(make, path):
     """An operator who removed the file does not end the upgrade."""
     old = make()
     old.acquire()
     os.unlink(path)
-    old.rename_to_oldbin()
+    old.name_oldbin()
     assert pidfile.read(path + ".oldbin") == os.getpid()
     old.restore()
     assert names(path) == ["preforkd.pid"]
