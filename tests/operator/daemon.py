@@ -115,6 +115,7 @@ class Preforkd:
         self.file = home / "prefork.toml"
         self.pidfile = home / "preforkd.pid"
         self.address = "127.0.0.1:0"
+        self.interpreter = sys.executable
         self.log = log
         self.process: subprocess.Popen[str]
         self.events: Events
@@ -157,7 +158,7 @@ directory = "{self.home}"
         replacement.rename(self.file)
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "prefork", "-c", str(self.file), *arguments]
+        return [self.interpreter, "-m", "prefork", "-c", str(self.file), *arguments]
 
     def environment(self) -> dict[str, str]:
         """Without byte code: a test that rewrites an application within a second must not meet the old one."""

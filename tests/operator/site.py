@@ -18,6 +18,8 @@ def application(environ, start_response):
         while not (HERE / "go").exists():
             time.sleep(0.005)
         body = b"waited"
+    elif path == "/big":  # more than the buffers of two sockets hold
+        body = bytes(32 << 20)
     elif path == "/hang":
         while True:
             time.sleep(3600)

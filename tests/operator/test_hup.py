@@ -70,7 +70,7 @@ def test_a_slow_import_stalls_nobody(daemon: Preforkd):
 
 
 def test_a_listener_is_added_beside_one_that_is_kept(daemon: Preforkd):
-    """From [A] to [A, B]: A stays open throughout, B is there afterwards, and its removal closes it again."""
+    """PEERS fault 7: from [A] to [A, B], A stays open throughout, B is there afterwards, and its removal closes it again."""
     first = f'[listen.http]\naddress = "{daemon.address}"\n'
     second = f'[listen.local]\naddress = "unix:{daemon.home}/web.sock"\n'
     daemon.configure(listen=first)
@@ -90,7 +90,7 @@ def test_a_listener_is_added_beside_one_that_is_kept(daemon: Preforkd):
 
 
 def test_an_address_that_cannot_be_bound_refuses_the_reload(daemon: Preforkd):
-    """New sockets are opened before anything else; the old ones and the old configuration stay."""
+    """PEERS fault 7: new sockets are opened before anything else; the old ones and the old configuration stay."""
     import socket
 
     daemon.configure()

@@ -18,7 +18,7 @@ def test_a_second_daemon_is_refused_by_name_and_pid(daemon: Preforkd):
 
 
 def test_a_stale_pidfile_is_no_obstacle(daemon: Preforkd):
-    """After kill -9 the number in the file may be anybody's by now: the lock tells."""
+    """PEERS fault 17: after kill -9 the number in the file may be anybody's by now: the lock tells."""
     import os
 
     daemon.pidfile.write_text(f"{os.getpid()}\n")

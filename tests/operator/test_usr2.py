@@ -45,7 +45,7 @@ def test_then_back_out_of_the_upgrade(daemon: Preforkd):
 
 
 def test_a_successor_that_cannot_boot_changes_nothing(daemon: Preforkd):
-    """Its reason is in the old master's log, the pidfile is put back, the old workers serve."""
+    """PEERS fault 1: its reason is in the old master's log, the pidfile is put back, the old workers serve."""
     daemon.configure()
     daemon.start()
     site = daemon.home / "site_of_test.py"

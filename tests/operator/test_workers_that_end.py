@@ -143,7 +143,7 @@ def test_the_master_killed_leaves_workers_that_finish_and_go(daemon: Preforkd):
 
 
 def test_an_idle_master_sleeps(daemon: Preforkd):
-    """Idle, neither the master nor a worker is woken once in ten seconds."""
+    """PEERS faults 14 and 15: idle, neither the master nor a worker is woken once in ten seconds."""
     daemon.configure(workers=2)
     daemon.start()
     daemon.expect("worker_ready", worker=1)

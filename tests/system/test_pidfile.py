@@ -30,7 +30,7 @@ def acquire(path: str) -> Pidfile | None:
 
 @pytest.mark.parametrize("before", [None, "999999999\n"])
 def test_of_many_starts_exactly_one_wins(child, path, before):
-    """Whether there was no file, or a stale one; and the file is the winner's."""
+    """Whether there was no file, or a stale one; and the file is the winner's (PEERS 3.17)."""
     go, gate = os.pipe()
 
     def start():

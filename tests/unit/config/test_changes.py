@@ -52,7 +52,11 @@ def test_what_is_equal_has_no_changes():
         (config(), config(log={"level": "debug"}), Change("log.level", "info", "debug", Cost.WORKERS)),
         (config(), config(log={"file": "/a"}), Change("log.file", "stderr", "/a", Cost.UPGRADE)),
         (config(), config(master={"user": "www"}), Change("master.user", None, "www", Cost.WORKERS)),
-        (config(**FILE), config(**FILE, master={"daemonize": True}), Change("master.daemonize", False, True, Cost.UPGRADE)),
+        (
+            config(**FILE),
+            config(**FILE, master={"daemonize": True}),
+            Change("master.daemonize", False, True, Cost.UPGRADE),
+        ),
         (listening(), listening(mode="0o600"), Change("listen.local.mode", 0o660, 0o600, Cost.NOTHING)),
         (
             listening(),
