@@ -216,7 +216,14 @@ class Answer:
         self.began = True
         request = self._request
         keep = keep_alive and request.keep_alive and not self._close
-        parts = [b"HTTP/1.1 ", status, b"\r\n", b"" if self._served else server, b"" if self._dated else date, *self._lines]
+        parts = [
+            b"HTTP/1.1 ",
+            status,
+            b"\r\n",
+            b"" if self._served else server,
+            b"" if self._dated else date,
+            *self._lines,
+        ]
         length = self._length if self._length >= 0 else known_length
         if status[:3] in _BODYLESS or request.line.method == "HEAD":
             self.bodyless = True

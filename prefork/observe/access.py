@@ -15,7 +15,7 @@ from prefork.http.events import Request
 from prefork.observe.sink import Sink
 
 MOST = 256  # lines that wait at most: a long turn must not gather them without end
-_UNPRINTABLE = re.compile(r'[^\x20\x21\x23-\x5b\x5d-\x7e]')
+_UNPRINTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -24,15 +24,18 @@ class Visit:
 
     __slots__ = ("agent", "method", "protocol", "referer", "remote", "seconds", "sent", "status", "target")
 
-    def __init__(self, request: Request, remote: str, status: int, sent: int, seconds: float) -> None:
-        # From the request, not the environ: that is the application's to change and to empty.
-        line, headers = request.line, request.headers
+    def __init__(self, request: Request | None, remote: str, status: int, sent: int, seconds: float) -> None:
+        """``request``: None if it was refused before it was understood."""
         self.remote = remote
-        self.method = line.method
-        self.target = line.target
-        self.protocol = f"HTTP/1.{line.minor}"
-        self.referer = headers.get("HTTP_REFERER", "")
-        self.agent = headers.get("HTTP_USER_AGENT", "")
+        self.method = self.target = self.protocol = self.referer = self.agent = ""
+        if request is not None:
+            # From the request, not the environ: that is the application's to change and to empty.
+            line, headers = request.line, request.headers
+            self.method = line.method
+            self.target = line.target
+            self.protocol = f"HTTP/1.{line.minor}"
+            self.referer = headers.get("HTTP_REFERER", "")
+            self.agent = headers.get("HTTP_USER_AGENT", "")
         self.status = status
         self.sent = sent  # bytes of the body
         self.seconds = seconds
@@ -61,7 +64,9 @@ class AccessLog:
 
 def _json(fields: Mapping[str, object]) -> Callable[[list[Visit], float], list[str]]:
     """One object a line; the fields of the worker are at its end."""
-    tail = "".join(f', "{name}": {value if isinstance(value, int) else quoted(str(value))}' for name, value in fields.items())
+    tail = "".join(
+        f', "{name}": {value if isinstance(value, int) else quoted(str(value))}' for name, value in fields.items()
+    )
 
     def lines(visits: list[Visit], now: float) -> list[str]:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
@@ -100,7 +105,7 @@ def _combined(_fields: Mapping[str, object]) -> Callable[[list[Visit], float], l
 
 
 def _common_part(visit: Visit, stamp: str) -> str:
-    line = f"{_escaped(visit.method)} {_escaped(visit.target)} {visit.protocol}"
+    line = f"{_escaped(visit.method)} {_escaped(visit.target)} {visit.protocol}" if visit.method else "-"
     return f'{visit.remote or "-"} - - [{stamp}] "{line}" {visit.status} {visit.sent or "-"}'
 
 

@@ -17,6 +17,7 @@ from prefork.errors import RequestError
 from prefork.http.connection import Connection
 from prefork.http.events import End, Request
 from prefork.http.refusal import page
+from prefork.observe.access import Visit
 from prefork.worker.exchange import Exchange
 from prefork.worker.expectation import EarlyCall
 from prefork.worker.site import Site
@@ -197,8 +198,8 @@ class Client:
         if self._body is not None:
             self.state = State.BODY
             self.deadline = self._now() + _limit(timeout.body)
-        elif not self._connection.buffer:
-            if self.state is not State.IDLE or self._request is not None:
+        elif self._connection.buffer in (b"", b"\r"):  # an empty line is nothing yet: it does not extend the deadline
+            if self.state is not State.IDLE:
                 self.state = State.IDLE
                 self.deadline = self._now() + self._keepalive
         elif self.state is not State.HEAD:
@@ -245,7 +246,9 @@ class Client:
             return None
 
     def _no_room(self, error: OSError) -> bool:
-        self._site.log.error("body_lost", reason=str(error), hint="bodies past 1 MiB need room in the temporary directory")
+        self._site.log.error(
+            "body_lost", reason=str(error), hint="bodies past 1 MiB need room in the temporary directory"
+        )
         self._refuse(507)
         return False
 
@@ -351,7 +354,11 @@ class Client:
 
     def _refuse(self, status: int) -> None:
         """Answer for the server, and end the connection (RFC 9112 section 9.6)."""
-        server, date = self._site.server_date()
+        site = self._site
+        server, date = site.server_date()
+        if site.access is not None and self._early is None:  # an early call has a line of its own
+            request = self._request if self._body is not None else None
+            site.access.add(Visit(request, self._base["REMOTE_ADDR"], status, 0, 0.0))
         self._drop_body()
         if self._send_now(page(status, server, date)):
             self._leave(may_send_more=True)

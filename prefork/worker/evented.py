@@ -13,7 +13,9 @@ import itertools
 import select
 import socket
 import time
+import traceback
 from collections import deque
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -27,7 +29,20 @@ PAUSE = 0.5  # seconds without accepting, when there are too many open files
 DRAIN_MOST = 4096  # connections that are taken from the queue of a service that stops
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
-FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+FULL = (errno.EMFILE, errno.ENFILE)
+# accept(2): an error of the network, or of a firewall, that belongs to the one connection that it took away.
+PASSING = (
+    errno.ECONNABORTED,
+    errno.EPERM,
+    errno.EPROTO,
+    errno.ENOPROTOOPT,
+    errno.EOPNOTSUPP,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ENONET,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+)
 IDLE, WRITING = State.IDLE, State.WRITING
 WATCHED_FOR = {
     State.IDLE: READ,
@@ -68,10 +83,13 @@ class EventedWorker:
             for descriptor, _events in self._epoll.poll(self._timeout()):
                 client = clients.get(descriptor)
                 if client is not None:
-                    if client.state is WRITING:
-                        client.writable()
-                    else:
-                        client.readable()
+                    try:
+                        if client.state is WRITING:
+                            client.writable()
+                        else:
+                            client.readable()
+                    except Exception:  # a fault of ours: it costs this client, and nobody else
+                        self._lose(client)
                     if client.state is not IDLE or client.deadline < client.due or client.watched != READ:
                         self._settle(client)
                 elif descriptor in self._listeners:
@@ -106,6 +124,18 @@ class EventedWorker:
             client.due = client.deadline
             heapq.heappush(self._deadlines, (client.due, next(self._serial), client))
 
+    def _take(self, client: Client, step: Callable[[], None]) -> None:
+        """One step of a client, where it is not the hot one of ``run``."""
+        try:
+            step()
+        except Exception:  # as there
+            self._lose(client)
+        self._settle(client)
+
+    def _lose(self, client: Client) -> None:
+        self._post.log.error("client_failed", traceback=traceback.format_exc())
+        client.close()
+
     def _forget(self, client: Client) -> None:
         self._clients.pop(client.descriptor, None)
 
@@ -114,8 +144,7 @@ class EventedWorker:
         for _ in range(len(self._yielding)):
             client = self._yielding.popleft()
             if client.state is State.YIELDING:
-                client.resume()
-                self._settle(client)
+                self._take(client, client.resume)
 
     # Accepting.
 
@@ -123,10 +152,11 @@ class EventedWorker:
         listener = self._listeners[descriptor]
         try:
             sock, peer = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return  # another worker took it, or the client has gone
+        except BlockingIOError:
+            return  # another worker took it
         except OSError as error:
-            self._cannot_accept(error)
+            if error.errno not in PASSING:
+                self._cannot_accept(error)
             return
         # Behind the others who wait for this listener: the kernel wakes the one that has waited longest.
         self._epoll.unregister(descriptor)
@@ -139,14 +169,12 @@ class EventedWorker:
         client.watched = -1
         client.leaving = self._wish is not Wish.SERVE
         self._clients[client.descriptor] = client
-        client.readable()  # most have sent their request by now
-        self._settle(client)
+        self._take(client, client.readable)  # most have sent their request by now
 
     def _cannot_accept(self, error: OSError) -> None:
-        if error.errno not in FULL:
-            raise error
+        """Leave the listeners alone for a moment: level-triggered, they would be tried again at once."""
         if self._resume_accepting == inf:
-            hint = "raise the limit of open files (ulimit -n, LimitNOFILE=)"
+            hint = "raise the limit of open files (ulimit -n, LimitNOFILE=)" if error.errno in FULL else ""
             self._post.log.error("accept_failed", reason=error.strerror, clients=len(self._clients), hint=hint)
             for descriptor in self._listeners:
                 self._epoll.unregister(descriptor)
@@ -176,8 +204,9 @@ class EventedWorker:
                 continue
             client.due = inf
             if client.deadline <= now and client.state is not State.YIELDING:
-                client.expired()
-            self._settle(client)
+                self._take(client, client.expired)
+            else:
+                self._settle(client)
         if self._resume_accepting <= now:
             self._resume_accepting = inf
             for descriptor in self._listeners:

@@ -102,4 +102,3 @@ class EarlyCall:
         if self._body is None:
             raise ConnectionError("the client did not send the body")
         return self._body
-

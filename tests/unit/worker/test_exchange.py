@@ -45,6 +45,14 @@ def answering(result, headers=HTML, status="200 OK"):
     return app
 
 
+def silent(environ, start_response):
+    return [b"x"]
+
+
+def fail():
+    raise ZeroDivisionError
+
+
 def test_one_piece_has_a_length(live):
     """PEP 3333: an iterable of length 1 tells the server the Content-Length."""
     answer = live(answering([b"hello"])).get()
@@ -105,7 +113,7 @@ BROKEN = {
     "text after bytes": answering([b"a", "b"], [("Content-Length", "2")]),
     "nothing at all": answering(None),
     "a number": answering(7),
-    "no start_response": lambda environ, start_response: [b"x"],
+    "no start_response": silent,
     "a status without code": answering([b""], status="OK"),
     "a status that is a number": answering([b""], status=200),
     "a split head": answering([b""], [("X", "a\r\nSet-Cookie: b")]),
@@ -269,7 +277,7 @@ def test_exc_info_replaces_the_headers_until_they_are_sent(live):
     def before(environ, start_response):
         start_response("200 OK", [("X-Half", "made")])
         try:
-            raise ZeroDivisionError
+            fail()
         except ZeroDivisionError:
             start_response("503 Busy", [], sys.exc_info())
         return [b"sorry"]
@@ -282,7 +290,7 @@ def test_exc_info_replaces_the_headers_until_they_are_sent(live):
         start_response("200 OK", [])
         yield b"a"
         try:
-            raise ZeroDivisionError
+            fail()
         except ZeroDivisionError:
             start_response("503 Busy", [], sys.exc_info())
         yield b"b"
@@ -323,7 +331,7 @@ def test_a_file_that_is_read_otherwise_than_it_lies_on_disk_is_read(live, tmp_pa
     path = tmp_path / "file.gz"
     with gzip.open(path, "wb") as file:
         file.write(b"unpacked")
-    app = answering(lambda environ: environ["wsgi.file_wrapper"](gzip.open(path, "rb")))
+    app = answering(lambda environ: environ["wsgi.file_wrapper"](gzip.GzipFile(path)))
     assert body_of(live(app).get()) == b"8\r\nunpacked\r\n0\r\n\r\n"
 
 
