@@ -98,12 +98,12 @@ class Master:
             if worker.pool not in self.pools and worker.generation <= self.generation:
                 yield from self._ladder.retire(worker, "its pool was removed", now)
         for name in self.pools:
-            due = self.pools.owed(name, self.generation)
-            for worker in due.retire:
+            for worker in self.pools.owed(name, self.generation).retire:
                 old = worker.generation < self.generation
                 yield from self._ladder.retire(worker, "replaced by a new generation" if old else "scaled down", now)
             if self.pools.patient(name, now):
-                for _ in range(due.spawn):
+                # Asked again, for those who retire make room, and it may be long before they say anything.
+                for _ in range(self.pools.owed(name, self.generation).spawn):
                     yield self._spawn(name, self.config, self.generation, now)
         if self.trial and self.trial.opened:
             for name in self.trial.config.pool:

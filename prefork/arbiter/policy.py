@@ -20,6 +20,7 @@ SETTLED_AFTER = 5.0  # ready for so long, a worker's death is no sign of a pool 
 BACKOFF_FIRST = 1.0
 BACKOFF_FACTOR = 1.5
 BACKOFF_MOST = 30.0
+BACKOFF_STEPS = 20  # it is at its most long before; a pool that dies for a day would overflow a float
 
 
 def limit(seconds: float) -> float:
@@ -58,6 +59,7 @@ class Backoff:
     def _wait(self, now: float) -> float:
         if not self.failures:
             return 0.0
-        delay = min(BACKOFF_MOST, BACKOFF_FIRST * BACKOFF_FACTOR ** (self.failures - 1))
+        grown = BACKOFF_FACTOR ** min(self.failures - 1, BACKOFF_STEPS)
+        delay = min(BACKOFF_MOST, BACKOFF_FIRST * grown)
         self.not_before = now + delay
         return delay

@@ -197,7 +197,7 @@ class Watcher:
                 self.found.add(None)
             self.looks += 1
 
-    def __enter__(self) -> Watcher:
+    def __enter__(self) -> Watcher:  # noqa: PYI034 - typing.Self is of 3.11
         self._thread.start()
         return self
 

@@ -217,7 +217,7 @@ def test_logs_are_opened_anew_and_passed_on(arbiter: Arbiter, tmp_path: Path):
 def test_a_stranger_without_a_pidfd_is_looked_at(arbiter: Arbiter, monkeypatch: pytest.MonkeyPatch):
     """On an old kernel, or out of descriptors, an upgrade works all the same: its end is noticed in a second."""
     alive = {4242}
-    monkeypatch.setattr(process, "open_pidfd", lambda pid: None)
+    monkeypatch.setattr(process, "open_pidfd", lambda _pid: None)
     monkeypatch.setattr(process, "lives", lambda pid: pid in alive)
     monkeypatch.setattr(arbiter, "wakeup", lambda: None)
     monkeypatch.setattr(arbiter, "_signalled", lambda: iter(()))

@@ -10,7 +10,6 @@ from prefork.config.changes import COSTS, Change, Cost, changes
 from prefork.config.models import Config
 from prefork.config.models.catalogue import NAMED, SECTIONS, keys
 
-
 FILE = {"log": {"file": "/var/log/p.log"}}  # a daemon has no standard error
 
 

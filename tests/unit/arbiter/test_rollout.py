@@ -1,0 +1,82 @@
+"""What a pool needs next, while one generation replaces another."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefork.arbiter.fleet import Life, Worker
+from prefork.arbiter.rollout import owed
+from prefork.config.models import Pool
+
+POOL = Pool(app="a:b")
+LETTERS = {"b": Life.BOOTING, "r": Life.READY, "x": Life.RETIRING}
+
+
+def pool(old: str, new: str) -> list[Worker]:
+    """A letter a worker: b booting, r ready, x retiring; first the old generation 1, then the new 2."""
+    lives = [(1, LETTERS[letter]) for letter in old] + [(2, LETTERS[letter]) for letter in new]
+    return [
+        Worker(number, "web", number, number, generation, POOL, born=float(number), life=life)
+        for number, (generation, life) in enumerate(lives, start=1)
+    ]
+
+
+def due(old: str, new: str, wanted: int, surge: int = 1) -> tuple[int, list[int]]:
+    found = owed(pool(old, new), wanted=wanted, surge=surge, generation=2)
+    return found.spawn, [worker.id for worker in found.retire]
+
+
+def test_an_empty_pool_is_filled():
+    """All at once: nobody is above the number."""
+    assert due("", "", wanted=3) == (3, [])
+    assert due("", "br", wanted=3) == (1, [])
+    assert due("", "rrr", wanted=3) == (0, [])
+
+
+def test_who_retires_counts_no_more():
+    """A replacement need not wait for the end of the one that it replaces."""
+    assert due("", "rrx", wanted=3) == (1, [])
+    assert due("xx", "rr", wanted=2) == (0, [])
+
+
+def test_a_roll_goes_by_the_surge():
+    """So many above the number; each new one that is ready retires an old one, and makes room for the next."""
+    assert due("rrr", "", wanted=3) == (1, [])
+    assert due("rrr", "b", wanted=3) == (0, [])
+    assert due("rrr", "r", wanted=3) == (0, [1])
+    assert due("xrr", "r", wanted=3) == (1, [])
+    assert due("xxr", "rr", wanted=3) == (1, [])
+    assert due("xxr", "rrr", wanted=3) == (0, [3])
+    assert due("rrr", "", wanted=3, surge=9) == (3, [])
+
+
+def test_an_old_one_that_boots_is_not_waited_for():
+    """It would be replaced the moment it was ready."""
+    assert due("rb", "", wanted=2) == (2, [2])
+
+
+def test_fewer_are_wanted():
+    """First those that serve nobody yet, then the oldest; never below the number."""
+    assert due("", "rrrb", wanted=2) == (0, [4, 1])
+    assert due("", "rrr", wanted=0) == (0, [1, 2, 3])
+
+
+def test_fewer_are_wanted_in_the_middle_of_a_roll():
+    """The old ones go first."""
+    assert due("rr", "r", wanted=1) == (0, [1, 2])
+
+
+@given(st.text("brx", max_size=8), st.text("brx", max_size=8), st.integers(0, 6), st.integers(1, 4))
+def test_whatever_there_is_a_pool_gets_nearer_and_ready_capacity_stays(old: str, new: str, wanted: int, surge: int):
+    """Ready ones are retired only above the number; nobody is forked above the number and the surge."""
+    workers = pool(old, new)
+    found = owed(workers, wanted=wanted, surge=surge, generation=2)
+    ready = sum(worker.ready for worker in workers)
+    left = ready - sum(worker.ready for worker in found.retire)
+    assert left >= min(ready, wanted)
+    serving = [worker for worker in workers if worker.serving and worker not in found.retire]
+    assert not found.spawn or len(serving) + found.spawn <= wanted + surge
+    assert sum(w.generation == 2 for w in serving) + found.spawn <= max(wanted, 0)
+    assert len(set(map(id, found.retire))) == len(found.retire)
+    assert all(worker.serving for worker in found.retire)

@@ -1,0 +1,131 @@
+"""The successor handshake, and always a way back."""
+
+from __future__ import annotations
+
+from math import inf
+from signal import Signals
+
+import pytest
+
+from prefork.arbiter import facts, orders
+from prefork.arbiter.upgrade import MARGIN
+from tests.unit.arbiter.service import Service
+
+
+@pytest.fixture
+def service() -> Service:
+    """Two pools that serve; the slower one may boot for 20 s."""
+    one = Service({"web": 1, "api": 1}, boot=20.0).up()
+    one.given.clear()
+    return one
+
+
+def started(service: Service) -> Service:
+    service.tell(facts.UpgradeAsked())
+    service.tell(facts.SuccessorStarted(99))
+    return service
+
+
+def test_usr2_executes_one_successor(service: Service):
+    """And a second USR2 is refused while it lives, by its pid."""
+    started(service)
+    service.tell(facts.UpgradeAsked())
+    assert service.told(orders.Reexec) == [orders.Reexec()]
+    assert "99" in service.reports("upgrade_refused")[0]["reason"]
+
+
+def test_a_successor_may_take_as_long_as_its_slowest_pool(service: Service):
+    """And a margin."""
+    started(service)
+    assert service.master.deadline() == service.now + MARGIN + 20.0
+
+
+def test_a_silent_successor_is_killed_and_everything_put_back(service: Service):
+    """The pidfile only once it has gone: until then the name may be its own."""
+    started(service)
+    service.pass_time(MARGIN + 20.0)
+    assert service.told(orders.KillSuccessor) == [orders.KillSuccessor(Signals.SIGKILL)]
+    assert service.told(orders.RestorePidfile) == []
+    assert service.master.deadline() == inf
+    service.tell(facts.SuccessorReady())  # too late
+    assert service.reports("upgrade_ready") == []
+    service.tell(facts.SuccessorGone())
+    assert service.told(orders.RestorePidfile) == [orders.RestorePidfile()]
+    service.tell(facts.UpgradeAsked())
+    assert len(service.told(orders.Reexec)) == 2
+
+
+def test_one_that_could_not_be_executed_changes_nothing(service: Service):
+    """The pidfile is put back at once."""
+    service.tell(facts.UpgradeAsked())
+    service.tell(facts.SuccessorFailed("No such file"))
+    assert service.told(orders.RestorePidfile) == [orders.RestorePidfile()]
+    assert service.reports("upgrade_failed")[0]["reason"] == "No such file"
+    assert service.lives() == {"web": ["ready"], "api": ["ready"]}
+
+
+def test_one_that_says_why_it_cannot_serve_is_waited_for(service: Service):
+    """Its end follows, and then the pidfile is put back."""
+    started(service)
+    service.tell(facts.SuccessorFailed("the app is broken"))
+    assert service.told(orders.RestorePidfile) == []
+    service.tell(facts.SuccessorGone())
+    assert service.told(orders.RestorePidfile) == [orders.RestorePidfile()]
+
+
+def test_manually_both_serve_until_one_is_stopped(service: Service):
+    """The log says which signal completes the upgrade and which backs out."""
+    started(service)
+    service.tell(facts.SuccessorReady())
+    assert "TERM to 99 backs out" in service.reports("upgrade_ready")[0]["hint"]
+    assert service.told(orders.RetireWorker) == []
+    service.tell(facts.SuccessorGone())
+    assert service.reports("upgrade_backed_out")
+    assert service.told(orders.RestorePidfile) == [orders.RestorePidfile()]
+
+
+def test_automatically_the_old_master_retires():
+    """Its workers need not drain the accept queue, for the successor accepts from it; nothing is unlinked."""
+    service = started(Service(master={"upgrade": "auto"}).up())
+    service.tell(facts.SuccessorReady())
+    assert service.told(orders.StopListening) == [orders.StopListening(unlink=False)]
+    assert service.told(orders.RetireWorker) == [orders.RetireWorker(1, drain=False)]
+    service.retired_go()
+    assert service.told(orders.Exit) == [orders.Exit(0)]
+
+
+def test_the_pidfile_of_a_master_that_stops_is_not_put_back(service: Service):
+    """It ends as well."""
+    started(service)
+    service.tell(facts.SuccessorReady())
+    service.tell(facts.StopAsked(graceful=True, signal="TERM"))
+    service.tell(facts.SuccessorGone())
+    assert service.told(orders.RestorePidfile) == []
+
+
+def test_there_is_no_upgrade_before_the_service_is_up_or_while_it_stops():
+    """Refused with a sentence."""
+    service = Service()
+    service.tell(facts.TimePassed())
+    service.tell(facts.UpgradeAsked())
+    service.all_ready()
+    service.tell(facts.StopAsked(graceful=True, signal="TERM"))
+    service.tell(facts.UpgradeAsked())
+    assert [said["reason"] for said in service.reports("upgrade_refused")] == [
+        "the service is starting",
+        "the service is stopping",
+    ]
+
+
+def test_a_successor_has_no_successor_before_its_predecessor_has_gone():
+    """Two masters are enough."""
+    service = Service().up()
+    service.master.predecessor = True
+    service.tell(facts.UpgradeAsked())
+    assert "stop it first" in service.reports("upgrade_refused")[0]["reason"]
+    assert not service.master.alone
+    service.tell(facts.PredecessorGone())
+    assert service.reports("upgrade_completed")
+    assert service.master.alone
+    service.tell(facts.UpgradeAsked())
+    assert service.told(orders.Reexec)
