@@ -260,7 +260,7 @@ directory = "{self.home}"
 def open_to_others(home: Path) -> None:
     """Let every user reach a test's directory, which pytest makes for its own user alone."""
     for directory in [home, *home.parents[:2]]:
-        directory.chmod(0o755)
+        directory.chmod(directory.stat().st_mode | 0o055)  # only added to: one of them may be /tmp
 
 
 def children(pid: int) -> set[int]:
