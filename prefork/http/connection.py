@@ -17,7 +17,7 @@ Event = Request | bytes | End
 class Connection:
     """One client's side of a connection."""
 
-    __slots__ = ("_ended", "_limits", "_looked", "_reader", "buffer")
+    __slots__ = ("_block", "_ended", "_last", "_limits", "_looked", "_reader", "buffer")
 
     def __init__(self, limits: Limits) -> None:
         self.buffer = b""  # what has arrived and is not given out yet
@@ -25,6 +25,8 @@ class Connection:
         self._looked = 0  # bytes of the buffer in which no head ends
         self._reader: Reader | None = None
         self._ended = False  # the last piece of a body was given out, its end was not
+        self._block = b""  # the fields of ``_last`` as they came
+        self._last: Request | None = None  # one without a body
 
     def receive(self, data: bytes) -> None:
         """Take what has arrived."""
@@ -42,9 +44,18 @@ class Connection:
             return self._wait_for_head()
         self._looked = 0
         self.buffer = buffer[end + 4 :]
-        request = head.parse(buffer[:end], self._limits)
+        start = buffer.find(b"\r\n")
+        line = head.parse_line(buffer[:start], self._limits)
+        block = buffer[start:end]
+        last = self._last
+        if last is not None and block == self._block and line.minor == last.line.minor and not line.authority:
+            # Most clients say the same in every request of a connection: what was checked and understood stands.
+            return last.again(line)
+        request = head.parse_fields(line, block, self._limits)
         if request.chunked or request.length:
             self._reader = reader_of(request, self._limits)
+        elif not request.expects_continue and not line.authority:
+            self._block, self._last = block, request
         return request
 
     def _wait_for_head(self) -> Event | None:

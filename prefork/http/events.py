@@ -36,6 +36,12 @@ class Request:
         self.headers = headers
         self.keep_alive = line.minor == 1
 
+    def again(self, line: RequestLine) -> Request:
+        """One that says the same in all its fields."""
+        request = Request(line, self.headers)
+        request.keep_alive = self.keep_alive
+        return request
+
     def decode(self, length: int) -> None:
         """A chunked body has been read: the request has a length from now on (RFC 9112 section 7.1.3)."""
         self.chunked = False

@@ -27,14 +27,19 @@ _lines: dict[bytes, RequestLine] = {}
 _recall_line = _lines.get
 
 
-def parse(head: bytes, limits: Limits) -> Request:
-    """A request from its head, without the empty line. Raises RequestError."""
-    lines = head.split(b"\r\n")
-    raw = lines.pop(0)
+def parse_line(raw: bytes, limits: Limits) -> RequestLine:
+    """A request line, without its end. Raises RequestError."""
     line = _recall_line(raw) or _learn_line(raw)
     if len(raw) > limits.request_line:
         raise RequestError(414, "the request line is too long")
-    if len(lines) > limits.fields or len(head) - len(raw) > limits.field_bytes:
+    return line
+
+
+def parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Request:
+    """A request from its line and its fields, each with CRLF before it. Raises RequestError."""
+    lines = block.split(b"\r\n")
+    del lines[0]
+    if len(lines) > limits.fields or len(block) > limits.field_bytes:
         raise RequestError(431, "there are too many header fields, or they are too long")
     pairs = [recall(line) or learn(line) for line in lines]
     headers = dict(pairs)

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefork.http.events import Request
+from prefork.http.peer import Trust
 
 _STATUS = re.compile(r"[1-5][0-9]{2}( [\t\x20-\x7e\x80-\xff]*)?")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _PROTOCOLS = ("HTTP/1.0", "HTTP/1.1")
-_BODYLESS = (b"204", b"304")
-_ENDS = {  # (kept, minor version) -> the last lines of a head
-    (False, 0): b"Connection: close\r\n\r\n",
-    (False, 1): b"Connection: close\r\n\r\n",
-    (True, 0): b"Connection: keep-alive\r\n\r\n",
-    (True, 1): b"\r\n",
-}
+_BODYLESS = (204, 304)
+_CLOSED = b"Connection: close\r\n\r\n"  # the last lines of a head
+_KEPT = (b"Connection: keep-alive\r\n\r\n", b"\r\n")  # by minor version
 
 REMEMBERED = 1024  # checked fields of applications
 REMEMBERED_LENGTH = 256  # characters of a value
@@ -51,16 +48,47 @@ def base_environ(*, server: tuple[str, str], peer: tuple[str, str], multiprocess
     }
 
 
-def environ_of(request: Request, base: dict[str, Any]) -> dict[str, Any]:
-    """A request's environ; the loop adds ``wsgi.input``."""
-    _, method, target, minor, path, query, _ = request.line
-    environ = {**base, **request.headers}
-    environ["REQUEST_METHOD"] = method
-    environ["PATH_INFO"] = path
-    environ["QUERY_STRING"] = query
-    environ["RAW_URI"] = environ["REQUEST_URI"] = target
-    environ["SERVER_PROTOCOL"] = _PROTOCOLS[minor]
-    return environ
+class Environs:
+    """Makes the environs of a connection's requests.
+
+    Connection gives requests with the same fields the same ``headers``: what these make of an environ is copied then.
+    """
+
+    __slots__ = ("_base", "_headers", "_seen", "_template", "_trust")
+
+    def __init__(self, base: dict[str, Any], trust: Trust | None) -> None:
+        """``base``: what is the same for all requests; ``trust``: if the peer's X-Forwarded-* count."""
+        self._base = base
+        self._trust = trust
+        self._seen: dict[str, str] | None = None  # the headers of the last request
+        self._headers: dict[str, str] | None = None  # those that the template was made of
+        self._template: dict[str, Any] = base
+
+    @property
+    def remote(self) -> str:
+        """The address of the peer, proxy or not."""
+        return self._base["REMOTE_ADDR"]  # type: ignore[no-any-return]
+
+    def of(self, request: Request) -> dict[str, Any]:
+        """A request's environ; the loop adds ``wsgi.input``."""
+        headers = request.headers
+        environ = self._template.copy() if headers is self._headers else self._made_of(headers)
+        _, method, target, minor, path, query, _ = request.line
+        environ["REQUEST_METHOD"] = method
+        environ["PATH_INFO"] = path
+        environ["QUERY_STRING"] = query
+        environ["RAW_URI"] = environ["REQUEST_URI"] = target
+        environ["SERVER_PROTOCOL"] = _PROTOCOLS[minor]
+        return environ
+
+    def _made_of(self, headers: dict[str, str]) -> dict[str, Any]:
+        environ = {**self._base, **headers}
+        if self._trust is not None:
+            self._trust.heed(environ)
+        if headers is self._seen:  # twice: a third time is likely
+            self._headers, self._template = headers, environ.copy()
+        self._seen = headers
+        return environ
 
 
 class Kind:
@@ -89,19 +117,31 @@ _KINDS = {
     "upgrade": Kind.HOP,
 }
 
-_statuses: dict[str, bytes] = {}
+
+class Status(NamedTuple):
+    """An application's status. ``line``: of the answer, with its end."""
+
+    line: bytes
+    code: int
+    bodyless: bool
+
+
+_statuses: dict[str, Status] = {}
 _fields: dict[tuple[str, str], tuple[bytes, int]] = {}
 
 
-def _learn_status(status: object) -> bytes:
+def _learn_status(status: object) -> Status:
     if type(status) is not str or not _STATUS.fullmatch(status):
         raise ApplicationError(f"the status {status!r} is malformed")
     if status[0] == "1":
         raise ApplicationError(f"the status {status!r} is no final one")
     if len(_statuses) >= REMEMBERED:
         _statuses.clear()
-    line = _statuses[status] = (status if len(status) > 3 else status + " ").encode("latin-1")
-    return line
+    text = status if len(status) > 3 else status + " "
+    code = int(status[:3])
+    known = Status(f"HTTP/1.1 {text}\r\n".encode("latin-1"), code, code in _BODYLESS)
+    _statuses[status] = known
+    return known
 
 
 def _learn_field(pair: object) -> tuple[bytes, int]:
@@ -129,9 +169,10 @@ class Answer:
     bodyless = False  # it has no body whatever its fields say (RFC 9110 sections 6.4.1, 9.3.2)
     left = -1  # bytes that its Content-Length still allows; -1: it has none
     writes: list[bytes] | None = None  # what the application gave to write(), until it is taken
-    _status = b""
+    _status: Status | None = None
     _lines: Sequence[bytes] = ()
     _length = -1
+    _length_line = b""
     _close = False
     _dated = False
     _served = False
@@ -143,21 +184,21 @@ class Answer:
         """``start_response`` (PEP 3333)."""
         if exc_info:
             self._start_again(exc_info)
-        elif self._status:
+        elif self._status is not None:
             raise ApplicationError("start_response was called again without exc_info")
         if type(headers) is not list:
             raise ApplicationError("the headers are no list")
-        line = (_statuses.get(status) if type(status) is str else None) or _learn_status(status)
+        known = (_statuses.get(status) if type(status) is str else None) or _learn_status(status)
         lines = []
         for pair in headers:
             try:
                 field, kind = _fields[pair]
             except (KeyError, TypeError):
                 field, kind = _learn_field(pair)
-            if not kind or self._takes(kind, pair[1]):
+            if not kind or self._passes(kind, field, pair[1]):
                 lines.append(field)
         self._lines = lines
-        self._status = line
+        self._status = known
         return self.write
 
     def _start_again(self, exc_info: Any) -> None:
@@ -167,22 +208,23 @@ class Answer:
                 raise exc_info[1].with_traceback(exc_info[2])
         finally:
             exc_info = None
-        self._status, self._length = b"", -1
+        self._status, self._length = None, -1
         self._close = self._dated = self._served = False
 
-    def _takes(self, kind: int, value: str) -> bool:
-        """Heed a field that means something to the server. False: it is not sent, for framing is the server's."""
+    def _passes(self, kind: int, line: bytes, value: str) -> bool:
+        """Heed a field that means something to the server. False: it is not sent, or elsewhere: framing is ours."""
         if kind == Kind.LENGTH:
             if self._length >= 0:
                 raise ApplicationError("Content-Length is given more than once")
-            self._length = int(value)
-        elif kind == Kind.DATE:
-            self._dated = True
-            return True
-        elif kind == Kind.SERVER:
-            self._served = True
-            return True
-        elif kind == Kind.CONNECTION and "close" in value.lower():
+            self._length, self._length_line = int(value), line
+            return False
+        if kind == Kind.DATE:
+            first, self._dated = not self._dated, True
+            return first
+        if kind == Kind.SERVER:
+            first, self._served = not self._served, True
+            return first
+        if kind == Kind.CONNECTION and "close" in value.lower():
             self._close = True
         return False
 
@@ -198,12 +240,13 @@ class Answer:
 
     @property
     def started(self) -> bool:
-        return bool(self._status)
+        """``start`` was called, and took what it was given."""
+        return self._status is not None
 
     @property
     def code(self) -> int:
         """The status code; 0 before ``start``."""
-        return int(self._status[:3] or 0)
+        return self._status.code if self._status else 0
 
     def head(self, known_length: int, server: bytes, date: bytes, *, keep_alive: bool) -> tuple[bytes, bool]:
         """The head, and whether the connection can be kept. ``known_length``: of the whole body, or -1 if it is open.
@@ -211,33 +254,33 @@ class Answer:
         ``server`` and ``date`` are whole lines, for an application that has none of its own.
         """
         status = self._status
-        if not status:
+        if status is None:
             raise ApplicationError("start_response was not called")
         self.began = True
         request = self._request
+        line = request.line
         keep = keep_alive and request.keep_alive and not self._close
-        parts = [
-            b"HTTP/1.1 ",
-            status,
-            b"\r\n",
-            b"" if self._served else server,
-            b"" if self._dated else date,
-            *self._lines,
-        ]
-        length = self._length if self._length >= 0 else known_length
-        if status[:3] in _BODYLESS or request.line.method == "HEAD":
+        parts = [status.line, *self._lines]
+        if not self._served:
+            parts.append(server)
+        if not self._dated:
+            parts.append(date)
+        if status.bodyless or line.method == "HEAD":
             self.bodyless = True
-            if self._length >= 0 and status[:3] != b"204":
-                parts.append(b"Content-Length: %d\r\n" % length)
-        elif length >= 0:
-            self.left = length
-            parts.append(b"Content-Length: %d\r\n" % length)
-        elif request.line.minor:
+            if self._length >= 0 and status.code != 204:
+                parts.append(self._length_line)
+        elif self._length >= 0:
+            self.left = self._length
+            parts.append(self._length_line)
+        elif known_length >= 0:
+            self.left = known_length
+            parts.append(b"Content-Length: %d\r\n" % known_length)
+        elif line.minor:
             self.chunked = True
             parts.append(b"Transfer-Encoding: chunked\r\n")
         else:
             keep = False  # its end is the end of the connection
-        parts.append(_ENDS[keep, request.line.minor])
+        parts.append(_KEPT[line.minor] if keep else _CLOSED)
         return b"".join(parts), keep
 
     def frame(self, piece: bytes) -> bytes:

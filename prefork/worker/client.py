@@ -17,6 +17,7 @@ from prefork.errors import RequestError
 from prefork.http.connection import Connection
 from prefork.http.events import End, Request
 from prefork.http.refusal import page
+from prefork.http.wsgi import Environs
 from prefork.observe.access import Visit
 from prefork.worker.exchange import Exchange
 from prefork.worker.expectation import EarlyCall
@@ -42,11 +43,14 @@ class State(Enum):
     CLOSED = "closed"
 
 
+IDLE, WRITING, LINGERING = State.IDLE, State.WRITING, State.LINGERING  # for speed: an enumeration is slow to ask
+
+
 class Client:
     """A connection, from accept to close. ``now`` is a clock in seconds, monotonic."""
 
     __slots__ = (
-        "_base",
+        "_environs",
         "_body",
         "_connection",
         "_dropped",
@@ -67,16 +71,16 @@ class Client:
         "watched",
     )
 
-    def __init__(self, site: Site, sock: socket.socket, base: dict[str, Any], now: Callable[[], float]) -> None:
+    def __init__(self, site: Site, sock: socket.socket, environs: Environs, now: Callable[[], float]) -> None:
         self.descriptor = sock.fileno()  # by which the loop knows it, closed or not
-        self.state = State.IDLE
+        self.state = IDLE
         self.deadline = now() + _limit(site.timeout.header)
         self.due = inf  # the loop's: when it looks at the deadline next
         self.watched = 0  # the loop's: the events that epoll has been asked for
         self.leaving = False  # the worker retires: the next answer is the last
         self._site = site
         self._socket = sock
-        self._base = base
+        self._environs = environs
         self._now = now
         self._keepalive = _limit(site.timeout.keepalive)
         self._connection = Connection(site.limits)
@@ -101,7 +105,7 @@ class Client:
             return
         if not data:
             self._ended()
-        elif self.state is State.LINGERING:
+        elif self.state is LINGERING:
             self._dropped += len(data)
             if self._dropped > LINGER_BYTES:
                 self.close()
@@ -114,7 +118,7 @@ class Client:
         exchange = self._exchange
         if exchange is not None and not exchange.done and not exchange.failed:
             self._site.lifeline.begin(exchange.request.line.raw)
-        self.state = State.WRITING
+        self.state = WRITING
         if self._pump():
             self.advance()
 
@@ -123,7 +127,7 @@ class Client:
         if self._exchange is not None:
             self.writable()
         else:
-            self.state = State.IDLE
+            self.state = IDLE
             self.advance()
 
     def expired(self) -> None:
@@ -136,7 +140,7 @@ class Client:
     def retire(self, grace: float) -> None:
         """The worker goes: one more request is answered if it comes within ``grace`` seconds, and is the last."""
         self.leaving = True
-        if self.state is State.IDLE:
+        if self.state is IDLE:
             self.deadline = min(self.deadline, self._now() + grace)
 
     def close(self) -> None:
@@ -184,7 +188,7 @@ class Client:
             if not self._serve(body):
                 return
             if not connection.buffer:
-                self.state = State.IDLE
+                self.state = IDLE
                 self.deadline = self._now() + self._keepalive
                 return
             answered += 1
@@ -199,8 +203,8 @@ class Client:
             self.state = State.BODY
             self.deadline = self._now() + _limit(timeout.body)
         elif self._connection.buffer in (b"", b"\r"):  # an empty line is nothing yet: it does not extend the deadline
-            if self.state is not State.IDLE:
-                self.state = State.IDLE
+            if self.state is not IDLE:
+                self.state = IDLE
                 self.deadline = self._now() + self._keepalive
         elif self.state is not State.HEAD:
             # One deadline for the whole head: dripping does not extend it.
@@ -218,7 +222,7 @@ class Client:
 
     def _call_early(self, request: Request) -> bool:
         """Let the application say whether it wants the body. True: it does, and the client has been told."""
-        call = EarlyCall(Exchange(self._site, request), self._base, keep_alive=not self.leaving)
+        call = EarlyCall(Exchange(self._site, request), self._environs, keep_alive=not self.leaving)
         outcome = call.start()
         if outcome is None:
             self._early = call
@@ -274,7 +278,7 @@ class Client:
             self._site.lifeline.begin(self._request.line.raw)
             return self._respond(call.exchange, *call.go_on(body))
         exchange = Exchange(self._site, self._request)
-        return self._respond(exchange, *exchange.begin(self._base, body, keep_alive=not self.leaving))
+        return self._respond(exchange, *exchange.begin(self._environs, body, keep_alive=not self.leaving))
 
     def _respond(self, exchange: Exchange, head: bytes, piece: bytes, keep: bool) -> bool:
         """Send an answer that has begun. True: it has gone out in full, and all is well."""
@@ -300,7 +304,7 @@ class Client:
         if after:
             self._out.append(memoryview(after))
         self._exchange = exchange
-        self.state = State.WRITING
+        self.state = WRITING
         return self._pump()
 
     def _pump(self) -> bool:
@@ -327,7 +331,7 @@ class Client:
             except BlockingIOError:
                 if not exchange.done and not exchange.failed:
                     self._site.lifeline.pause()
-                self.state = State.WRITING
+                self.state = WRITING
                 self.deadline = self._now() + _limit(self._site.timeout.body)
                 return False
             except OSError:  # reset by the client
@@ -349,7 +353,7 @@ class Client:
             # A cut answer ends without its end, so that the client cannot take what it has for the whole.
             self._leave(exchange.request.keep_alive or exchange.refused or bool(self._connection.buffer))
             return False
-        self.state = State.WRITING  # so that what follows is awaited anew, with a deadline of its own
+        self.state = WRITING  # so that what follows is awaited anew, with a deadline of its own
         return True
 
     def _refuse(self, status: int) -> None:
@@ -358,7 +362,7 @@ class Client:
         server, date = site.server_date()
         if site.access is not None and self._early is None:  # an early call has a line of its own
             request = self._request if self._body is not None else None
-            site.access.add(Visit(request, self._base["REMOTE_ADDR"], status, 0, 0.0))
+            site.access.add(Visit(request, self._environs.remote, status, 0, 0.0))
         self._drop_body()
         if self._send_now(page(status, server, date)):
             self._leave(may_send_more=True)
@@ -384,7 +388,7 @@ class Client:
         except OSError:  # it has gone already
             self.close()
             return
-        self.state = State.LINGERING
+        self.state = LINGERING
         self.deadline = self._now() + LINGER_SECONDS
 
 

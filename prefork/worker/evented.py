@@ -165,7 +165,7 @@ class EventedWorker:
 
     def _welcome(self, listener: socket.socket, sock: socket.socket, peer: Any) -> None:
         sock.setblocking(False)
-        client = Client(self._site, sock, self._site.base_of(listener, peer), time.monotonic)
+        client = Client(self._site, sock, self._site.environs_of(listener, peer), time.monotonic)
         client.watched = -1
         client.leaving = self._wish is not Wish.SERVE
         self._clients[client.descriptor] = client

@@ -17,7 +17,7 @@ from typing import Any
 
 from prefork.http.events import Request
 from prefork.http.refusal import page
-from prefork.http.wsgi import Answer, ApplicationError, environ_of
+from prefork.http.wsgi import Answer, ApplicationError, Environs
 from prefork.observe.access import Visit
 from prefork.worker.site import Site
 
@@ -77,7 +77,7 @@ class Exchange:
         self._answer = Answer(request)
 
     def begin(
-        self, base: dict[str, Any], body: Any, *, keep_alive: bool, asked: Callable[[], bool] | None = None
+        self, environs: Environs, body: Any, *, keep_alive: bool, asked: Callable[[], bool] | None = None
     ) -> tuple[bytes, bytes, bool]:
         """Call the application. Returns the first bytes of the answer, in two parts, and whether the connection can be
         kept.
@@ -87,10 +87,8 @@ class Exchange:
         site = self._site
         request = self.request
         answer = self._answer
-        environ = environ_of(request, base)
+        environ = environs.of(request)
         environ["wsgi.input"] = body
-        if base["prefork.trusted"] and ("HTTP_X_FORWARDED_FOR" in environ or "HTTP_X_FORWARDED_PROTO" in environ):
-            site.trust.heed(environ)
         if site.access is not None:
             self._remote = environ["REMOTE_ADDR"]  # now, for from here on the environ is the application's
         self._began = site.lifeline.begin(request.line.raw)

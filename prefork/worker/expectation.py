@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
+from prefork.http.wsgi import Environs
 from prefork.worker.exchange import Exchange
 
 Outcome = tuple[bytes, bytes, bool]  # of Exchange.begin
@@ -44,10 +45,10 @@ class ExpectedBody:
 class EarlyCall:
     """A call of the application that may stop in the middle, until its body is there."""
 
-    def __init__(self, exchange: Exchange, base: dict[str, Any], *, keep_alive: bool) -> None:
+    def __init__(self, exchange: Exchange, environs: Environs, *, keep_alive: bool) -> None:
         self.exchange = exchange
         self.asked = False
-        self._arguments = base, keep_alive
+        self._arguments = environs, keep_alive
         self._loop_turn = threading.Semaphore(0)
         self._call_turn = threading.Semaphore(0)
         self._body: IO[bytes] | None = None
@@ -82,9 +83,11 @@ class EarlyCall:
     # What the thread calls.
 
     def _run(self) -> None:
-        base, keep_alive = self._arguments
+        environs, keep_alive = self._arguments
         try:
-            self._outcome = self.exchange.begin(base, ExpectedBody(self), keep_alive=keep_alive, asked=self._was_asked)
+            self._outcome = self.exchange.begin(
+                environs, ExpectedBody(self), keep_alive=keep_alive, asked=self._was_asked
+            )
         finally:
             self._loop_turn.release()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from prefork.http.limits import Limits
 from prefork.http.peer import Trust, plain_address
-from prefork.http.wsgi import base_environ
+from prefork.http.wsgi import Environs, base_environ
 from prefork.worker.plugin import Post
 
 
@@ -61,8 +61,8 @@ class Site:
             self._server_date = (self._server, _date_line(second))
         return self._server_date
 
-    def base_of(self, listener: socket.socket, peer: Any) -> dict[str, Any]:
-        """What is the same in every environ of a connection."""
+    def environs_of(self, listener: socket.socket, peer: Any) -> Environs:
+        """For the requests of a connection."""
         if listener.family == socket.AF_UNIX:
             base = base_environ(server=("localhost", "80"), peer=("", ""), multiprocess=self._multiprocess)
             trusted = self.trust.unix
@@ -72,7 +72,7 @@ class Site:
             server = (plain_address(host), str(port))
             base = base_environ(server=server, peer=(address, str(peer[1])), multiprocess=self._multiprocess)
             trusted = self.trust.covers(address)
-        return {**base, **self._common, "prefork.trusted": trusted}
+        return Environs({**base, **self._common}, self.trust if trusted else None)
 
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -136,3 +136,46 @@ def test_what_drips_in_costs_no_square(part):
         connection.next_event()
     # Seconds when each piece makes everything before it be looked at again; some hundredths when it does not.
     assert time.process_time() - started < 1
+
+
+HEADS = tuple(
+    head(line, *fields)
+    for line in (
+        b"GET /a HTTP/1.1",
+        b"GET /b HTTP/1.1",
+        b"GET /a HTTP/1.0",
+        b"GET http://b/ HTTP/1.1",
+        b"HEAD /a HTTP/1.1",
+        b"OPTIONS * HTTP/1.1",
+    )
+    for fields in (
+        (b"Host: a",),
+        (b"Host: a", b"Connection: keep-alive"),
+        (b"Host: a", b"Connection: close"),
+        (b"Host: a", b"Expect: 100-continue"),
+        (b"Host: a", b"X_Y: 1", b"X-Y: 2", b"X-Y: 3"),
+        (),
+    )
+)
+
+
+@given(st.lists(st.sampled_from(HEADS), min_size=2, max_size=8))
+def test_what_was_understood_before_changes_nothing(heads):
+    """A connection remembers the fields of its last request; each request means what it means on a new connection."""
+    alone = [outcome([one])[0] for one in heads]
+    if 400 in alone:
+        alone = alone[: alone.index(400) + 1]
+    assert outcome(heads) == alone
+    connection = Connection(Limits())
+    for one in heads[: len(alone) - (400 in alone)]:
+        connection.receive(one)
+        request, fresh = connection.next_event(), Connection(Limits())
+        fresh.receive(one)
+        expected = fresh.next_event()
+        assert isinstance(request, Request)
+        assert isinstance(expected, Request)
+        assert (request.keep_alive, request.expects_continue, request.headers) == (
+            expected.keep_alive,
+            expected.expects_continue,
+            expected.headers,
+        )

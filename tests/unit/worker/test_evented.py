@@ -433,3 +433,24 @@ def test_a_unix_socket_is_served(live, tmp_path):
         client.sendall(GET)
         read_until(client, b"ok")
     assert (seen["REMOTE_ADDR"], seen["SERVER_NAME"]) == ("", "localhost")
+
+
+def test_what_an_application_does_to_an_environ_stays_there(live):
+    """Requests with the same fields share work, never an environ."""
+    seen = []
+
+    def app(environ, start_response):
+        seen.append(dict(environ))
+        environ["HTTP_COOKIE"] = environ["wsgi.url_scheme"] = environ["MINE"] = "spoiled"
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    with live(app).connect() as client:
+        for n in range(5):
+            client.sendall(b"GET /%d HTTP/1.1\r\nHost: a\r\nCookie: c\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n" % n)
+            read_until(client, b"ok")
+    for n, environ in enumerate(seen):
+        assert environ["PATH_INFO"] == f"/{n}"
+        assert (environ["HTTP_COOKIE"], environ["wsgi.url_scheme"]) == ("c", "http")
+        assert environ["REMOTE_ADDR"] == "192.0.2.7"
+        assert "MINE" not in environ
