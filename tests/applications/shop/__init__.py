@@ -1,0 +1,1 @@
+"""A Django project: a guest book with forms and sessions, uploads, downloads and streams."""
