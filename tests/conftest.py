@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.operator.daemon import Preforkd
 
 
 @pytest.hookimpl(wrapper=True)
@@ -14,3 +18,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Preforkd]:
+    """A daemon in a directory of its own, configured and started by the test; nothing of it is left running."""
+    one = Preforkd(tmp_path)
+    try:
+        yield one
+    finally:
+        one.end()
+        if hasattr(one, "events"):
+            print(one.events)  # pytest shows it beside a failure

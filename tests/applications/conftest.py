@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.operator.conftest import daemon  # noqa: F401 - a fixture
 from tests.operator.daemon import Preforkd
 
 HERE = Path(__file__).parent

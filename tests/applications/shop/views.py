@@ -7,7 +7,6 @@ from django.http import FileResponse, HttpResponse, JsonResponse, StreamingHttpR
 from django.shortcuts import redirect
 from django.template import engines
 from django.views.decorators.csrf import csrf_exempt
-
 from shop.models import Entry
 
 PAGE = """<form method="post">{% csrf_token %}{{ form }}<button>Sign</button></form>
