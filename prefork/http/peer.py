@@ -50,7 +50,8 @@ class Trust:
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """An address; None for what is none, or has a zone, which may be any text and means nothing elsewhere."""
     try:
-        return ip_address(text)
+        return None if "%" in text else ip_address(text)
     except ValueError:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from json.encoder import encode_basestring_ascii as quoted
+from json.encoder import encode_basestring_ascii
 
 from prefork.http.events import Request
 from prefork.observe.sink import Sink
@@ -18,27 +18,15 @@ MOST = 256  # lines that wait at most: a long turn must not gather them without 
 _UNPRINTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+# The request (None: refused before it was understood), the client's address, the status, the bytes of the body, and
+# the nanoseconds from the call of the application to the end of its answer. A plain tuple, for it is the hot path's.
+# The address is not escaped: whatever a proxy says, it is one.
+Visit = tuple[Request | None, str, int, int, int]
+Lines = Callable[[list[Visit], float], list[str]]
 
-class Visit:
-    """What is said of one request; texts are the client's, as latin-1."""
 
-    __slots__ = ("agent", "method", "protocol", "referer", "remote", "seconds", "sent", "status", "target")
-
-    def __init__(self, request: Request | None, remote: str, status: int, sent: int, seconds: float) -> None:
-        """``request``: None if it was refused before it was understood."""
-        self.remote = remote
-        self.method = self.target = self.protocol = self.referer = self.agent = ""
-        if request is not None:
-            # From the request, not the environ: that is the application's to change and to empty.
-            line, headers = request.line, request.headers
-            self.method = line.method
-            self.target = line.target
-            self.protocol = f"HTTP/1.{line.minor}"
-            self.referer = headers.get("HTTP_REFERER", "")
-            self.agent = headers.get("HTTP_USER_AGENT", "")
-        self.status = status
-        self.sent = sent  # bytes of the body
-        self.seconds = seconds
+# What a line says of a request, escaped: method, target, protocol, referer, user agent.
+Story = tuple[str, str, str, str, str]
 
 
 class AccessLog:
@@ -46,10 +34,11 @@ class AccessLog:
 
     def __init__(self, sink: Sink, form: str, fields: Mapping[str, object]) -> None:
         self._sink = sink
-        self._write = WRITERS[form](fields)
+        self._lines = FORMS[form](fields)
         self._visits: list[Visit] = []
 
     def add(self, visit: Visit) -> None:
+        """Note a request that has been answered, or cut, or refused."""
         self._visits.append(visit)
         if len(self._visits) >= MOST:
             self.flush()
@@ -59,54 +48,76 @@ class AccessLog:
         if not self._visits:
             return
         visits, self._visits = self._visits, []
-        self._sink.write("".join(self._write(visits, time.time())).encode())
+        self._sink.write("".join(self._lines(visits, time.time())).encode())
 
 
-def _json(fields: Mapping[str, object]) -> Callable[[list[Visit], float], list[str]]:
+def _story(request: Request | None, escape: Callable[[str], str]) -> Story:
+    if request is None:
+        nothing = escape("")
+        return nothing, nothing, "", nothing, nothing
+    # From the request, not the environ: that is the application's to change and to empty.
+    line, said = request.line, request.headers.get
+    return (
+        escape(line.method),
+        escape(line.target),
+        "HTTP/1.1" if line.minor else "HTTP/1.0",
+        escape(said("HTTP_REFERER", "")),
+        escape(said("HTTP_USER_AGENT", "")),
+    )
+
+
+def _json(fields: Mapping[str, object]) -> Lines:
     """One object a line; the fields of the worker are at its end."""
+    quoted = encode_basestring_ascii
     tail = "".join(
         f', "{name}": {value if isinstance(value, int) else quoted(str(value))}' for name, value in fields.items()
     )
 
+    def line(visit: Visit, stamp: str) -> str:
+        request, remote, status, sent, took = visit
+        method, target, protocol, referer, agent = _story(request, quoted)
+        return (
+            f'{{"time": "{stamp}", "event": "request", "remote": "{remote}", "method": {method}, "target": {target}, '
+            f'"protocol": "{protocol}", "status": {status}, "bytes": {sent}, "duration_ms": {took / 1e6:.3f}, '
+            f'"referer": {referer}, "user_agent": {agent}{tail}}}\n'
+        )
+
     def lines(visits: list[Visit], now: float) -> list[str]:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
-        return [
-            f'{{"time": "{stamp}", "event": "request", "remote": {quoted(visit.remote)}, "method": {quoted(visit.method)}, '
-            f'"target": {quoted(visit.target)}, "protocol": "{visit.protocol}", "status": {visit.status}, '
-            f'"bytes": {visit.sent}, "duration_ms": {visit.seconds * 1000:.3f}, "referer": {quoted(visit.referer)}, '
-            f'"user_agent": {quoted(visit.agent)}{tail}}}\n'
-            for visit in visits
-        ]
+        return [line(visit, stamp) for visit in visits]
 
     return lines
 
 
-def _common(_fields: Mapping[str, object]) -> Callable[[list[Visit], float], list[str]]:
+def _common(_fields: Mapping[str, object]) -> Lines:
     """The Common Log Format, as every tool for logs reads it."""
 
     def lines(visits: list[Visit], now: float) -> list[str]:
         stamp = _clf_time(now)
-        return [f"{_common_part(visit, stamp)}\n" for visit in visits]
+        return [f"{_common_part(visit, _story(visit[0], _escaped), stamp)}\n" for visit in visits]
 
     return lines
 
 
-def _combined(_fields: Mapping[str, object]) -> Callable[[list[Visit], float], list[str]]:
+def _combined(_fields: Mapping[str, object]) -> Lines:
     """The same with referer and user agent."""
+
+    def line(visit: Visit, stamp: str) -> str:
+        story = _story(visit[0], _escaped)
+        return f'{_common_part(visit, story, stamp)} "{story[3] or "-"}" "{story[4] or "-"}"\n'
 
     def lines(visits: list[Visit], now: float) -> list[str]:
         stamp = _clf_time(now)
-        return [
-            f'{_common_part(visit, stamp)} "{_escaped(visit.referer) or "-"}" "{_escaped(visit.agent) or "-"}"\n'
-            for visit in visits
-        ]
+        return [line(visit, stamp) for visit in visits]
 
     return lines
 
 
-def _common_part(visit: Visit, stamp: str) -> str:
-    line = f"{_escaped(visit.method)} {_escaped(visit.target)} {visit.protocol}" if visit.method else "-"
-    return f'{visit.remote or "-"} - - [{stamp}] "{line}" {visit.status} {visit.sent or "-"}'
+def _common_part(visit: Visit, story: Story, stamp: str) -> str:
+    _, remote, status, sent, _ = visit
+    method, target, protocol, _, _ = story
+    line = f"{method} {target} {protocol}" if method else "-"
+    return f'{remote or "-"} - - [{stamp}] "{line}" {status} {sent or "-"}'
 
 
 def _clf_time(now: float) -> str:
@@ -115,8 +126,14 @@ def _clf_time(now: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Printable ASCII without quotation mark and backslash; the rest as ``\\xhh``, as Apache does."""
+    r"""Printable ASCII without quotation mark and backslash; the rest as ``\xhh``, as Apache does."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return text
     return _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
-WRITERS = {"json": _json, "common": _common, "combined": _combined}
+FORMS: Mapping[str, Callable[[Mapping[str, object]], Lines]] = {
+    "json": _json,
+    "common": _common,
+    "combined": _combined,
+}

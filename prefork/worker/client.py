@@ -18,7 +18,6 @@ from prefork.http.connection import Connection
 from prefork.http.events import End, Request
 from prefork.http.refusal import page
 from prefork.http.wsgi import Environs
-from prefork.observe.access import Visit
 from prefork.worker.exchange import Exchange
 from prefork.worker.expectation import EarlyCall
 from prefork.worker.site import Site
@@ -362,7 +361,7 @@ class Client:
         server, date = site.server_date()
         if site.access is not None and self._early is None:  # an early call has a line of its own
             request = self._request if self._body is not None else None
-            site.access.add(Visit(request, self._environs.remote, status, 0, 0.0))
+            site.access.add((request, self._environs.remote, status, 0, 0))
         self._drop_body()
         if self._send_now(page(status, server, date)):
             self._leave(may_send_more=True)

@@ -18,7 +18,6 @@ from typing import Any
 from prefork.http.events import Request
 from prefork.http.refusal import page
 from prefork.http.wsgi import Answer, ApplicationError, Environs
-from prefork.observe.access import Visit
 from prefork.worker.site import Site
 
 BLOCK = 64 * 1024  # bytes of a file at a time
@@ -261,8 +260,8 @@ class Exchange:
         site = self._site
         site.lifeline.end(self.sent)
         if site.access is not None:
-            took = (time.monotonic_ns() - self._began) / 1e9
-            site.access.add(Visit(self.request, self._remote, code or self._answer.code, self.sent, took))
+            took = time.monotonic_ns() - self._began
+            site.access.add((self.request, self._remote, code or self._answer.code, self.sent, took))
 
 
 def _known_length(result: Iterable[bytes], first: bytes | None) -> int:
