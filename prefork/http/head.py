@@ -75,7 +75,7 @@ def check_start(start: bytes, looked: int, limits: Limits) -> None:
         return
     if end >= looked and not _REQUEST_LINE.fullmatch(start, 0, end):
         raise _refusal(start[:end])
-    if start.count(b"\r\n", end + 2) > limits.fields + 1:
+    if start.count(b"\r\n", end + 2) > limits.fields:
         raise RequestError(431, "there are too many header fields")
 
 
