@@ -1,0 +1,45 @@
+"""What all connections of a worker share."""
+
+from __future__ import annotations
+
+import locale
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from prefork.worker import site
+from prefork.worker.site import Errors
+from tests.unit.worker.live import Log
+
+
+def test_what_an_application_writes_to_wsgi_errors_is_logged_by_lines():
+    """PEP 3333, error stream: text, in any pieces; flush gives out what has no end yet."""
+    log = Log()
+    errors = Errors(log)
+    errors.write("one\ntw")
+    errors.writelines(["o\n", "three"])
+    assert [fields["text"] for _, fields in log.events] == ["one", "two"]
+    errors.flush()
+    errors.flush()
+    assert [fields["text"] for _, fields in log.events] == ["one", "two", "three"]
+
+
+def test_print_writes_to_wsgi_errors():
+    """As applications do."""
+    log = Log()
+    print("a", 1, file=Errors(log))
+    assert log.events == [("application_said", {"text": "a 1"})]
+
+
+@pytest.mark.parametrize("second", [0, 951_782_400, 1_763_877_780, 4_102_444_799])
+def test_the_date_is_that_of_http_in_any_locale(second):
+    """RFC 9110 section 5.6.7: IMF-fixdate, in English."""
+    before = locale.setlocale(locale.LC_TIME)
+    try:
+        locale.setlocale(locale.LC_TIME, "")
+        line = site._date_line(second).decode()
+    finally:
+        locale.setlocale(locale.LC_TIME, before)
+    assert line.startswith("Date: ")
+    assert line.endswith(" GMT\r\n")
+    assert parsedate_to_datetime(line[6:].strip()).timestamp() == second
