@@ -110,7 +110,7 @@ def _matches(pattern: str, including: str, source: Source, index: int) -> list[s
             source.broken = True
             return []
     else:
-        found = sorted(glob.glob(full))  # noqa: PTH207  Path.glob takes no absolute pattern
+        found = sorted(glob.glob(full))
     known = {FilePath(file).resolve() for file in source.files}
     return [file for file in found if FilePath(file).resolve() not in known]
 

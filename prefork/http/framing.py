@@ -28,6 +28,8 @@ class Fed(NamedTuple):
 
 
 class Reader(Protocol):
+    """What both kinds of bodies are read by."""
+
     def feed(self, data: bytes) -> Fed:
         """Take ``data``, which begins with the last ``rest``. Raises RequestError."""
 
@@ -44,6 +46,7 @@ class LengthReader:
         self._left = length
 
     def feed(self, data: bytes) -> Fed:
+        """As in Reader."""
         body, rest = data[: self._left], data[self._left :]
         self._left -= len(body)
         return Fed(body, rest, not self._left)
@@ -64,6 +67,7 @@ class ChunkedReader:
         self._field_bytes = 0
 
     def feed(self, data: bytes) -> Fed:
+        """As in Reader."""
         pieces: list[bytes] = []
         place = 0
         while True:
@@ -75,7 +79,10 @@ class ChunkedReader:
             place = step
 
     def _step(self, data: bytes, place: int, pieces: list[bytes]) -> int:
-        """Take one thing at ``place``: where the next begins, ``place`` if it is not all there, ``-1 - end`` at the end."""
+        """Take one thing at ``place``, and say where the next begins.
+
+        That is ``place`` itself if it is not all there, and ``-1 - end`` if the body ends there.
+        """
         if self._left:
             piece = data[place : place + self._left]
             pieces.append(piece)

@@ -1,4 +1,4 @@
-"""Pure. Who is at the other end, and whose word about it counts: trusted proxies and X-Forwarded-* (RFC 7239 section 8).
+"""Pure. Who is at the other end, and whose word about it counts: trusted proxies, X-Forwarded-* (RFC 7239 section 8).
 
 Only the fields of a trusted peer change anything, and of several addresses the last one that is not a trusted proxy's
 is the client: those before it are anybody's word.
@@ -28,7 +28,7 @@ class Trust:
         )
 
     def covers(self, address: str) -> bool:
-        """Is this address (not a unix peer's) a trusted proxy's?"""
+        """Whether this address, not a unix peer's, is a trusted proxy's."""
         parsed = _parsed(address)
         return parsed is not None and any(parsed in network for network in self._networks)
 

@@ -229,7 +229,7 @@ class Answer:
         return False
 
     def write(self, data: bytes) -> None:
-        """The callable that ``start_response`` returns. What is written waits for the loop, in front of the iterable."""
+        """The callable that ``start_response`` returns: what is written waits for the loop, before what is iterated."""
         if type(data) is not bytes:
             raise ApplicationError(f"write() was given {type(data).__name__}, not bytes")
         if data:

@@ -33,6 +33,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class State(Enum):
+    """What a connection is doing."""
+
     IDLE = "idle"  # nothing of a request has come
     HEAD = "head"  # something of a head has
     BODY = "body"  # the head has, the body has not
@@ -49,11 +51,11 @@ class Client:
     """A connection, from accept to close. ``now`` is a clock in seconds, monotonic."""
 
     __slots__ = (
-        "_environs",
         "_body",
         "_connection",
         "_dropped",
         "_early",
+        "_environs",
         "_exchange",
         "_keep",
         "_keepalive",
@@ -350,7 +352,7 @@ class Client:
     def _answered(self, exchange: Exchange) -> bool:
         if exchange.failed or not self._keep:
             # A cut answer ends without its end, so that the client cannot take what it has for the whole.
-            self._leave(exchange.request.keep_alive or exchange.refused or bool(self._connection.buffer))
+            self._leave(may_send_more=exchange.request.keep_alive or exchange.refused or bool(self._connection.buffer))
             return False
         self.state = WRITING  # so that what follows is awaited anew, with a deadline of its own
         return True
@@ -377,7 +379,7 @@ class Client:
             return False
         return True
 
-    def _leave(self, may_send_more: bool) -> None:
+    def _leave(self, *, may_send_more: bool) -> None:
         """Close, without a reset that would cost the client the answer (RFC 9112 section 9.6)."""
         if not may_send_more:
             self.close()

@@ -78,8 +78,7 @@ class Exchange:
     def begin(
         self, environs: Environs, body: Any, *, keep_alive: bool, asked: Callable[[], bool] | None = None
     ) -> tuple[bytes, bytes, bool]:
-        """Call the application. Returns the first bytes of the answer, in two parts, and whether the connection can be
-        kept.
+        """Call the application: the first bytes of its answer, in two parts, and whether the connection can be kept.
 
         ``asked``: where the body has not come, whether the application asked for it.
         """
@@ -100,7 +99,7 @@ class Exchange:
             # The common case: one piece, and all is known.
             piece = result[0]
             if type(piece) is not bytes:
-                raise ApplicationError(f"the application gave {type(piece).__name__}, not bytes")
+                raise not_bytes(piece)
             server, date = site.server_date()
             head, keep = answer.head(len(piece), server, date, keep_alive=keep_alive)
             if answer.left != len(piece):
@@ -154,7 +153,7 @@ class Exchange:
             produced = b"" if answer.writes else next(self._iterator, ENDED)
             ended = produced is ENDED
             if not ended and type(produced) is not bytes:
-                raise ApplicationError(f"the application gave {type(produced).__name__}, not bytes")
+                raise not_bytes(produced)
             if answer.writes:  # before the iterable, or by a generator in between
                 pieces, answer.writes = answer.writes, None
                 return b"".join(pieces if ended else [*pieces, produced])
@@ -172,7 +171,7 @@ class Exchange:
         return b"0\r\n\r\n" if self._answer.chunked else b""
 
     def more(self) -> bytes:
-        """The next bytes of the answer; sets ``done`` or ``failed`` with the last. The caller has begun the row anew."""
+        """The next bytes of the answer; sets ``done`` or ``failed`` with the last. The row has been begun anew."""
         try:
             piece = None if self._answer.bodyless else self._next_piece()
             if self._answer.left == 0:
@@ -271,3 +270,8 @@ def _known_length(result: Iterable[bytes], first: bytes | None) -> int:
     if isinstance(result, list | tuple):
         return sum(len(piece) for piece in result)
     return len(first) if isinstance(result, Sized) and len(result) == 1 else -1
+
+
+def not_bytes(piece: object) -> ApplicationError:
+    """What is wrong with a piece of a body that is no ``bytes``."""
+    return ApplicationError(f"the application gave {type(piece).__name__}, not bytes")

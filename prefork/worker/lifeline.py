@@ -70,9 +70,8 @@ class Lifeline:
         return (self._watched.fileno(),)
 
     def attend(self) -> Wish:
-        wishes = [self._wish]
-        for signum in self._inbox.take():
-            wishes.append(Wish.RETIRE if signum is signals.RETIRE else Wish.QUIT)
+        taken = self._inbox.take()
+        wishes = [self._wish, *(Wish.RETIRE if signum is signals.RETIRE else Wish.QUIT for signum in taken)]
         while not self._orphaned:
             try:
                 message = self._channel.receive()

@@ -20,7 +20,7 @@ class Spool:
     def __init__(self, expected: int = 0) -> None:
         """``expected``: bytes, if they are known. Raises OSError if there is no room for a file."""
         self._on_disk = expected > IN_MEMORY
-        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="prefork-body-") if self._on_disk else BytesIO()
+        self._file: IO[bytes] = _file_on_disk() if self._on_disk else BytesIO()
         self.size = 0
 
     def add(self, piece: bytes) -> None:
@@ -31,7 +31,7 @@ class Spool:
         self._file.write(piece)
 
     def _move_to_disk(self) -> None:
-        memory, self._file = self._file, tempfile.TemporaryFile(prefix="prefork-body-")
+        memory, self._file = self._file, _file_on_disk()
         self._on_disk = True
         memory.seek(0)
         self._file.write(memory.read())
@@ -43,3 +43,8 @@ class Spool:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _file_on_disk() -> IO[bytes]:
+    """A file without a name: it goes with its last descriptor, whatever becomes of the worker."""
+    return tempfile.TemporaryFile(prefix="prefork-body-")
