@@ -17,6 +17,8 @@ from prefork.system import process
 
 __all__ = ["main"]
 
+INTERRUPTED = 130  # what shells say of a process that INT ended
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``preforkd``. Returns the exit status; README lists what each means."""
@@ -29,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PreforkError as error:
         print(f"preforkd: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:  # in a check, or before the master has handlers of its own
+        return INTERRUPTED
 
 
 def _act(chosen: Options) -> int:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from prefork.config.load import Loaded, check_environment
 from prefork.config.models import Pool
@@ -70,18 +70,27 @@ def import_in_child(name: str, pool: Pool, prepare: Callable[[str], None]) -> St
     sys.stdout.flush()
     sys.stderr.flush()
     reader, writer = os.pipe()
-    pid = process.fork()
-    if pid == 0:
-        try:
-            signals.unblock()
-            _tell(writer, name, pool, prepare)
-        finally:
-            os._exit(0)
-    os.close(writer)
     try:
+        with signals.blocked():  # an INT after the fork is for us to see once the pid is known
+            pid = process.fork()
+            if pid == 0:
+                _live(writer, name, pool, prepare)
+        os.close(writer)
         return _listen(reader, pid, pool.timeout.boot)
+    except KeyboardInterrupt:
+        os.kill(pid, signal.SIGKILL)  # it is not reaped yet, so the number is its own
+        os.waitpid(pid, 0)
+        raise
     finally:
         os.close(reader)
+
+
+def _live(writer: int, name: str, pool: Pool, prepare: Callable[[str], None]) -> NoReturn:
+    try:
+        signals.unblock()
+        _tell(writer, name, pool, prepare)
+    finally:
+        os._exit(0)
 
 
 def read_story(loaded: Loaded, name: str, story: Story) -> Iterator[Fault]:

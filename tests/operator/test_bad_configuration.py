@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from tests.operator.daemon import Preforkd
+import pytest
+
+from tests.operator.daemon import PATIENCE, Preforkd, until
 
 FAULTS = 'colour = "red"\nworkres = 3\n'
 
@@ -64,6 +66,24 @@ def test_check_finds_an_application_that_cannot_be_imported(daemon: Preforkd):
     assert done.returncode == 78
     assert "pool.web.app" in done.stderr
     assert "application" in done.stderr  # did you mean
+
+
+def test_a_check_that_is_interrupted_leaves_nothing(daemon: Preforkd):
+    """INT ends the import as well, with status 130 and without a traceback."""
+    import os
+    import subprocess
+
+    (daemon.home / "slow.py").write_text(
+        "import os, pathlib, time\npathlib.Path('importing').write_text(str(os.getpid()))\ntime.sleep(50)\n"
+    )
+    daemon.configure(app="slow:application")
+    check = subprocess.Popen(daemon.command("-t"), stderr=subprocess.PIPE, text=True, env=daemon.environment())
+    importing = daemon.home / "importing"
+    until(lambda: importing.exists() and importing.read_text(), "the import to begin")
+    check.send_signal(signal.SIGINT)
+    assert (check.communicate(timeout=PATIENCE)[1], check.returncode) == ("", 130)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(importing.read_text()), 0)
 
 
 def test_the_effective_configuration_is_a_configuration(daemon: Preforkd):
