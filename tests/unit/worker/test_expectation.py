@@ -55,10 +55,9 @@ def test_who_does_not_read_asks_for_nothing(live):
     """The final answer alone; then the connection ends, for the body may come all the same."""
     with live(app).connect() as client:
         client.sendall(HEAD % b"")
+        answer = read_until(client, b"not read")
         client.sendall(b"ab\ncdGET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        answer = read_all(client)
-    assert answer.count(b"HTTP/1.1") == 1
-    assert body_of(answer) == b"not read"
+        assert read_all(client) == b""
     assert b"\r\nConnection: close\r\n" in answer
 
 
