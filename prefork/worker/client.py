@@ -141,6 +141,7 @@ class Client:
     def retire(self, grace: float) -> None:
         """The worker goes: one more request is answered if it comes within ``grace`` seconds, and is the last."""
         self.leaving = True
+        self._keepalive = min(self._keepalive, grace)  # also behind an answer that has promised to keep the connection
         if self.state is IDLE:
             self.deadline = min(self.deadline, self._now() + grace)
 

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefork.http.connection import Connection
@@ -97,6 +97,7 @@ OCTETS = st.lists(st.sampled_from([*range(0x21, 0x7F), *range(0x80, 0x100)]), ma
 VALUES = st.lists(st.sampled_from([9, *range(0x20, 0x7F), *range(0x80, 0x100)]), max_size=30).map(bytes)
 
 
+@settings(deadline=None)
 @given(target=OCTETS, agent=VALUES, referer=VALUES)
 def test_whatever_a_client_sends_is_one_line_with_its_fields(target, agent, referer):
     """Quotation marks, backslashes, control characters and other octets are escaped: no line, no field is forged."""

@@ -247,7 +247,7 @@ def test_a_fault_of_ours_costs_one_client_and_not_the_worker(live, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EPERM, errno.EPROTO, errno.EINVAL])
-def test_an_accept_that_fails_is_tried_again(live, number):
+def test_an_accept_that_fails_is_tried_again(live, monkeypatch, number):
     """accept(2): out of descriptors, or an error of the network that is not ours. Never the end of a worker."""
 
     class Failing:
@@ -265,6 +265,7 @@ def test_an_accept_that_fails_is_tried_again(live, number):
         def __getattr__(self, name):
             return getattr(self._listener, name)
 
+    monkeypatch.setattr(evented, "PAUSE", 0.1)
     worker = live(echo)
     (descriptor,) = worker.worker._listeners
     worker.worker._listeners[descriptor] = Failing(worker.listener)
@@ -273,8 +274,13 @@ def test_an_accept_that_fails_is_tried_again(live, number):
     assert not Failing.failures
 
 
+@pytest.fixture
+def short_grace(monkeypatch):
+    monkeypatch.setattr(evented, "GRACE", 0.2)
+
+
 class TestLeaving:
-    def test_retire_finishes_what_is_in_flight(self, live):
+    def test_retire_finishes_what_is_in_flight(self, live, short_grace):
         """The listener is closed, the answer goes out in full, then run returns."""
         go_on = threading.Event()
 
@@ -306,9 +312,8 @@ class TestLeaving:
         assert body_of(answer) == b"ok"
         worker.wait()
 
-    def test_an_idle_connection_that_stays_silent_does_not_hold_it(self, live, monkeypatch):
+    def test_an_idle_connection_that_stays_silent_does_not_hold_it(self, live, short_grace):
         """The grace is short."""
-        monkeypatch.setattr(evented, "GRACE", 0.2)
         worker = live(echo)
         with worker.connect() as client:
             client.sendall(GET)
@@ -316,6 +321,27 @@ class TestLeaving:
             worker.line.say(Wish.RETIRE)
             worker.wait()
             assert client.recv(1) == b""
+
+    def test_a_promise_to_keep_the_connection_does_not_hold_it(self, live, short_grace):
+        """An answer that began before: behind it there is the grace, and not the time of an idle connection."""
+        go_on = threading.Event()
+
+        def app(environ, start_response):
+            start_response("200 OK", [("Content-Length", "200000")])
+            yield b"x" * 100_000
+            go_on.wait(PATIENCE)
+            yield b"x" * 100_000
+
+        worker = live(app)
+        with worker.connect() as client:
+            client.sendall(GET)
+            worker.line.say(Wish.RETIRE)
+            go_on.set()
+            assert worker.line.has_closed.wait(PATIENCE)
+            started = time.monotonic()
+            assert len(body_of(read_all(client))) == 200_000
+            worker.wait()
+        assert time.monotonic() - started < 3
 
     def test_a_body_that_is_on_its_way_is_waited_for(self, live):
         """Its request was accepted: it is answered."""
