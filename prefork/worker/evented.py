@@ -26,6 +26,7 @@ from prefork.worker.site import Site
 
 GRACE = 2.0  # seconds that an idle connection stays readable when the worker retires
 PAUSE = 0.5  # seconds without accepting, when there are too many open files
+STALE_MOST = 256  # deadlines of nobody
 DRAIN_MOST = 4096  # connections that are taken from the queue of a service that stops
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
@@ -138,6 +139,11 @@ class EventedWorker:
 
     def _forget(self, client: Client) -> None:
         self._clients.pop(client.descriptor, None)
+        heap = self._deadlines
+        if len(heap) > 4 * len(self._clients) + STALE_MOST:
+            # Those who came and went would be kept in memory until their deadlines.
+            heap[:] = [entry for entry in heap if entry[2].state is not State.CLOSED and entry[0] == entry[2].due]
+            heapq.heapify(heap)
 
     def _resume(self) -> None:
         """Those who gave way have their turn again, once each."""

@@ -434,6 +434,15 @@ def test_without_clients_it_sleeps(live, monkeypatch):
     assert waits[-1] == -1
 
 
+def test_clients_that_came_and_went_are_not_kept(live):
+    """Not until their deadlines: health checks connect and go all day."""
+    worker = live(echo)
+    for _ in range(3 * evented.STALE_MOST):
+        worker.connect().close()
+    worker.get()
+    assert len(worker.worker._deadlines) <= 2 * evented.STALE_MOST
+
+
 def test_the_access_log_is_written_once_a_turn(live):
     """A batch is one write; every answer has a line, refusals of ours included."""
     worker = live(echo, access="json")
