@@ -25,7 +25,7 @@ Visit = tuple[Request | None, str, int, int, int]
 Lines = Callable[[list[Visit], float], list[str]]
 
 
-# What a line says of a request, escaped: method, target, protocol, referer, user agent.
+# What a line says of a request, escaped: method (a token, which needs none), target, protocol, referer, user agent.
 Story = tuple[str, str, str, str, str]
 
 
@@ -54,11 +54,11 @@ class AccessLog:
 def _story(request: Request | None, escape: Callable[[str], str]) -> Story:
     if request is None:
         nothing = escape("")
-        return nothing, nothing, "", nothing, nothing
+        return "", nothing, "", nothing, nothing
     # From the request, not the environ: that is the application's to change and to empty.
     line, said = request.line, request.headers.get
     return (
-        escape(line.method),
+        line.method,
         escape(line.target),
         "HTTP/1.1" if line.minor else "HTTP/1.0",
         escape(said("HTTP_REFERER", "")),
@@ -73,18 +73,19 @@ def _json(fields: Mapping[str, object]) -> Lines:
         f', "{name}": {value if isinstance(value, int) else quoted(str(value))}' for name, value in fields.items()
     )
 
-    def line(visit: Visit, stamp: str) -> str:
+    def line(visit: Visit, start: str) -> str:
         request, remote, status, sent, took = visit
         method, target, protocol, referer, agent = _story(request, quoted)
         return (
-            f'{{"time": "{stamp}", "event": "request", "remote": "{remote}", "method": {method}, "target": {target}, '
+            f'{start}{remote}", "method": "{method}", "target": {target}, '
             f'"protocol": "{protocol}", "status": {status}, "bytes": {sent}, "duration_ms": {took / 1e6:.3f}, '
             f'"referer": {referer}, "user_agent": {agent}{tail}}}\n'
         )
 
     def lines(visits: list[Visit], now: float) -> list[str]:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
-        return [line(visit, stamp) for visit in visits]
+        start = f'{{"time": "{stamp}", "event": "request", "remote": "'
+        return [line(visit, start) for visit in visits]
 
     return lines
 
