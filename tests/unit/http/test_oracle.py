@@ -10,7 +10,7 @@ from prefork.http.connection import Connection
 from prefork.http.events import End, Request
 from prefork.http.limits import Limits
 
-METHODS = st.sampled_from([b"GET", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"])
+METHODS = st.sampled_from([b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"])
 PATHS = st.text("abcXYZ019-._~/%20:@!$&'()*+,;=", max_size=30).map(lambda text: b"/" + text.encode())
 QUERIES = st.one_of(st.just(b""), st.text("ab=&%2B/?", max_size=15).map(lambda text: b"?" + text.encode()))
 NAMES = st.from_regex(rb"X-[A-Za-z0-9]{1,8}", fullmatch=True)
@@ -64,7 +64,7 @@ class Oracle:
         self.complete = True
 
 
-@settings(deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(requests())
 def test_a_good_request_is_what_another_parser_takes_it_for(data):
     """Method, target, version, fields, body, and whether the connection is kept."""

@@ -210,9 +210,14 @@ class TestHead:
     def test_a_start_that_failed_leaves_nothing(self):
         """An application that goes on regardless has not started."""
         answer = Answer(request())
+        fields = [("Content-Length", "5"), ("Date", "x"), ("Server", "x"), ("Connection", "close"), ("X", "\n")]
         with pytest.raises(ApplicationError):
-            answer.start("200 OK", [("X", "\n")])
+            answer.start("200 OK", fields)
         assert not answer.started
+        answer.start("500 Sorry", [("Content-Length", "2")])
+        data, keep = answer.head(2, SERVER, DATE, keep_alive=True)
+        assert lines(data) == ["HTTP/1.1 500 Sorry", "Server: prefork", "Date: now", "Content-Length: 2"]
+        assert keep
 
 
 class TestFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import select
 import socket
 import threading
@@ -12,9 +13,9 @@ import time
 import pytest
 
 from prefork.worker import evented
-from prefork.worker.plugin import Wish
-from prefork.worker.settings import HttpSettings, TimeoutSettings
-from tests.unit.worker.live import PATIENCE, body_of, read_all, read_until, status_of
+from prefork.worker.plugin import Post, Wish
+from prefork.worker.settings import HttpSettings, Settings, TimeoutSettings
+from tests.unit.worker.live import PATIENCE, Line, Log, body_of, read_all, read_until, status_of
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST_GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -489,3 +490,78 @@ def test_what_an_application_does_to_an_environ_stays_there(live):
         assert (environ["HTTP_COOKIE"], environ["wsgi.url_scheme"]) == ("c", "http")
         assert environ["REMOTE_ADDR"] == "192.0.2.7"
         assert "MINE" not in environ
+
+
+def test_an_accept_that_fails_beside_one_that_does_not(monkeypatch):
+    """One listener is out of luck and both are left alone for a moment: the other's client is served all the same."""
+
+    class Unlucky:
+        def __init__(self, listener):
+            self._listener = listener
+
+        def accept(self):
+            if failures:
+                raise OSError(failures.pop(), "not now")
+            return self._listener.accept()
+
+        def __getattr__(self, name):
+            return getattr(self._listener, name)
+
+    failures = [errno.ENOBUFS]
+    monkeypatch.setattr(evented, "PAUSE", 0.1)
+    line, listeners, clients = Line(), [], []
+    for _ in range(2):
+        listeners.append(socket.create_server(("127.0.0.1", 0)))
+        listeners[-1].setblocking(False)
+        clients.append(socket.create_connection(listeners[-1].getsockname(), timeout=PATIENCE))
+        clients[-1].sendall(LAST_GET)
+    worker = evented.EventedWorker(
+        Post(
+            settings=Settings(pool="web", app="here:app"),
+            number=1,
+            app=echo,
+            listeners={str(number): Unlucky(listener) for number, listener in enumerate(listeners)},
+            lifeline=line,
+            log=Log(),
+            access=None,
+        )
+    )
+    faults = []
+
+    def run():
+        try:
+            worker.run()
+        except BaseException as fault:
+            faults.append(fault)
+            for client in clients:
+                client.shutdown(socket.SHUT_RD)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    answers = [read_all(client) for client in clients]
+    line.say(Wish.QUIT)
+    thread.join(PATIENCE)
+    for each in (*clients, *listeners):
+        each.close()
+    line.hang_up()
+    assert faults == []
+    assert [status_of(answer) for answer in answers] == [200, 200]
+
+
+def test_a_connection_that_an_application_shares_with_a_child_keeps_nobody_awake(live, monkeypatch):
+    """epoll(7): a descriptor that is closed here and open elsewhere goes on to be reported, unless it is taken out."""
+    turns = []
+    finished = evented.EventedWorker._finished
+    monkeypatch.setattr(evented.EventedWorker, "_finished", lambda worker: turns.append(1) or finished(worker))
+    worker = live(echo)
+    with worker.connect() as client:
+        client.sendall(GET)
+        read_until(client, b"ok")
+        (descriptor,) = worker.worker._clients
+        kept = os.dup(descriptor)  # as in a child that was forked without exec
+    try:
+        for _ in range(20):
+            worker.get()
+    finally:
+        os.close(kept)
+    assert len(turns) < 200

@@ -393,3 +393,11 @@ def test_http_1_0_is_answered_as_such(live):
         answer = read_until(client, b"\r\n\r\nab")
         assert b"chunked" not in answer
         assert client.recv(1) == b""
+
+
+def test_a_file_whose_size_says_nothing_is_read(live):
+    """Those of /proc are regular, have the size 0, and are not empty."""
+    with open("/proc/version", "rb") as file:
+        expected = file.read()
+    answer = live(answering(lambda environ: environ["wsgi.file_wrapper"](open("/proc/version", "rb")))).get()  # noqa: SIM115 - the server closes it
+    assert expected in body_of(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from prefork.worker import spool as spool_module
 from prefork.worker.spool import IN_MEMORY, Spool
 
 
@@ -27,4 +28,14 @@ def test_a_large_body_has_no_name_in_the_temporary_directory(tmp_path, monkeypat
     spool.add(b"x" * (IN_MEMORY + 1))
     assert spool.rewound().fileno() > 2
     assert list(tmp_path.iterdir()) == []
+    spool.close()
+
+
+def test_what_does_not_fit_is_told_before_it_is_read_and_not_again(monkeypatch):
+    """A file holds back what was added last: that there is no room for it may be seen late, and is seen once."""
+    monkeypatch.setattr(spool_module, "_file_on_disk", lambda: open("/dev/full", "w+b"))  # noqa: SIM115 - the spool closes it
+    spool = Spool(2 * IN_MEMORY)
+    spool.add(b"x" * 100)
+    with pytest.raises(OSError, match="No space left"):
+        spool.rewound()
     spool.close()
