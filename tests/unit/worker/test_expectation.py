@@ -128,9 +128,10 @@ def test_a_body_that_does_not_come_is_an_error_where_it_is_read(live, end):
             client.sendall(b"zz\r\n")
         if end != "gone":
             assert status_of(read_all(client)) == (408 if end == "stalled" else 400)
+    worker.get()  # may be answered in the very turn in which the other is seen to have gone
     worker.get()
-    assert isinstance(outcome[0], ConnectionError)
-    assert outcome[1] == b""
+    assert sum(isinstance(each, ConnectionError) for each in outcome) == 1
+    assert outcome.count(b"") == 2
 
 
 def test_the_body_cannot_be_read_after_the_answer_has_begun(live):
