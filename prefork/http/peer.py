@@ -50,8 +50,14 @@ class Trust:
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
-    """An address; None for what is none, or has a zone, which may be any text and means nothing elsewhere."""
+    """An address; None for what is none, or has a zone, which may be any text and means nothing elsewhere.
+
+    An IPv4 address in the clothes of IPv6 (RFC 4291 section 2.5.5.2) is that IPv4 address.
+    """
+    if "%" in text:
+        return None
     try:
-        return None if "%" in text else ip_address(text)
+        address = ip_address(text)
     except ValueError:
         return None
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address

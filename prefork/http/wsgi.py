@@ -190,13 +190,17 @@ class Answer:
             raise ApplicationError("the headers are no list")
         known = (_statuses.get(status) if type(status) is str else None) or _learn_status(status)
         lines = []
-        for pair in headers:
-            try:
-                field, kind = _fields[pair]
-            except (KeyError, TypeError):
-                field, kind = _learn_field(pair)
-            if not kind or self._passes(kind, field, pair[1]):
-                lines.append(field)
+        try:
+            for pair in headers:
+                try:
+                    field, kind = _fields[pair]
+                except (KeyError, TypeError):
+                    field, kind = _learn_field(pair)
+                if not kind or self._passes(kind, field, pair[1]):
+                    lines.append(field)
+        except ApplicationError:
+            self._forget()  # it may try again with better ones
+            raise
         self._lines = lines
         self._status = known
         return self.write
@@ -208,6 +212,9 @@ class Answer:
                 raise exc_info[1].with_traceback(exc_info[2])
         finally:
             exc_info = None
+        self._forget()
+
+    def _forget(self) -> None:
         self._status, self._length = None, -1
         self._close = self._dated = self._served = False
 

@@ -261,6 +261,7 @@ class Client:
     def _drop_body(self) -> None:
         if self._early is not None:
             call, self._early = self._early, None
+            self._site.lifeline.begin(call.exchange.request.line.raw)  # it runs again, and may hang
             call.abandon()
         if self._body is not None:
             self._body.close()
@@ -353,7 +354,9 @@ class Client:
     def _answered(self, exchange: Exchange) -> bool:
         if exchange.failed or not self._keep:
             # A cut answer ends without its end, so that the client cannot take what it has for the whole.
-            self._leave(may_send_more=exchange.request.keep_alive or exchange.refused or bool(self._connection.buffer))
+            request = exchange.request
+            promised = request.keep_alive or request.expects_continue or bool(self._connection.buffer)
+            self._leave(may_send_more=promised or exchange.refused)
             return False
         self.state = WRITING  # so that what follows is awaited anew, with a deadline of its own
         return True

@@ -44,7 +44,7 @@ PASSING = (
     errno.EHOSTDOWN,
     errno.EHOSTUNREACH,
 )
-IDLE, WRITING = State.IDLE, State.WRITING
+IDLE, WRITING, YIELDING = State.IDLE, State.WRITING, State.YIELDING
 WATCHED_FOR = {
     State.IDLE: READ,
     State.HEAD: READ,
@@ -87,6 +87,8 @@ class EventedWorker:
                     try:
                         if client.state is WRITING:
                             client.writable()
+                        elif client.state is YIELDING:
+                            continue  # it has gone, and is seen to when its turn comes
                         else:
                             client.readable()
                     except Exception:  # a fault of ours: it costs this client, and nobody else
@@ -155,6 +157,8 @@ class EventedWorker:
     # Accepting.
 
     def _accept(self, descriptor: int) -> None:
+        if self._resume_accepting < inf:
+            return  # another listener has just found that there is no room
         listener = self._listeners[descriptor]
         try:
             sock, peer = listener.accept()
@@ -246,7 +250,8 @@ class EventedWorker:
         grace = min(GRACE, keepalive) if keepalive > 0 else GRACE
         for client in tuple(self._clients.values()):
             client.retire(grace)
-            self._settle(client)
+            if client.state is not YIELDING:  # it waits for its turn already
+                self._settle(client)
 
     def _close_listeners(self) -> None:
         accepting = self._resume_accepting == inf

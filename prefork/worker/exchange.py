@@ -49,7 +49,7 @@ class FileWrapper:
             filelike.flush()
             descriptor = raw.fileno()
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(status.st_mode) or not status.st_size:  # files of /proc say 0, and have more
                 return None
             position = filelike.tell()
         except (OSError, ValueError):  # closed, or without a place where it stands

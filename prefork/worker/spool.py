@@ -6,6 +6,7 @@ What an application gets as ``wsgi.input`` is the whole body, read from its star
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from io import BytesIO
 from typing import IO
 
@@ -42,7 +43,9 @@ class Spool:
         return self._file
 
     def close(self) -> None:
-        self._file.close()
+        """Let go of it, and of what it held back: a disk that was full has been told of."""
+        with suppress(OSError):
+            self._file.close()
 
 
 def _file_on_disk() -> IO[bytes]:
