@@ -146,7 +146,7 @@ class Client:
             self.deadline = min(self.deadline, self._now() + grace)
 
     def close(self) -> None:
-        """End it at once; an application whose answer was on its way is told by ``close()`` of its iterable."""
+        """It is over; an application whose answer was on its way is told by ``close()`` of its iterable."""
         if self.state is State.CLOSED:
             return
         self.state = State.CLOSED
@@ -154,6 +154,9 @@ class Client:
             self._exchange.abandon()
             self._exchange = None
         self._drop_body()
+
+    def hang_up(self) -> None:
+        """Close its socket. The loop's to do, when the client is closed and no longer watched."""
         self._socket.close()
 
     # Reading.

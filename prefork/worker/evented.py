@@ -14,7 +14,6 @@ import select
 import socket
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Any
@@ -64,7 +63,7 @@ class EventedWorker:
         self._epoll = select.epoll()
         self._listeners: dict[int, socket.socket] = {sock.fileno(): sock for sock in post.listeners.values()}
         self._clients: dict[int, Client] = {}
-        self._yielding: deque[Client] = deque()
+        self._yielding: dict[Client, None] = {}  # in order, and each once
         self._deadlines: list[tuple[float, int, Client]] = []
         self._serial = itertools.count()
         self._resume_accepting = inf
@@ -122,7 +121,7 @@ class EventedWorker:
                 self._epoll.modify(client.descriptor, wanted)
             client.watched = wanted
         if state is State.YIELDING:
-            self._yielding.append(client)
+            self._yielding[client] = None
         elif client.deadline < client.due:
             client.due = client.deadline
             heapq.heappush(self._deadlines, (client.due, next(self._serial), client))
@@ -137,10 +136,16 @@ class EventedWorker:
 
     def _lose(self, client: Client) -> None:
         self._post.log.error("client_failed", traceback=traceback.format_exc())
+        self._post.lifeline.pause()  # whatever it was at, the worker is at it no longer
         client.close()
 
     def _forget(self, client: Client) -> None:
         self._clients.pop(client.descriptor, None)
+        if client.watched >= 0:
+            # epoll(7): closed here, but open in a child that the application forked, it would be reported for ever.
+            self._epoll.unregister(client.descriptor)
+            client.watched = -1
+        client.hang_up()
         heap = self._deadlines
         if len(heap) > 4 * len(self._clients) + STALE_MOST:
             # Those who came and went would be kept in memory until their deadlines.
@@ -149,8 +154,8 @@ class EventedWorker:
 
     def _resume(self) -> None:
         """Those who gave way have their turn again, once each."""
-        for _ in range(len(self._yielding)):
-            client = self._yielding.popleft()
+        turn, self._yielding = self._yielding, {}
+        for client in turn:
             if client.state is State.YIELDING:
                 self._take(client, client.resume)
 
@@ -250,8 +255,7 @@ class EventedWorker:
         grace = min(GRACE, keepalive) if keepalive > 0 else GRACE
         for client in tuple(self._clients.values()):
             client.retire(grace)
-            if client.state is not YIELDING:  # it waits for its turn already
-                self._settle(client)
+            self._settle(client)
 
     def _close_listeners(self) -> None:
         accepting = self._resume_accepting == inf
@@ -270,6 +274,7 @@ class EventedWorker:
     def _close(self) -> None:
         for client in tuple(self._clients.values()):
             client.close()
+            self._forget(client)
         if self._post.access is not None:
             self._post.access.flush()
         self._close_listeners()

@@ -53,6 +53,7 @@ class EarlyCall:
         self._call_turn = threading.Semaphore(0)
         self._body: IO[bytes] | None = None
         self._outcome: Outcome | None = None
+        self._fault: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="prefork-early-call", daemon=True)
 
     # What the loop calls.
@@ -73,11 +74,13 @@ class EarlyCall:
     def abandon(self) -> None:
         """The body will not come: its reading fails, and whatever is answered goes nowhere."""
         self._call_turn.release()
-        self._wait()
+        self._loop_turn.acquire()
         self.exchange.abandon()
 
     def _wait(self) -> Outcome | None:
         self._loop_turn.acquire()
+        if self._fault is not None:
+            raise self._fault
         return self._outcome
 
     # What the thread calls.
@@ -88,6 +91,8 @@ class EarlyCall:
             self._outcome = self.exchange.begin(
                 environs, ExpectedBody(self), keep_alive=keep_alive, asked=self._was_asked
             )
+        except BaseException as fault:  # a fault of ours: the loop's thread is where it is dealt with
+            self._fault = fault
         finally:
             self._loop_turn.release()
 
