@@ -18,7 +18,8 @@ from prefork.arbiter.fleet import Fleet, Life, Step, Worker
 from prefork.arbiter.ladder import Ladder
 from prefork.arbiter.orders import Order, report
 from prefork.arbiter.pools import Pools
-from prefork.arbiter.rollout import Trial
+from prefork.arbiter.reload import Reload
+from prefork.arbiter.stalls import Stalls
 from prefork.arbiter.upgrade import Stage, Upgrade
 from prefork.config.models import Config, Pool
 from prefork.errors import BootError
@@ -38,18 +39,30 @@ class Master:
     """The state of the whole service, as the master knows it. Times in seconds of the monotonic clock."""
 
     def __init__(self, config: Config, workers_of: Callable[[Pool], int], *, predecessor: bool = False) -> None:
-        self.config = config
-        self.generation = 1
         self.phase = Phase.STARTING
         self.fleet = Fleet()
-        self.trial: Trial | None = None
-        self.upgrade = Upgrade()
-        self.predecessor = predecessor
         self.pools = Pools(config, self.fleet, workers_of)
         self._ladder = Ladder(self.fleet)
-        self._newest = 1  # the generation number that was given out last
-        self._rolling_since = inf
+        self.reload = Reload(config, self.fleet, self.pools, self._ladder)
+        self.upgrade = Upgrade()
+        self.predecessor = predecessor
+        self._stalls = Stalls(self.fleet, self._ladder)
         self._exit = orders.Exit(0)
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self.reload.config
+
+    @property
+    def generation(self) -> int:
+        """Of the configuration in force."""
+        return self.reload.generation
+
+    @property
+    def alone(self) -> bool:
+        """No other master serves the same sockets."""
+        return not self.predecessor and self.upgrade.stage is Stage.NONE
 
     # What the loop calls.
 
@@ -77,18 +90,15 @@ class Master:
         """What is past its deadline: workers, by the ladder; rows that are due to be read; a silent successor."""
         if self.upgrade.deadline <= now:
             yield from self.upgrade.overdue()
-        due = []
         for worker in self.fleet:
             if worker.deadline <= now:
                 yield from self._ladder.overdue(worker, now)
-            elif worker.look_at <= now:
-                worker.look_at = inf  # until the answer sets it
-                due.append(worker.id)
+        due = tuple(self._stalls.due(now))
         for worker in tuple(self.pools.proving()):
             if worker.ready_at + policy.SETTLED_AFTER <= now:
                 self.pools.settle(worker)
         if due:
-            yield orders.ReadBoard(tuple(due))
+            yield orders.ReadBoard(due)
 
     def manage_workers(self, now: float) -> Orders:
         """Bring every pool nearer to its number, in this generation; and of a generation on trial, to one worker."""
@@ -105,10 +115,9 @@ class Master:
                 # Asked again, for those who retire make room, and it may be long before they say anything.
                 for _ in range(self.pools.owed(name, self.generation).spawn):
                     yield self._spawn(name, self.config, self.generation, now)
-        if self.trial and self.trial.opened:
-            for name in self.trial.config.pool:
-                if not self._canaries(name):
-                    yield self._spawn(name, self.trial.config, self.trial.generation, now)
+        for name in self.reload.lacking():
+            assert self.reload.trial is not None
+            yield self._spawn(name, self.reload.trial.config, self.reload.trial.generation, now)
 
     def _conclude(self, now: float) -> Orders:
         """What is complete by now is said, once."""
@@ -116,15 +125,12 @@ class Master:
             yield self._exit
         elif self.phase is Phase.STARTING and all(self.pools.full(name, self.generation) for name in self.pools):
             self.phase = Phase.SERVING
-            yield report("info", "service_ready", **self._summary())
+            yield report("info", "service_ready", **self.reload.summary())
             yield orders.AnnounceReady()
-        if self.trial and self._proved(self.trial):
-            yield from self._adopt(self.trial)
+        before = self.generation
+        yield from self.reload.conclude(now)
+        if self.generation != before:
             yield from self.manage_workers(now)
-        if self._rolling_since < inf and self._rolled():
-            took = round(now - self._rolling_since, 3)
-            self._rolling_since = inf
-            yield report("info", "reload_done", seconds=took, **self._summary())
 
     # Reactions: what the operator asked.
 
@@ -133,8 +139,7 @@ class Master:
         if self.phase is not Phase.STOPPING:
             self.phase = Phase.STOPPING
             yield report("info", "master_stopping", signal=fact.signal, graceful=fact.graceful)
-            yield from self._drop_trial(reason, now)
-            self._rolling_since = inf
+            yield from self.reload.stop(reason, now)
             if fact.graceful:
                 yield orders.StopListening(unlink=self.alone)
         for worker in self.fleet:
@@ -145,12 +150,8 @@ class Master:
                 yield from self._ladder.quit(worker, reason, now)
 
     def _reload_asked(self, _fact: facts.ReloadAsked, now: float) -> Orders:
-        if self.phase is not Phase.SERVING:
-            yield report("warning", "reload_refused", reason=f"the service is {self.phase.value}")
-            return
-        yield from self._drop_trial("superseded by another reload", now)
-        yield report("info", "reload_started")
-        yield orders.LoadConfig()
+        serving = self.phase is Phase.SERVING
+        return self.reload.asked("" if serving else f"the service is {self.phase.value}", now)
 
     def _upgrade_asked(self, _fact: facts.UpgradeAsked, _now: float) -> Orders:
         obstacle = ""
@@ -174,7 +175,7 @@ class Master:
     def _rest_asked(self, _fact: facts.RestAsked, now: float) -> Orders:
         if self.phase is not Phase.SERVING:
             return
-        yield from self._drop_trial("the workers were sent to rest", now)
+        yield from self.reload.drop("the workers were sent to rest", now)
         self.pools.resting = True
         yield report("info", "workers_resting", hint="HUP brings them back")
 
@@ -196,8 +197,9 @@ class Master:
         self.fleet.strike(worker)
         delay = self.pools.backoff_of(worker.pool).died_booting(now)
         yield report("error", "spawn_failed", pool=worker.pool, reason=fact.reason, next_try_in=round(delay, 1))
-        if self._on_trial(worker):
-            yield from self._refuse_trial(f"a worker of pool {worker.pool} cannot be forked: {fact.reason}", now)
+        if self.reload.on_trial(worker):
+            reason = f"a worker of pool {worker.pool} cannot be forked: {fact.reason}"
+            yield from self.reload.refused((reason,), now)
 
     def _worker_ready(self, fact: facts.WorkerReady, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
@@ -219,28 +221,10 @@ class Master:
         return ()
 
     def _worker_rang(self, fact: facts.WorkerRang, now: float) -> Orders:
-        worker = self.fleet.get(fact.worker)
-        if worker and worker.life in (Life.READY, Life.RETIRING):
-            # The request began by now at the latest, so this look comes when it is overdue, not before.
-            worker.look_at = now + policy.limit(worker.settings.timeout.request)
-            if worker.look_at < inf:
-                yield orders.WatchWorker(worker.id, watching=True)
+        return self._stalls.rang(fact, now)
 
     def _board_read(self, fact: facts.BoardRead, now: float) -> Orders:
-        for serial, seen in fact.rows.items():
-            worker = self.fleet.get(serial)
-            if worker is None or worker.life not in (Life.READY, Life.RETIRING):
-                continue
-            worker.last = seen
-            if not seen.busy_since:
-                yield orders.WatchWorker(serial, watching=False)
-                continue
-            # A clock value from the future, which only a worker gone wrong can write, is no reason to wait longer.
-            due = min(seen.busy_since, now) + policy.limit(worker.settings.timeout.request)
-            if due <= now:
-                yield from self._ladder.stuck(worker, "request timeout", now)
-            else:
-                worker.look_at = due
+        return self._stalls.seen(fact, now)
 
     def _stacks_dumped(self, fact: facts.StacksDumped, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
@@ -256,10 +240,11 @@ class Master:
         if worker.unwanted:
             yield deaths.retirement(worker, fact) if fact.clean else deaths.certificate(worker, fact, 0.0, now)
             return
-        delay = 0.0 if self._on_trial(worker) else self.pools.count_death(worker, now)  # a canary's costs the reload
+        on_trial = self.reload.on_trial(worker)
+        delay = 0.0 if on_trial else self.pools.count_death(worker, now)  # a canary's death costs the reload
         yield deaths.certificate(worker, fact, delay, now)
-        if self._on_trial(worker):
-            yield from self._refuse_trial(deaths.boot_story(worker, fact), now)
+        if on_trial:
+            yield from self.reload.refused((deaths.boot_story(worker, fact),), now)
         elif self.phase is Phase.STARTING and not worker.was_ready:
             yield from self._give_up(worker, fact, now)
 
@@ -273,46 +258,15 @@ class Master:
 
     # Reactions: reload.
 
-    def _config_loaded(self, fact: facts.ConfigLoaded, now: float) -> Orders:
-        self._newest += 1
-        self.trial = Trial(self._newest, fact.config, now, fact.restart_keys)
-        yield orders.OpenListeners(self._newest, fact.config)
+    def _config_loaded(self, fact: facts.ConfigLoaded, _now: float) -> Orders:
+        return self.reload.loaded(fact)
 
     def _listeners_opened(self, fact: facts.ListenersOpened, _now: float) -> Orders:
-        if self.trial and self.trial.generation == fact.generation:
-            self.trial.opened = True
+        self.reload.opened(fact.generation)
         return ()
 
-    def _reload_refused(self, fact: facts.ReloadRefused, _now: float) -> Orders:
-        self.trial = None
-        for fault in fact.faults:
-            yield report("error", "reload_refused", reason=fault, generation=self.generation)
-
-    def _refuse_trial(self, reason: str, now: float) -> Orders:
-        yield report("error", "reload_refused", reason=reason, generation=self.generation)
-        yield from self._drop_trial("its generation was refused", now)
-
-    def _drop_trial(self, reason: str, now: float) -> Orders:
-        """Everything is as it was before the reload."""
-        if self.trial is None:
-            return
-        generation, self.trial = self.trial.generation, None
-        for worker in self.fleet:
-            if worker.generation == generation:
-                yield from self._ladder.retire(worker, reason, now)
-        yield orders.DropGeneration(generation)
-
-    def _adopt(self, trial: Trial) -> Orders:
-        """The trial was passed: from here on its generation is the one in force."""
-        self.trial = None
-        self.config, self.generation = trial.config, trial.generation
-        self._rolling_since = trial.since
-        for name, scale in self.pools.adopt(trial.config):
-            yield report("info", "adjustment_kept", pool=name, workers=scale.wanted, file=scale.file)
-        if trial.restart_keys:
-            keys = ", ".join(trial.restart_keys)
-            yield report("warning", "restart_needed", keys=keys, hint="they take effect at an upgrade or a restart")
-        yield orders.AdoptGeneration(trial.generation, trial.config)
+    def _reload_refused(self, fact: facts.ReloadRefused, now: float) -> Orders:
+        return self.reload.refused(fact.faults, now)
 
     # Reactions: upgrade.
 
@@ -338,36 +292,11 @@ class Master:
         self.predecessor = False
         yield report("info", "upgrade_completed")
 
-    # Questions, and the little that they share.
-
-    @property
-    def alone(self) -> bool:
-        """No other master serves the same sockets."""
-        return not self.predecessor and self.upgrade.stage is Stage.NONE
-
-    def _rolled(self) -> bool:
-        """Every new connection gets the new generation."""
-        old = any(worker.accepts and worker.generation < self.generation for worker in self.fleet)
-        return not old and all(self.pools.full(name, self.generation) for name in self.pools)
-
-    def _on_trial(self, worker: Worker) -> bool:
-        return self.trial is not None and worker.generation == self.trial.generation
-
-    def _canaries(self, pool: str) -> list[Worker]:
-        return [worker for worker in self.fleet.of(pool) if self._on_trial(worker) and not worker.unwanted]
-
-    def _proved(self, trial: Trial) -> bool:
-        return all(any(worker.ready for worker in self._canaries(name)) for name in trial.config.pool)
-
     def _spawn(self, pool: str, config: Config, generation: int, now: float) -> Order:
         settings = config.pool[pool]
         worker = self.fleet.enlist(pool, settings, generation, now)
         worker.deadline = now + policy.limit(settings.timeout.boot)
         return orders.SpawnWorker(worker.id, pool, worker.number, worker.slot, generation, config)
-
-    def _summary(self) -> dict[str, Any]:
-        ready = sum(worker.ready and worker.generation == self.generation for worker in self.fleet)
-        return {"generation": self.generation, "workers": ready, "pools": len(self.config.pool)}
 
 
 REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {

@@ -1,7 +1,6 @@
-"""Pure. One generation replacing another.
+"""Pure. One generation of a pool replacing another.
 
-A reload is first *on trial*: one worker of the new generation in each pool. When all are ready it is adopted, and
-every pool rolls: at most ``surge`` workers above the wanted number, and each new worker that is ready retires an old
+A pool rolls with at most ``surge`` workers above the wanted number, and each new worker that is ready retires an old
 one. So ready capacity never falls because of a reload.
 """
 
@@ -11,18 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prefork.arbiter.fleet import Worker
-from prefork.config.models import Config
-
-
-@dataclass
-class Trial:
-    """A generation that has to prove itself before the old one is touched. ``opened``: its listeners are open."""
-
-    generation: int
-    config: Config
-    since: float
-    restart_keys: tuple[str, ...] = ()
-    opened: bool = False
 
 
 @dataclass(frozen=True)

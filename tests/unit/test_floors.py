@@ -36,6 +36,8 @@ PURE = {
     "prefork.arbiter.pools",
     "prefork.arbiter.scaling",
     "prefork.arbiter.rollout",
+    "prefork.arbiter.reload",
+    "prefork.arbiter.stalls",
     "prefork.arbiter.upgrade",
     "prefork.arbiter.decide",
     "prefork.worker.settings",

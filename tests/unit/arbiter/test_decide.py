@@ -240,7 +240,7 @@ class TestReload:
             service.tell(facts.ConfigLoaded(config()))
         service.tell(facts.ReloadRefused(("a.b: wrong", "c.d: worse")))
         assert [said["reason"] for said in service.reports("reload_refused")] == ["a.b: wrong", "c.d: worse"]
-        assert service.master.trial is None
+        assert service.master.reload.trial is None
         assert service.lives() == {"web": ["ready"]}
 
     def test_a_second_hup_supersedes_the_trial(self):
