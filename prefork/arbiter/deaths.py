@@ -28,6 +28,8 @@ def certificate(worker: Worker, fact: ChildExited, delay: float, now: float) -> 
         fields["last_request"] = fact.last.request
     if fact.last.busy_since:
         fields["busy_seconds"] = round(now - fact.last.busy_since, 3)
+    if fact.last.busy_since and fact.last.queued:
+        fields["queue_seconds"] = round(fact.last.queued, 3)
     if worker.failure:
         fields["traceback"] = worker.failure
     if worker.stacks:

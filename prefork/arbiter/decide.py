@@ -78,7 +78,7 @@ class Master:
         """When ``handle`` must be called with TimePassed at the latest; inf when only a fact can change anything."""
         times = [self.upgrade.deadline]
         for worker in self.fleet:
-            times += (worker.deadline, worker.look_at)
+            times += (worker.deadline, worker.look_at, worker.dump.due if worker.dump else inf)
         times += (worker.ready_at + policy.SETTLED_AFTER for worker in self.pools.proving())
         if self.phase is not Phase.STOPPING:
             times += self.pools.waiting_until(self.generation)
@@ -93,6 +93,7 @@ class Master:
         for worker in self.fleet:
             if worker.deadline <= now:
                 yield from self._ladder.overdue(worker, now)
+        yield from self._stalls.complete(now)
         due = tuple(self._stalls.due(now))
         for worker in tuple(self.pools.proving()):
             if worker.ready_at + policy.SETTLED_AFTER <= now:
@@ -172,6 +173,9 @@ class Master:
         else:
             yield report("warning", "scale_refused", pool=name, reason="a pool keeps at least one worker")
 
+    def _dump_asked(self, fact: facts.DumpAsked, now: float) -> Orders:
+        return self._stalls.dump_asked(fact, now)
+
     def _rest_asked(self, _fact: facts.RestAsked, now: float) -> Orders:
         if self.phase is not Phase.SERVING:
             return
@@ -228,7 +232,7 @@ class Master:
 
     def _stacks_dumped(self, fact: facts.StacksDumped, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
-        if worker:
+        if worker and not self._stalls.dumped(worker, fact.stacks, now):
             self._ladder.dumped(worker, fact.stacks, now)
         return ()
 
@@ -237,6 +241,8 @@ class Master:
         if worker is None:
             return
         self.fleet.strike(worker)
+        worker.stacks = worker.stacks or (worker.dump.stacks if worker.dump else "")
+        yield from self._stalls.tell(worker, now)
         if worker.unwanted:
             yield deaths.retirement(worker, fact) if fact.clean else deaths.certificate(worker, fact, 0.0, now)
             return
@@ -306,6 +312,7 @@ REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {
     facts.UpgradeAsked: Master._upgrade_asked,
     facts.ReopenAsked: Master._reopen_asked,
     facts.ScaleAsked: Master._scale_asked,
+    facts.DumpAsked: Master._dump_asked,
     facts.RestAsked: Master._rest_asked,
     facts.WorkerSpawned: Master._worker_spawned,
     facts.SpawnFailed: Master._spawn_failed,

@@ -49,6 +49,13 @@ class ScaleAsked:
 
 
 @dataclass(frozen=True)
+class DumpAsked:
+    """The stacks of these workers are wanted, of all if there are none; they go on as they are."""
+
+    workers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class RestAsked:
     """WINCH, without a terminal: retire all workers, keep the sockets."""
 
@@ -95,6 +102,14 @@ class WorkerRang:
 
 
 @dataclass(frozen=True)
+class WorkerWorn:
+    """A worker has reached a limit of ``[pool.*.recycle]``; ``reason`` says which. It serves on."""
+
+    worker: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class StacksDumped:
     worker: int
     stacks: str
@@ -107,6 +122,7 @@ class RequestSeen:
     busy_since: float = 0.0
     request: str = ""
     served: int = 0
+    queued: float = 0.0  # seconds that its connection waited to be accepted
 
 
 @dataclass(frozen=True)
@@ -183,6 +199,7 @@ Fact = Union[
     UpgradeAsked,
     ReopenAsked,
     ScaleAsked,
+    DumpAsked,
     RestAsked,
     WorkerSpawned,
     SpawnFailed,
@@ -190,6 +207,7 @@ Fact = Union[
     BootFailed,
     AcceptingEnded,
     WorkerRang,
+    WorkerWorn,
     StacksDumped,
     BoardRead,
     ChildExited,

@@ -58,6 +58,16 @@ SERVING = frozenset({Life.BOOTING, Life.READY})  # part of the pool's number, or
 
 
 @dataclass
+class Dump:
+    """Stacks that were asked of a worker that goes on. ``due``: when they are complete, or never will be."""
+
+    due: float
+    slow: bool = False  # its request is slow
+    asked: bool = False  # somebody wants to see them
+    stacks: str = ""
+
+
+@dataclass
 class Worker:
     """One process, from the order to fork until it is reaped. Times in seconds of the monotonic clock."""
 
@@ -78,6 +88,8 @@ class Worker:
     accepts: bool = True  # as far as it has told us
     settled: bool = False  # it has been ready for long enough to prove itself
     last: RequestSeen = field(default_factory=RequestSeen)
+    dump: Dump | None = None
+    slow_told: float = 0.0  # since when the request runs that was last told of as slow
     stacks: str = ""
     failure: str = ""  # the traceback of its boot
 
@@ -99,6 +111,14 @@ class Worker:
     def describe(self) -> dict[str, object]:
         """The fields by which logs name a worker."""
         return {"pool": self.pool, "worker": self.number, "pid": self.pid, "generation": self.generation}
+
+    def describe_request(self, now: float) -> dict[str, object]:
+        """The fields of the request that it is at, as far as its row was read."""
+        seen = self.last
+        if not seen.busy_since:
+            return {}
+        fields: dict[str, object] = {"request": seen.request, "busy_seconds": round(now - seen.busy_since, 3)}
+        return {**fields, "queue_seconds": round(seen.queued, 3)} if seen.queued else fields
 
 
 class Fleet:

@@ -65,7 +65,7 @@ class Ladder:
             worker.cause = cause
             worker.look_at = inf
             worker.deadline = now + policy.STACKS_WITHIN
-            yield orders.DumpStacks(worker.id)
+            yield orders.DumpStacks(worker.id, expired=worker.was_ready)
 
     def dumped(self, worker: Worker, stacks: str, now: float) -> None:
         """A piece of its stacks arrived. Unasked, they are what it leaves in dying, for its death certificate."""
@@ -77,8 +77,6 @@ class Ladder:
 
     def _abort(self, worker: Worker, now: float) -> Iterable[Order]:
         worker.deadline = now + policy.ABORT_WITHIN
-        request: dict[str, object] = {}
-        if worker.last.busy_since:
-            request = {"request": worker.last.request, "busy_seconds": round(now - worker.last.busy_since, 3)}
+        request = worker.describe_request(now)
         yield report("error", "worker_stuck", **worker.describe(), cause=worker.cause, **request, stacks=worker.stacks)
         yield orders.KillWorker(worker.id, Signals.SIGABRT)

@@ -179,7 +179,7 @@ class Arbiter:
     def seen(self, child: Child) -> facts.RequestSeen:
         """What a worker's row says."""
         row = self.board.read(child.slot)
-        return facts.RequestSeen(row.busy_since, row.request, row.served)
+        return facts.RequestSeen(row.busy_since, row.request, row.served, row.queued)
 
     def watch_successor(self, pid: int, report: int) -> None:
         """Watch the new master: for its report, and for its end."""

@@ -87,19 +87,25 @@ def retire_worker(arbiter: Arbiter, order: orders.RetireWorker) -> None:
     child = arbiter.children.get(order.worker)
     if child and order.drain:
         child.channel.send(words.DRAIN)  # before the signal, so that it is there when that is read
-    kill_worker(arbiter, orders.KillWorker(order.worker, signals.RETIRE))
+    _signal(arbiter, order.worker, signals.RETIRE)
 
 
 def kill_worker(arbiter: Arbiter, order: orders.KillWorker) -> None:
     """A child that is in the table has not been reaped, so its pid is its own."""
-    child = arbiter.children.get(order.worker)
+    _signal(arbiter, order.worker, order.signal)
+
+
+def _signal(arbiter: Arbiter, worker: int, signum: int) -> None:
+    child = arbiter.children.get(worker)
     if child:
         with suppress(ProcessLookupError):  # it has ended, and is about to be reaped
-            os.kill(child.pid, order.signal)
+            os.kill(child.pid, signum)
 
 
 def dump_stacks(arbiter: Arbiter, order: orders.DumpStacks) -> None:
-    kill_worker(arbiter, orders.KillWorker(order.worker, signals.DUMP))
+    _signal(arbiter, order.worker, signals.DUMP)
+    if order.expired and signals.EXPIRE:
+        _signal(arbiter, order.worker, signals.EXPIRE)
 
 
 def watch_worker(arbiter: Arbiter, order: orders.WatchWorker) -> Fact | None:

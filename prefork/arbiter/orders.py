@@ -42,9 +42,13 @@ class KillWorker:
 
 @dataclass(frozen=True)
 class DumpStacks:
-    """Have the stacks of every thread of the worker written down. Answered by StacksDumped, if it still can."""
+    """Have the stacks of every thread of the worker written down. Answered by StacksDumped, if it still can.
+
+    ``expired``: it is to be ended for being stuck, and may tell its clients so.
+    """
 
     worker: int
+    expired: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Pure. Requests that take too long: when to look at a worker's row, and what to do about what is seen there.
 
 Nobody polls. A worker rings when it takes up a request and its row is not watched; the row is then read when that
-request would be overdue, and watched until it is found idle.
+request would be slow or overdue, and watched until it is found idle. A worker whose stacks are taken because its
+request is slow, or because somebody asked, goes on as it is.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from math import inf
 
 from prefork.arbiter import facts, orders, policy
-from prefork.arbiter.fleet import Fleet, Life, Worker
+from prefork.arbiter.fleet import Dump, Fleet, Life, Worker
 from prefork.arbiter.ladder import Ladder
-from prefork.arbiter.orders import Order
+from prefork.arbiter.orders import Order, report
 
 WORKING = frozenset({Life.READY, Life.RETIRING})
+GOING_ON = WORKING | {Life.BOOTING}  # the stacks of the others are taken for their own sake
 
 
 class Stalls:
@@ -28,8 +30,9 @@ class Stalls:
         """A worker whose row nobody watched took up a request."""
         worker = self._fleet.get(fact.worker)
         if worker and worker.life in WORKING:
-            # The request began by now at the latest, so this look comes when it is overdue, not before.
-            worker.look_at = now + policy.limit(worker.settings.timeout.request)
+            # The request began by now at the latest, so this look comes when it is too long, not before.
+            timeout = worker.settings.timeout
+            worker.look_at = now + min(policy.limit(timeout.request), policy.limit(timeout.slow))
             if worker.look_at < inf:
                 yield orders.WatchWorker(worker.id, watching=True)
 
@@ -49,13 +52,58 @@ class Stalls:
                 yield from self._judge(worker, now)
 
     def _judge(self, worker: Worker, now: float) -> Iterable[Order]:
-        since = worker.last.busy_since
-        if not since:
-            yield orders.WatchWorker(worker.id, watching=False)
-            return
+        timeout, since = worker.settings.timeout, worker.last.busy_since
         # A clock value from the future, which only a worker gone wrong can write, is no reason to wait longer.
-        overdue = min(since, now) + policy.limit(worker.settings.timeout.request)
-        if overdue <= now:
+        began = min(since, now)
+        overdue, slow = began + policy.limit(timeout.request), began + policy.limit(timeout.slow)
+        if since and overdue <= now:
             yield from self._ladder.stuck(worker, "request timeout", now)
-        else:
-            worker.look_at = overdue
+            return
+        if since and slow <= now and worker.slow_told != since:
+            worker.slow_told = since
+            yield from self._dump(worker, now, slow=True)
+        worker.look_at = min(overdue, slow if slow > now else inf) if since else inf
+        if worker.look_at == inf:
+            yield orders.WatchWorker(worker.id, watching=False)
+
+    # Stacks of workers that go on.
+
+    def dump_asked(self, fact: facts.DumpAsked, now: float) -> Iterable[Order]:
+        """Somebody wants to see the stacks of these workers, or of all."""
+        for worker in self._fleet:
+            if (worker.id in fact.workers or not fact.workers) and worker.life in GOING_ON:
+                yield from self._dump(worker, now, slow=False)
+
+    def dumped(self, worker: Worker, stacks: str, now: float) -> bool:
+        """A piece of a worker's stacks arrived; False if they are not what was asked for here."""
+        dump = worker.dump
+        if dump is None or worker.life not in GOING_ON:
+            return False
+        dump.due = min(dump.due, now + policy.STACKS_REST_WITHIN)
+        dump.stacks = (dump.stacks + stacks)[: policy.STACKS_MOST]
+        return True
+
+    def complete(self, now: float) -> Iterable[Order]:
+        """Tell of the stacks that are complete by now."""
+        for worker in self._fleet:
+            if worker.dump and worker.dump.due <= now:
+                yield from self.tell(worker, now)
+
+    def tell(self, worker: Worker, now: float) -> Iterable[Order]:
+        """Tell of the stacks of a worker, complete or not, if any were asked for."""
+        dump, worker.dump = worker.dump, None
+        if dump is None:
+            return
+        story = {**worker.describe(), **worker.describe_request(now), "stacks": dump.stacks}
+        if dump.slow:
+            yield report("warning", "request_slow", **story)
+        if dump.asked:
+            yield report("info", "worker_dumped", **story)
+
+    def _dump(self, worker: Worker, now: float, *, slow: bool) -> Iterable[Order]:
+        fresh = worker.dump is None
+        dump = worker.dump = worker.dump or Dump(now + policy.STACKS_WITHIN)
+        dump.slow |= slow
+        dump.asked |= not slow
+        if fresh:
+            yield orders.DumpStacks(worker.id)

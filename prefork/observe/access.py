@@ -18,10 +18,11 @@ MOST = 256  # lines that wait at most: a long turn must not gather them without 
 _UNPRINTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-# The request (None: refused before it was understood), the client's address, the status, the bytes of the body, and
-# the nanoseconds from the call of the application to the end of its answer. A plain tuple, for it is the hot path's.
+# The request (None: refused before it was understood), the client's address, the status, the bytes of the body, the
+# nanoseconds from the call of the application to the end of its answer, and those that the connection waited to be
+# accepted, if this was its first request. A plain tuple, for it is the hot path's.
 # The address is not escaped: whatever a proxy says, it is one.
-Visit = tuple[Request | None, str, int, int, int]
+Visit = tuple[Request | None, str, int, int, int, int]
 Lines = Callable[[list[Visit], float], list[str]]
 
 
@@ -74,11 +75,12 @@ def _json(fields: Mapping[str, object]) -> Lines:
     )
 
     def line(visit: Visit, start: str) -> str:
-        request, remote, status, sent, took = visit
+        request, remote, status, sent, took, queued = visit
         method, target, protocol, referer, agent = _story(request, quoted)
+        wait = f', "queue_ms": {queued // 1_000_000}' if queued else ""
         return (
             f'{start}{remote}", "method": "{method}", "target": {target}, '
-            f'"protocol": "{protocol}", "status": {status}, "bytes": {sent}, "duration_ms": {took / 1e6:.3f}, '
+            f'"protocol": "{protocol}", "status": {status}, "bytes": {sent}, "duration_ms": {took / 1e6:.3f}{wait}, '
             f'"referer": {referer}, "user_agent": {agent}{tail}}}\n'
         )
 
@@ -115,7 +117,7 @@ def _combined(_fields: Mapping[str, object]) -> Lines:
 
 
 def _common_part(visit: Visit, story: Story, stamp: str) -> str:
-    _, remote, status, sent, _ = visit
+    _, remote, status, sent, _, _ = visit
     method, target, protocol, _, _ = story
     line = f"{method} {target} {protocol}" if method else "-"
     return f'{remote or "-"} - - [{stamp}] "{line}" {status} {sent or "-"}'

@@ -22,6 +22,7 @@ SERVED = 2  # requests answered
 SENT = 3  # bytes of answers, heads included
 CONNECTIONS = 4  # open client connections
 TEXT_LENGTH = 5  # bytes of the request line that are valid
+QUEUED = 6  # nanoseconds that the connection of that request waited to be accepted
 
 
 class Seen(NamedTuple):
@@ -32,6 +33,7 @@ class Seen(NamedTuple):
     sent: int
     connections: int
     request: str
+    queued: float  # seconds
 
 
 class Row:
@@ -76,4 +78,5 @@ class Scoreboard:
             sent=words[SENT],
             connections=words[CONNECTIONS],
             request=bytes(text[:length]).decode("latin-1"),
+            queued=words[QUEUED] / 1e9,
         )

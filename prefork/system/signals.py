@@ -20,6 +20,8 @@ EVERY = signal.valid_signals()
 RETIRE = signal.SIGTERM
 # Free of meaning for applications; where there are no real-time signals, one that they seldom use.
 DUMP = getattr(signal, "SIGRTMIN", signal.SIGUSR2)
+# Sent together with DUMP and delivered after it, for the lower number comes first (signal(7)); None: there is none.
+EXPIRE = signal.SIGRTMIN + 1 if hasattr(signal, "SIGRTMIN") else None
 
 
 class SignalInbox:

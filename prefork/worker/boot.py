@@ -66,6 +66,7 @@ def serve(duty: Duty) -> int:
             lifeline.run_on_abort(app.load_attribute(duty.settings.hooks.abort), duty.stacks)
         line = Lifeline(duty.row, duty.channel, duty.sinks)
         worker = loop(_post(duty, application, line))
+        lifeline.run_on_expiry(getattr(worker, "expire", None))
         run_hook(duty.settings.hooks.ready)
         # What is there by now stays: no collection needs to look at it again.
         gc.collect()

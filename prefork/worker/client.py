@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from io import BytesIO
 from math import inf
@@ -68,6 +69,7 @@ class Client:
         "descriptor",
         "due",
         "leaving",
+        "queued",
         "state",
         "watched",
     )
@@ -79,6 +81,7 @@ class Client:
         self.due = inf  # the loop's: when it looks at the deadline next
         self.watched = 0  # the loop's: the events that epoll has been asked for
         self.leaving = False  # the worker retires: the next answer is the last
+        self.queued = 0  # nanoseconds that it waited to be accepted, until its first request is served
         self._site = site
         self._socket = sock
         self._environs = environs
@@ -118,6 +121,7 @@ class Client:
         """The client takes more of its answer."""
         exchange = self._exchange
         if exchange is not None and not exchange.done and not exchange.failed:
+            self._site.serving = self
             self._site.lifeline.begin(exchange.request.line.raw)
         self.state = WRITING
         if self._pump():
@@ -154,6 +158,32 @@ class Client:
             self._exchange.abandon()
             self._exchange = None
         self._drop_body()
+
+    def has_more(self) -> bool:
+        """It has sent what is not answered, as far as can be told without reading it."""
+        if self.state is not IDLE and self.state is not State.HEAD and self.state is not State.BODY:
+            return False
+        try:
+            return self.state is not IDLE or bool(self._socket.recv(1, socket.MSG_PEEK))
+        except OSError:  # nothing waits, or it has gone
+            return False
+
+    def give_up(self, status: int, exchange: Exchange | None = None) -> None:
+        """The worker is about to be aborted: answer for it, if nothing of an answer has gone out yet.
+
+        ``exchange``: the one that the application has of this client. May interrupt the application: nothing here is
+        changed that it, or what called it, goes on with.
+        """
+        if self.state is State.CLOSED or self._exchange is not None:
+            return
+        site = self._site
+        request, took, queued = exchange.story() if exchange else (None, 0, self.queued)
+        head_only = request is not None and request.line.method == "HEAD"
+        with suppress(OSError):  # it has gone, or takes nothing
+            self._socket.send(page(status, *site.server_date(), head_only=head_only))
+            self._socket.shutdown(socket.SHUT_WR)
+        if site.access is not None:
+            site.access.add((request, self._environs.remote, status, 0, took, queued))
 
     def hang_up(self) -> None:
         """Close its socket. The loop's to do, when the client is closed and no longer watched."""
@@ -227,7 +257,9 @@ class Client:
 
     def _call_early(self, request: Request) -> bool:
         """Let the application say whether it wants the body. True: it does, and the client has been told."""
-        call = EarlyCall(Exchange(self._site, request), self._environs, keep_alive=not self.leaving)
+        site = self._site
+        site.serving, site.exchange = self, Exchange(site, request)
+        call = EarlyCall(site.exchange, self._environs, keep_alive=not self.leaving)
         outcome = call.start()
         if outcome is None:
             self._early = call
@@ -279,11 +311,16 @@ class Client:
     def _serve(self, body: Any) -> bool:
         """Have a complete request answered. True: the connection can go on with the next one now."""
         assert self._request is not None
+        site = self._site
+        site.serving = self
         call, self._early = self._early, None
         if call is not None:
+            site.exchange = call.exchange
             self._site.lifeline.begin(self._request.line.raw)
             return self._respond(call.exchange, *call.go_on(body))
-        exchange = Exchange(self._site, self._request)
+        exchange = site.exchange = Exchange(site, self._request)
+        if self.queued:
+            exchange.queued, self.queued = self.queued, 0
         return self._respond(exchange, *exchange.begin(self._environs, body, keep_alive=not self.leaving))
 
     def _respond(self, exchange: Exchange, head: bytes, piece: bytes, keep: bool) -> bool:
@@ -370,7 +407,7 @@ class Client:
         server, date = site.server_date()
         if site.access is not None and self._early is None:  # an early call has a line of its own
             request = self._request if self._body is not None else None
-            site.access.add((request, self._environs.remote, status, 0, 0))
+            site.access.add((request, self._environs.remote, status, 0, 0, self.queued))
         self._drop_body()
         if self._send_now(page(status, server, date)):
             self._leave(may_send_more=True)

@@ -21,7 +21,7 @@ from typing import Any
 from prefork.worker.client import Client, State
 from prefork.worker.exchange import FileWrapper
 from prefork.worker.plugin import Post, Wish
-from prefork.worker.site import Site
+from prefork.worker.site import Site, time_in_queue
 
 GRACE = 2.0  # seconds that an idle connection stays readable when the worker retires
 PAUSE = 0.5  # seconds without accepting, when there are too many open files
@@ -105,6 +105,17 @@ class EventedWorker:
                 access.flush()
         self._close()
 
+    def expire(self) -> None:
+        """The request of the moment has run too long, and this process is about to be aborted: tell who waits."""
+        stuck = self._site.serving
+        if stuck is not None:
+            stuck.give_up(504, self._site.exchange)
+        for client in tuple(self._clients.values()):
+            if client is not stuck and client.has_more():
+                client.give_up(503)
+        if self._post.access is not None:
+            self._post.access.flush()
+
     # Clients.
 
     def _settle(self, client: Client) -> None:
@@ -181,6 +192,7 @@ class EventedWorker:
     def _welcome(self, listener: socket.socket, sock: socket.socket, peer: Any) -> None:
         sock.setblocking(False)
         client = Client(self._site, sock, self._site.environs_of(listener, peer), time.monotonic)
+        client.queued = time_in_queue(sock)
         client.watched = -1
         client.leaving = self._wish is not Wish.SERVE
         self._clients[client.descriptor] = client

@@ -64,6 +64,7 @@ class Exchange:
     failed = False  # the answer is cut: the connection must be closed without its end
     refused = False  # it is the server's 500, which is whole
     sent = 0  # bytes of the body
+    queued = 0  # nanoseconds that its connection waited to be accepted
     _file: tuple[int, int, int] | None = None
     _iterator: Iterator[bytes] | None = None
     _result: Iterable[bytes] | None = None
@@ -89,7 +90,7 @@ class Exchange:
         environ["wsgi.input"] = body
         if site.access is not None:
             self._remote = environ["REMOTE_ADDR"]  # now, for from here on the environ is the application's
-        self._began = site.lifeline.begin(request.line.raw)
+        self._began = site.lifeline.begin(request.line.raw, self.queued)
         try:
             result = self._result = site.app(environ, answer.start)
             if asked is not None:
@@ -209,6 +210,10 @@ class Exchange:
             self._end(whole=not self.failed and not self._answer.short)
         return sent
 
+    def story(self) -> tuple[Request, int, int]:
+        """The request, and for how many nanoseconds it has run, and was queued before."""
+        return self.request, time.monotonic_ns() - self._began, self.queued
+
     def abandon(self) -> None:
         """The client has gone."""
         if not self.done and not self.failed:
@@ -260,7 +265,8 @@ class Exchange:
         site.lifeline.end(self.sent)
         if site.access is not None:
             took = time.monotonic_ns() - self._began
-            site.access.add((self.request, self._remote, code or self._answer.code, self.sent, took))
+            visit = (self.request, self._remote, code or self._answer.code, self.sent, took, self.queued)
+            site.access.add(visit)
 
 
 def _known_length(result: Iterable[bytes], first: bytes | None) -> int:

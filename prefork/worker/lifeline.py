@@ -19,7 +19,7 @@ from prefork.observe.sink import Sink
 from prefork.system import channel as words
 from prefork.system import signals
 from prefork.system.channel import Channel, Message
-from prefork.system.scoreboard import BUSY_SINCE, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
+from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
 from prefork.system.signals import SignalInbox
 from prefork.worker.plugin import Wish
 
@@ -44,6 +44,12 @@ def run_on_abort(hook: Callable[[], object], descriptor: int) -> None:
     signal.signal(signal.SIGABRT, abort)
 
 
+def run_on_expiry(tell: Callable[[], object] | None) -> None:
+    """Run ``tell`` when a request has run past its timeout. It cannot run while C code holds the interpreter."""
+    if signals.EXPIRE is not None:
+        signal.signal(signals.EXPIRE, (lambda _signum, _frame: tell()) if tell else signal.SIG_IGN)
+
+
 def report_failure(channel: Channel, traceback: str) -> None:
     """Report that the worker cannot boot; should the text be too long, its end is what matters."""
     channel.send(words.FAILED, traceback[-words.LIMIT // 4 :])
@@ -64,7 +70,7 @@ class Lifeline:
         self._watched.register(self._inbox.fileno(), selectors.EVENT_READ)
         self._watched.register(self._channel.fileno(), selectors.EVENT_READ)
         self._orphaned = False
-        self._served = self._sent = 0
+        self._served = self._sent = self._queued = 0
 
     def filenos(self) -> tuple[int, ...]:
         return (self._watched.fileno(),)
@@ -99,13 +105,15 @@ class Lifeline:
     def closed(self) -> None:
         self._channel.send(words.CLOSED)
 
-    def begin(self, request: bytes) -> int:
+    def begin(self, request: bytes, queued: int = 0) -> int:
         length = len(request)
         if length > TEXT:
             request, length = request[:TEXT], TEXT
         self._text[:length] = request
         numbers = self._words
         numbers[TEXT_LENGTH] = length
+        if queued != self._queued:
+            numbers[QUEUED] = self._queued = queued
         now = numbers[BUSY_SINCE] = monotonic_ns()
         if not numbers[WATCHED]:
             # Set here as well: until the master has woken, one ring is enough.

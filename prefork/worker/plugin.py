@@ -41,10 +41,11 @@ class Attention(Protocol):
     def closed(self) -> None:
         """Report that the worker no longer accepts. Once, when it retires and has closed its listeners."""
 
-    def begin(self, request: bytes) -> int:
+    def begin(self, request: bytes, queued: int = 0) -> int:
         """The application takes up a request; ``request`` is its request line, for reports.
 
-        Returns the moment, as time.monotonic_ns().
+        ``queued``: nanoseconds that its connection waited to be accepted, if this is its first. Returns the moment, as
+        time.monotonic_ns().
         """
 
     def pause(self) -> None:
@@ -82,3 +83,7 @@ class Worker(Protocol):
 
     def run(self) -> None:
         """Serve until told otherwise."""
+
+    # A class may have ``expire()`` as well: the request that it is at has run past its timeout, and the worker is about
+    # to be aborted. Called in the main thread between two bytecodes of the application, wherever that is: it may do no
+    # more than tell clients so, without waiting for them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from typing import Any
 
@@ -34,8 +35,26 @@ class Errors:
             self.write("\n")
 
 
+def time_in_queue(sock: socket.socket) -> int:
+    """Nanoseconds that a connection, just accepted, waited in the listener's queue; to the millisecond (tcp(7)).
+
+    It is the age of what the client sent last, its request or its part of the handshake. 0 where it cannot be known.
+    """
+    if sock.family == socket.AF_UNIX or sys.platform != "linux":
+        return 0
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 56)
+    except OSError:  # it is no TCP after all, or it has gone
+        return 0
+    return int.from_bytes(info[52:56], sys.byteorder) * 1_000_000  # tcpi_last_data_recv
+
+
 class Site:
     """In the worker, once."""
+
+    # The client and the exchange that the application has now, or had last.
+    serving: Any = None
+    exchange: Any = None
 
     def __init__(self, post: Post, file_wrapper: type) -> None:
         settings = post.settings

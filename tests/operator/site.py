@@ -8,7 +8,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 
-def application(environ, start_response):
+def application(environ, start_response):  # noqa: PLR0912 - a path a branch
     path = environ["PATH_INFO"]
     status, body = "200 OK", b"hello"
     if path == "/pid":
@@ -21,8 +21,15 @@ def application(environ, start_response):
     elif path == "/big":  # more than the buffers of two sockets hold
         body = bytes(32 << 20)
     elif path == "/hang":
+        (HERE / "waiting").touch()
         while True:
             time.sleep(3600)
+    elif path == "/spin":
+        (HERE / "waiting").touch()
+        while True:
+            pass
+    elif path == "/hold":  # C code that does not let go of the interpreter
+        sum(range(10**15))
     elif path == "/kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif path == "/crash":

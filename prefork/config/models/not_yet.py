@@ -22,7 +22,6 @@ NOT_YET: Mapping[str, str] = {
     "pool.*.python": "install prefork in the application's own virtual environment",
     "pool.*.refork": "leave it out",
     "pool.*.probe": "check in the ready hook instead",
-    "pool.*.timeout.slow": "leave it out; timeout.request does dump the stacks",
     "pool.*.recycle.requests": "leave it out",
     "pool.*.recycle.age": "leave it out",
     "pool.*.recycle.memory": "leave it out",

@@ -92,7 +92,7 @@ class Timeout(Section):
     request: Duration = Field(
         30.0, description="For the application to answer; longer: stacks dumped, the worker aborted and replaced."
     )
-    slow: Duration = Field(0.0, description="Longer: a stack dump to the log, and nothing else; off for now.")
+    slow: Duration = Field(5.0, description="Longer: a stack dump to the log, and nothing else.")
     graceful: Duration = Field(30.0, description="For a retiring worker to finish what it has.")
     keepalive: Duration = Field(5.0, description="For the next request on an open connection.")
     header: Duration = Field(10.0, description="For a client to send the whole head of a request.")

@@ -20,7 +20,7 @@ def config(workers: dict[str, int] | None = None, master: dict[str, Any] | None 
             "master": master or {},
             "listen": {name: {"address": f"unix:/run/{name}.sock"} for name in pools},
             "pool": {
-                name: {"app": "a:b", "listen": [name], "workers": number, "surge": 1, "timeout": timeout}
+                name: {"app": "a:b", "listen": [name], "workers": number, "surge": 1, "timeout": {"slow": 0, **timeout}}
                 for name, number in pools.items()
             },
         }

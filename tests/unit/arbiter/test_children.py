@@ -180,7 +180,7 @@ def test_a_row_with_absurd_numbers_is_read(number: int):
     assert isfinite(seen.busy_since)
     assert len(seen.request) <= scoreboard.TEXT
     json.dumps(seen)
-    assert board.read(1) == scoreboard.Seen(0.0, 0, 0, 0, "")
+    assert board.read(1) == scoreboard.Seen(0.0, 0, 0, 0, "", 0.0)
 
 
 @pytest.mark.parametrize("busy_since", [1e-9, 1.8e10])

@@ -492,7 +492,7 @@ class TestRequests:
         service.tell(facts.WorkerRang(1))
         service.pass_time(10.0)
         service.board(1, busy_since=service.now - 10.0)
-        assert service.told(orders.DumpStacks) == [orders.DumpStacks(1)]
+        assert service.told(orders.DumpStacks) == [orders.DumpStacks(1, expired=True)]
         assert service.lives() == {"web": ["stuck", "booting"]}
         service.pass_time(policy.STACKS_WITHIN)
         service.pass_time(policy.ABORT_WITHIN)

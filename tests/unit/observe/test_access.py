@@ -46,7 +46,7 @@ REFERER, AGENT = b"Referer: https://r.example/", b"User-Agent: Mozilla/5.0 (X11)
 
 def test_a_json_line_says_it_all():
     """RFC 3339 in UTC with milliseconds, bytes of the body, milliseconds of the application, the worker's fields."""
-    visit = (asked(b"/a?b=c", REFERER, AGENT), "192.0.2.1", 200, 14, 1_234_567)
+    visit = (asked(b"/a?b=c", REFERER, AGENT), "192.0.2.1", 200, 14, 1_234_567, 0)
     (line,) = logged("json", visit, fields={"pool": "web", "worker": 3}).lines
     record = json.loads(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("time"))
@@ -71,7 +71,7 @@ CLF_TIME = r"\[\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
 
 def test_a_combined_line_is_as_every_tool_reads_it():
     """Apache's combined log format."""
-    visit = (asked(b"/a", REFERER, AGENT, minor=b"0"), "192.0.2.1", 404, 7, 0)
+    visit = (asked(b"/a", REFERER, AGENT, minor=b"0"), "192.0.2.1", 404, 7, 0, 0)
     (line,) = logged("combined", visit).lines
     expected = rf'192\.0\.2\.1 - - {CLF_TIME} "GET /a HTTP/1\.0" 404 7 "https://r\.example/" "Mozilla/5\.0 \(X11\)"'
     assert re.fullmatch(expected, line)
@@ -79,14 +79,14 @@ def test_a_combined_line_is_as_every_tool_reads_it():
 
 def test_a_common_line_is_its_beginning():
     """The Common Log Format; nothing sent is a hyphen."""
-    (line,) = logged("common", (asked(b"/a"), "", 204, 0, 0)).lines
+    (line,) = logged("common", (asked(b"/a"), "", 204, 0, 0, 0)).lines
     assert re.fullmatch(rf'- - - {CLF_TIME} "GET /a HTTP/1\.1" 204 -', line)
 
 
 @pytest.mark.parametrize("form", ["json", "combined", "common"])
 def test_a_request_that_was_not_understood_has_a_line(form):
     """What was refused before there was a request is told by address and status."""
-    (line,) = logged(form, (None, "192.0.2.1", 400, 0, 0)).lines
+    (line,) = logged(form, (None, "192.0.2.1", 400, 0, 0, 0)).lines
     if form == "json":
         assert json.loads(line)["method"] == ""
     else:
@@ -102,7 +102,7 @@ VALUES = st.lists(st.sampled_from([9, *range(0x20, 0x7F), *range(0x80, 0x100)]),
 def test_whatever_a_client_sends_is_one_line_with_its_fields(target, agent, referer):
     """Quotation marks, backslashes, control characters and other octets are escaped: no line, no field is forged."""
     request = asked(b"/" + target, b"User-Agent: " + agent, b"Referer: " + referer)
-    visit = (request, "192.0.2.1", 200, 1, 0)
+    visit = (request, "192.0.2.1", 200, 1, 0, 0)
     (line,) = logged("json", visit).lines
     record = json.loads(line)
     assert record["target"] == "/" + target.decode("latin-1")
@@ -115,9 +115,17 @@ def test_whatever_a_client_sends_is_one_line_with_its_fields(target, agent, refe
     assert texts == [text.decode("latin-1") for text in plain]
 
 
+def test_waiting_in_the_queue_is_told_where_it_was():
+    """In milliseconds, of the first request of a connection; whoever did not wait has no such field."""
+    (line,) = logged("json", (asked(), "192.0.2.1", 200, 1, 0, 37_000_000)).lines
+    assert json.loads(line)["queue_ms"] == 37
+    (line,) = logged("json", (asked(), "192.0.2.1", 200, 1, 0, 0)).lines
+    assert "queue_ms" not in json.loads(line)
+
+
 def test_a_turn_is_one_write():
     """What gathered is written in one go, and nothing is written when nothing has."""
-    sink = logged("json", *[(asked(), "192.0.2.1", 200, 1, 0)] * 20)
+    sink = logged("json", *[(asked(), "192.0.2.1", 200, 1, 0, 0)] * 20)
     assert len(sink.writes) == 1
     assert len(sink.lines) == 20
     assert logged("json").writes == []
@@ -125,4 +133,4 @@ def test_a_turn_is_one_write():
 
 def test_a_long_turn_does_not_gather_without_end():
     """At most so many lines wait."""
-    assert len(logged("common", *[(asked(), "192.0.2.1", 200, 1, 0)] * (MOST + 1)).writes) == 2
+    assert len(logged("common", *[(asked(), "192.0.2.1", 200, 1, 0, 0)] * (MOST + 1)).writes) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefork.system import scoreboard
 from prefork.system.scoreboard import Scoreboard
 
-IDLE = (0.0, 0, 0, 0, "")
+IDLE = (0.0, 0, 0, 0, "", 0.0)
 
 
 def test_a_fresh_row_is_idle():
@@ -21,9 +21,10 @@ def test_what_a_worker_writes_is_read():
     row.words[scoreboard.SERVED] = 7
     row.words[scoreboard.SENT] = 2**40
     row.words[scoreboard.CONNECTIONS] = 3
+    row.words[scoreboard.QUEUED] = 250_000_000
     row.text[:8] = b"GET /\xe9 H"
     row.words[scoreboard.TEXT_LENGTH] = 8
-    assert board.read(1) == (2.5, 7, 2**40, 3, "GET /\xe9 H")
+    assert board.read(1) == (2.5, 7, 2**40, 3, "GET /\xe9 H", 0.25)
 
 
 def test_rows_do_not_touch_each_other():

@@ -39,7 +39,7 @@ class Line:
     def closed(self):
         self.has_closed.set()
 
-    def begin(self, request):
+    def begin(self, request, queued=0):
         self.begun.append(request)
         return time.monotonic_ns()
 

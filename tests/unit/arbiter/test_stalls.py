@@ -1,0 +1,97 @@
+"""Slow requests, and the stacks of workers that go on."""
+
+from __future__ import annotations
+
+from prefork.arbiter import facts, orders, policy
+from tests.unit.arbiter.service import Service
+
+
+def slow_service(**timeout: float) -> Service:
+    """Its only worker has just taken up a request."""
+    service = Service(**{"slow": 2.0, "request": 10.0, **timeout}).up()
+    service.tell(facts.WorkerRang(1))
+    return service
+
+
+def test_a_slow_request_is_told_once_with_its_stacks_and_nothing_else_happens():
+    """One event a request, with the request line, for how long, how long it was queued, and the stacks."""
+    service = slow_service()
+    began = service.now
+    service.pass_time(2.0)
+    service.tell(facts.BoardRead({1: facts.RequestSeen(began, "GET /report HTTP/1.1", 3, 0.25)}))
+    assert service.told(orders.DumpStacks) == [orders.DumpStacks(1)]
+    service.tell(facts.StacksDumped(1, "report.py, "))
+    service.tell(facts.StacksDumped(1, "line 7"))
+    service.pass_time(policy.STACKS_REST_WITHIN)
+    [told] = service.reports("request_slow")
+    assert told["request"] == "GET /report HTTP/1.1"
+    assert told["busy_seconds"] == 2.1
+    assert told["queue_seconds"] == 0.25
+    assert told["stacks"] == "report.py, line 7"
+    assert service.life(1) == "ready"
+    service.pass_time(5.0)
+    assert len(service.reports("request_slow")) == 1
+    assert service.told(orders.KillWorker) == []
+
+
+def test_the_next_request_is_told_too():
+    """Once for each."""
+    service = slow_service()
+    for began in (service.now, service.now + 3.0):
+        service.pass_time(began + 2.0 - service.now)
+        service.board(1, began)
+        service.pass_time(policy.STACKS_WITHIN)
+        service.board(1, 0.0)
+        service.tell(facts.WorkerRang(1))
+    assert len(service.reports("request_slow")) == 2
+
+
+def test_a_request_that_was_slow_is_ended_when_it_is_overdue():
+    """The look at ``slow`` does not put off the other."""
+    service = slow_service()
+    began = service.now
+    service.pass_time(2.0)
+    service.board(1, began)
+    service.pass_time(8.0)
+    service.board(1, began)
+    assert service.life(1) == "stuck"
+    assert service.told(orders.DumpStacks) == [orders.DumpStacks(1), orders.DumpStacks(1, expired=True)]
+
+
+def test_without_a_request_timeout_the_row_is_given_free_after_the_telling():
+    """It would never ring again otherwise; while the same request runs, it is told of no second time."""
+    service = slow_service(request=0.0)
+    began = service.now
+    service.pass_time(2.0)
+    assert orders.WatchWorker(1, watching=False) in service.board(1, began)
+    service.tell(facts.WorkerRang(1))  # it is still busy: the answer to the order
+    service.pass_time(2.0)
+    service.board(1, began)
+    assert len(service.told(orders.DumpStacks)) == 1
+
+
+def test_stacks_on_request_leave_the_worker_as_it_is():
+    """Of one or of all; those who are being ended are not asked again."""
+    service = Service({"web": 2}).up()
+    service.tell(facts.DumpAsked())
+    service.tell(facts.StacksDumped(1, "a"))
+    service.tell(facts.StacksDumped(2, "b"))
+    service.pass_time(policy.STACKS_WITHIN)
+    assert [told["stacks"] for told in service.reports("worker_dumped")] == ["a", "b"]
+    assert service.lives() == {"web": ["ready", "ready"]}
+    service.tell(facts.DumpAsked((2,)))
+    assert service.told(orders.DumpStacks)[2:] == [orders.DumpStacks(2)]
+    assert service.asleep is False
+
+
+def test_whoever_asks_is_answered_though_the_worker_says_nothing():
+    """Or though it ends meanwhile; its stacks are in its death certificate as well."""
+    service = Service({"web": 2}).up()
+    service.tell(facts.DumpAsked((1,)))
+    service.pass_time(policy.STACKS_WITHIN)
+    assert service.reports("worker_dumped")[0]["stacks"] == ""
+    service.tell(facts.DumpAsked((2,)))
+    service.tell(facts.StacksDumped(2, "c"))
+    service.die(2, "signal SIGSEGV")
+    assert service.reports("worker_dumped")[1]["stacks"] == "c"
+    assert service.reports("worker_died")[0]["stacks"] == "c"
