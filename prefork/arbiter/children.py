@@ -49,6 +49,8 @@ class Child:
             yield facts.AcceptingEnded(self.worker)
         elif message.kind == words.RANG:
             yield facts.WorkerRang(self.worker)
+        elif message.kind == words.WORN and message.text in words.WEAR:
+            yield facts.WorkerWorn(self.worker, message.text)
 
     def dumped(self) -> Iterable[Fact]:
         """What it has written of its stacks. Raises EOFError once nobody can write any."""

@@ -12,7 +12,7 @@ from enum import Enum
 from math import inf
 from typing import Any
 
-from prefork.arbiter import deaths, facts, orders, policy
+from prefork.arbiter import deaths, facts, orders, policy, recycling
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Fleet, Life, Step, Worker
 from prefork.arbiter.ladder import Ladder
@@ -82,6 +82,7 @@ class Master:
         times += (worker.ready_at + policy.SETTLED_AFTER for worker in self.pools.proving())
         if self.phase is not Phase.STOPPING:
             times += self.pools.waiting_until(self.generation)
+            times.append(recycling.next_age(self.fleet))
         return min(times)
 
     # Convergence.
@@ -94,6 +95,7 @@ class Master:
             if worker.deadline <= now:
                 yield from self._ladder.overdue(worker, now)
         yield from self._stalls.complete(now)
+        recycling.mark(self.fleet, now)
         due = tuple(self._stalls.due(now))
         for worker in tuple(self.pools.proving()):
             if worker.ready_at + policy.SETTLED_AFTER <= now:
@@ -109,9 +111,12 @@ class Master:
             if worker.pool not in self.pools and worker.generation <= self.generation:
                 yield from self._ladder.retire(worker, "its pool was removed", now)
         for name in self.pools:
-            for worker in self.pools.owed(name, self.generation).retire:
+            owed = self.pools.owed(name, self.generation)
+            for worker in owed.retire:
                 old = worker.generation < self.generation
-                yield from self._ladder.retire(worker, "replaced by a new generation" if old else "scaled down", now)
+                reason = "replaced by a new generation" if old else "scaled down"
+                recycled = worker is owed.worn
+                yield from self._ladder.retire(worker, f"recycled ({worker.worn})" if recycled else reason, now)
             if self.pools.patient(name, now):
                 # Asked again, for those who retire make room, and it may be long before they say anything.
                 for _ in range(self.pools.owed(name, self.generation).spawn):
@@ -230,6 +235,12 @@ class Master:
     def _board_read(self, fact: facts.BoardRead, now: float) -> Orders:
         return self._stalls.seen(fact, now)
 
+    def _worker_worn(self, fact: facts.WorkerWorn, _now: float) -> Orders:
+        worker = self.fleet.get(fact.worker)
+        if worker and worker.ready:
+            worker.worn = worker.worn or fact.reason
+        return ()
+
     def _stacks_dumped(self, fact: facts.StacksDumped, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and not self._stalls.dumped(worker, fact.stacks, now):
@@ -320,6 +331,7 @@ REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {
     facts.BootFailed: Master._boot_failed,
     facts.AcceptingEnded: Master._accepting_ended,
     facts.WorkerRang: Master._worker_rang,
+    facts.WorkerWorn: Master._worker_worn,
     facts.StacksDumped: Master._stacks_dumped,
     facts.BoardRead: Master._board_read,
     facts.ChildExited: Master._child_exited,

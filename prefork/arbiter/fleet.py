@@ -83,6 +83,7 @@ class Worker:
     ready_at: float = inf
     deadline: float = inf  # of its life
     look_at: float = inf  # when its row is due to be read
+    worn: str = ""  # which limit of [pool.*.recycle] it has reached: it is to be replaced
     cause: str = ""  # why it was made to end; empty: it was not
     unwanted: bool = False  # it was asked to end: its death is no surprise
     accepts: bool = True  # as far as it has told us

@@ -1,4 +1,4 @@
-"""Pure. One generation of a pool replacing another.
+"""Pure. One generation of a pool replacing another, and fresh workers replacing worn ones.
 
 A pool rolls with at most ``surge`` workers above the wanted number, and each new worker that is ready retires an old
 one. So ready capacity never falls because of a reload.
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prefork.arbiter.fleet import Worker
+from prefork.arbiter.recycling import whose_turn
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,15 @@ class Owed:
 
     spawn: int
     retire: tuple[Worker, ...]
+    worn: Worker | None = None  # whose turn it is to be recycled
 
 
 def owed(workers: Sequence[Worker], *, wanted: int, surge: int, generation: int) -> Owed:
     """What brings a pool nearer to ``wanted`` workers of ``generation``, without ready capacity falling below it."""
-    new = [worker for worker in workers if worker.serving and worker.generation == generation]
-    old = [worker for worker in workers if worker.serving and worker.generation < generation]
+    worn = whose_turn(workers, generation)
+    serving = [worker for worker in workers if worker.serving and worker.generation <= generation]
+    new = [worker for worker in serving if worker.generation == generation and worker is not worn]
+    old = [worker for worker in serving if worker.generation < generation or worker is worn]
     useless = [worker for worker in old if not worker.ready]  # it would be replaced the moment it was ready
     old = [worker for worker in old if worker.ready]
 
@@ -35,4 +39,4 @@ def owed(workers: Sequence[Worker], *, wanted: int, surge: int, generation: int)
     retire += sorted(new, key=lambda worker: (worker.ready, worker.born))[:excess]
 
     room = wanted + (surge if old else 0) - len(new) - len(old)
-    return Owed(spawn=max(0, min(wanted - len(new), room)), retire=tuple(retire))
+    return Owed(spawn=max(0, min(wanted - len(new), room)), retire=tuple(retire), worn=worn)

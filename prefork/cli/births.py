@@ -11,7 +11,7 @@ from prefork.system import privileges
 from prefork.system.privileges import Identity
 from prefork.worker import boot, evented  # noqa: F401 - imported before the fork, its memory is shared
 from prefork.worker.boot import Duty
-from prefork.worker.settings import HookSettings, HttpSettings, Settings, TimeoutSettings
+from prefork.worker.settings import HookSettings, HttpSettings, RecycleSettings, Settings, TimeoutSettings
 
 
 def identity_of(config: Config) -> Identity | None:
@@ -40,6 +40,7 @@ def settings_of(config: Config, pool_name: str, workers: int, start_directory: s
             trusted_proxies=tuple(http.trusted_proxies),
             server_header=http.server_header,
         ),
+        recycle=RecycleSettings(pool.recycle.requests, pool.recycle.memory, pool.recycle.jitter),
         hooks=HookSettings(pool.hooks.post_fork, pool.hooks.ready, pool.hooks.exit, pool.hooks.abort),
     )
 

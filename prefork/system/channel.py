@@ -20,6 +20,8 @@ READY = b"R"  # it accepts connections
 FAILED = b"F"  # it cannot boot: the traceback follows
 CLOSED = b"C"  # it has been told to retire, and no longer accepts
 RANG = b"!"  # it took up a request while the master was not watching its row
+WORN = b"W"  # it has reached a limit of [pool.*.recycle]; which one follows, a word of WEAR
+WEAR = ("requests", "memory")
 # From the master.
 DRAIN = b"D"  # the service stops: serve what waits in the accept queue before closing it
 REOPEN = b"L"  # a log was opened anew: its name follows, its descriptor travels along

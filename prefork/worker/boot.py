@@ -28,6 +28,7 @@ from prefork.worker import app, lifeline
 from prefork.worker.lifeline import Lifeline
 from prefork.worker.plugin import Log, Post, Worker, WsgiApp
 from prefork.worker.settings import Settings
+from prefork.worker.wear import Wear
 
 LOOPS = {"sync": "prefork.worker.evented:EventedWorker"}
 
@@ -64,7 +65,7 @@ def serve(duty: Duty) -> int:
         loop = app.load_attribute(LOOPS.get(duty.settings.kind, duty.settings.kind))
         if duty.settings.hooks.abort:
             lifeline.run_on_abort(app.load_attribute(duty.settings.hooks.abort), duty.stacks)
-        line = Lifeline(duty.row, duty.channel, duty.sinks)
+        line = Lifeline(duty.row, duty.channel, duty.sinks, Wear(duty.settings.recycle))
         worker = loop(_post(duty, application, line))
         lifeline.run_on_expiry(getattr(worker, "expire", None))
         run_hook(duty.settings.hooks.ready)

@@ -22,6 +22,7 @@ from prefork.system.channel import Channel, Message
 from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
 from prefork.system.signals import SignalInbox
 from prefork.worker.plugin import Wish
+from prefork.worker.wear import Wear
 
 
 def leave_stacks(descriptor: int) -> None:
@@ -58,7 +59,7 @@ def report_failure(channel: Channel, traceback: str) -> None:
 class Lifeline:
     """What a loop asks, and what it tells. Implements ``prefork.worker.plugin.Attention``."""
 
-    def __init__(self, row: Row, channel: Channel, sinks: Mapping[str, Sink]) -> None:
+    def __init__(self, row: Row, channel: Channel, sinks: Mapping[str, Sink], wear: Wear) -> None:
         self._words = row.words
         self._text = row.text
         self._channel = channel
@@ -71,6 +72,8 @@ class Lifeline:
         self._watched.register(self._channel.fileno(), selectors.EVENT_READ)
         self._orphaned = False
         self._served = self._sent = self._queued = 0
+        self._wear = wear
+        self._worn_at, self._measure_at = wear.worn_at, wear.measure_at
 
     def filenos(self) -> tuple[int, ...]:
         return (self._watched.fileno(),)
@@ -119,6 +122,8 @@ class Lifeline:
             # Set here as well: until the master has woken, one ring is enough.
             numbers[WATCHED] = 1
             self._channel.send(words.RANG)
+        if now >= self._measure_at:
+            self._measure(now)
         return now
 
     def pause(self) -> None:
@@ -131,3 +136,15 @@ class Lifeline:
         numbers[BUSY_SINCE] = 0
         numbers[SERVED] = self._served
         numbers[SENT] = self._sent
+        if self._served == self._worn_at:
+            self._report_wear("requests")
+
+    def _measure(self, now: int) -> None:
+        if self._wear.measure(now):
+            self._report_wear("memory")
+        self._measure_at = self._wear.measure_at
+
+    def _report_wear(self, reason: str) -> None:
+        self._channel.send(words.WORN, reason)
+        self._wear.stop()
+        self._worn_at, self._measure_at = self._wear.worn_at, self._wear.measure_at

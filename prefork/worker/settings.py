@@ -33,6 +33,15 @@ class TimeoutSettings:
 
 
 @dataclass(frozen=True)
+class RecycleSettings:
+    """Of ``[pool.*.recycle]``, what the worker itself counts; 0 is never. ``memory`` in bytes."""
+
+    requests: int = 0
+    memory: int = 0
+    jitter: float = 0.1
+
+
+@dataclass(frozen=True)
 class HookSettings:
     """``module:function`` texts, or empty."""
 
@@ -56,3 +65,4 @@ class Settings:
     timeout: TimeoutSettings = TimeoutSettings()
     http: HttpSettings = HttpSettings()
     hooks: HookSettings = HookSettings()
+    recycle: RecycleSettings = RecycleSettings()

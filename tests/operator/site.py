@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
+GROWN = []
 
 
 def application(environ, start_response):  # noqa: PLR0912 - a path a branch
@@ -32,6 +33,8 @@ def application(environ, start_response):  # noqa: PLR0912 - a path a branch
         sum(range(10**15))
     elif path == "/kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif path == "/grow":
+        GROWN.append(b"x" * (200 << 20))
     elif path == "/crash":
         raise RuntimeError("the application has crashed")
     elif path == "/identity":

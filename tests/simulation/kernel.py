@@ -18,6 +18,7 @@ from typing import Any
 from prefork.arbiter import facts, orders
 from prefork.arbiter.decide import Master, Phase
 from prefork.arbiter.facts import Fact, RequestSeen
+from prefork.arbiter.fleet import Life
 from prefork.arbiter.scaling import surge_of
 from prefork.config.models import Config
 
@@ -51,7 +52,13 @@ def config_of(rng: Random) -> Config:
                     "listen": [name],
                     "workers": rng.randint(1, 6),
                     "surge": rng.choice(["25%", "100%", 1, 3]),
-                    "timeout": {"boot": rng.choice([1.0, 5.0]), "request": rng.choice([2.0, 30.0]), "graceful": 3.0},
+                    "timeout": {
+                        "boot": rng.choice([1.0, 5.0]),
+                        "request": rng.choice([2.0, 30.0]),
+                        "slow": rng.choice([0.0, 0.5]),
+                        "graceful": 3.0,
+                    },
+                    "recycle": {"age": rng.choice([0.0, 0.0, 20.0])},
                 }
                 for name in names
             },
@@ -139,9 +146,12 @@ class Kernel:
     def _check_numbers(self) -> None:
         """A pool never has more serving workers of its generation than it wants."""
         for name in self.master.config.pool:
-            serving = [w for w in self.master.fleet.of(name) if w.serving and w.generation == self.master.generation]
+            workers = self.master.fleet.of(name)
+            serving = [w for w in workers if w.serving and w.generation == self.master.generation]
+            worn = any(w.worn for w in serving)  # its replacement is ready before it goes
             if self.master.phase is not Phase.STOPPING:
-                assert len(serving) <= self.master.pools.wanted(name), name
+                assert len(serving) <= self.master.pools.wanted(name) + worn, name
+            assert sum(w.cause.startswith("recycled") and w.life is Life.RETIRING for w in workers) <= 1, name
 
     def _check_surge(self, order: orders.SpawnWorker) -> None:
         """A roll forks only while there are no more serving workers than wanted and the surge."""
@@ -198,6 +208,8 @@ class Kernel:
         if self.chance(0.5):  # it will die by itself
             self.at(self.rng.expovariate(0.2), lambda: self.die(process, "signal SIGSEGV"))
         self.at(self.rng.expovariate(1.0), lambda: self._take_request(process))
+        if self.rng.random() < 0.2:
+            self.at(self.rng.expovariate(0.1), lambda: facts.WorkerWorn(process.worker, "requests"))
         return facts.WorkerReady(process.worker)
 
     def _take_request(self, process: Process) -> Fact | None:
@@ -246,7 +258,8 @@ class Kernel:
 
     def dump(self, order: orders.DumpStacks) -> None:
         process = self._living(order.worker)
-        self._once("dump", order.worker)
+        if order.expired:
+            self._once("dump", order.worker)
         if not self.chance():
             self.at(SOON, lambda: facts.StacksDumped(process.worker, "Thread 0x1") if process.alive else None)
 

@@ -21,6 +21,7 @@ GESTURES = (
     facts.ReopenAsked(),
     facts.ScaleAsked(+1),
     facts.ScaleAsked(-1),
+    facts.DumpAsked(),
     facts.RestAsked(),
 )
 

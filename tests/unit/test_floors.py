@@ -36,6 +36,7 @@ PURE = {
     "prefork.arbiter.pools",
     "prefork.arbiter.scaling",
     "prefork.arbiter.rollout",
+    "prefork.arbiter.recycling",
     "prefork.arbiter.reload",
     "prefork.arbiter.stalls",
     "prefork.arbiter.upgrade",

@@ -22,10 +22,6 @@ NOT_YET: Mapping[str, str] = {
     "pool.*.python": "install prefork in the application's own virtual environment",
     "pool.*.refork": "leave it out",
     "pool.*.probe": "check in the ready hook instead",
-    "pool.*.recycle.requests": "leave it out",
-    "pool.*.recycle.age": "leave it out",
-    "pool.*.recycle.memory": "leave it out",
-    "pool.*.recycle.jitter": "leave it out",
     "pool.*.http.proxy_protocol": "let the proxy send X-Forwarded-For, and name it in trusted_proxies",
 }
 

@@ -100,7 +100,7 @@ class Timeout(Section):
 
 
 class Recycle(Section):
-    """When a healthy worker is replaced; 0 is never, and all is off for now."""
+    """When a healthy worker is replaced, the new one ready first; 0 is never."""
 
     place: ClassVar[str] = "pool.*.recycle"
 

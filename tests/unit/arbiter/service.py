@@ -12,15 +12,27 @@ from prefork.arbiter.fleet import Worker
 from prefork.config.models import Config, Pool
 
 
-def config(workers: dict[str, int] | None = None, master: dict[str, Any] | None = None, **timeout: float) -> Config:
-    """Pools by name with their numbers, each with a listener of its own; ``surge`` 1."""
+def config(
+    workers: dict[str, int] | None = None,
+    master: dict[str, Any] | None = None,
+    pool: dict[str, Any] | None = None,
+    **timeout: float,
+) -> Config:
+    """Pools by name with their numbers, each with a listener of its own; ``surge`` 1; ``pool``: more of each."""
     pools = workers or {"web": 1}
     return Config.model_validate(
         {
             "master": master or {},
             "listen": {name: {"address": f"unix:/run/{name}.sock"} for name in pools},
             "pool": {
-                name: {"app": "a:b", "listen": [name], "workers": number, "surge": 1, "timeout": {"slow": 0, **timeout}}
+                name: {
+                    "app": "a:b",
+                    "listen": [name],
+                    "workers": number,
+                    "surge": 1,
+                    "timeout": {"slow": 0, **timeout},
+                    **(pool or {}),
+                }
                 for name, number in pools.items()
             },
         }
@@ -36,12 +48,16 @@ class Service:
     """One master. ``forks`` False: every fork fails."""
 
     def __init__(
-        self, workers: dict[str, int] | None = None, master: dict[str, Any] | None = None, **timeout: float
+        self,
+        workers: dict[str, int] | None = None,
+        master: dict[str, Any] | None = None,
+        pool: dict[str, Any] | None = None,
+        **timeout: float,
     ) -> None:
         self.now = 1000.0
         self.forks = True
         self.given: list[orders.Order] = []
-        self.master = Master(config(workers, master, **timeout), workers_of)
+        self.master = Master(config(workers, master, pool, **timeout), workers_of)
 
     def up(self) -> Service:
         """Start, and have every worker ready."""

@@ -224,10 +224,6 @@ SET = {
     "pool.*.python": {"python": "/usr/bin/python3"},
     "pool.*.refork": {"refork": [1000]},
     "pool.*.probe": {"probe": "/healthz"},
-    "pool.*.recycle.requests": {"recycle": {"requests": 1000}},
-    "pool.*.recycle.age": {"recycle": {"age": "1h"}},
-    "pool.*.recycle.memory": {"recycle": {"memory": "1GiB"}},
-    "pool.*.recycle.jitter": {"recycle": {"jitter": 0.2}},
     "pool.*.http.proxy_protocol": {"http": {"proxy_protocol": True}},
 }
 
@@ -256,7 +252,6 @@ def test_the_default_of_a_key_without_effect_may_be_written():
         "preload": False,
         "refork": [],
         "probe": "",
-        "recycle": {"jitter": 0.1},
     }
     assert config(pool) == config()
 

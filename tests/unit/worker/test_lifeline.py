@@ -16,6 +16,8 @@ from prefork.system.channel import LIMIT, Channel
 from prefork.system.scoreboard import TEXT, Scoreboard
 from prefork.worker.lifeline import Lifeline, report_failure
 from prefork.worker.plugin import Wish
+from prefork.worker.settings import RecycleSettings
+from prefork.worker.wear import NEVER, Wear
 
 HANDLED = (signals.RETIRE, signal.SIGQUIT, signal.SIGINT)
 
@@ -23,10 +25,10 @@ HANDLED = (signals.RETIRE, signal.SIGQUIT, signal.SIGINT)
 class Ties:
     """The master's side: its end of the channel, and the scoreboard."""
 
-    def __init__(self, sinks):
+    def __init__(self, sinks, recycle):
         self.board = Scoreboard(1)
         self.master, self.worker = Channel.pair()
-        self.line = Lifeline(self.board.row(0), self.worker, sinks)
+        self.line = Lifeline(self.board.row(0), self.worker, sinks, Wear(recycle))
 
     def is_readable(self):
         return bool(select.select(self.line.filenos(), [], [], 0)[0])
@@ -52,8 +54,8 @@ def ties():
     before = {signum: signal.getsignal(signum) for signum in HANDLED}
     wakeup = signal.set_wakeup_fd(-1)
 
-    def make(**sinks):
-        made.append(Ties(sinks))
+    def make(recycle=None, **sinks):
+        made.append(Ties(sinks, recycle or RecycleSettings()))
         return made[-1]
 
     yield make
@@ -215,3 +217,32 @@ def test_the_end_of_a_long_traceback_is_reported():
     assert message.text.endswith("ZeroDivisionError")
     master.close()
     worker.close()
+
+
+def test_the_requests_of_a_worker_are_counted_and_their_end_is_told_once(ties):
+    """It serves on; what to do about it is the master's business."""
+    tied = ties(RecycleSettings(requests=2, jitter=0.0))
+    for _ in range(4):
+        tied.line.begin(b"GET / HTTP/1.1")
+        tied.line.end(10)
+    assert tied.heard().count(words.WORN) == 1
+
+
+def test_memory_is_measured_between_requests_once_the_time_has_come(ties):
+    """Not before: the kernel has to add it up."""
+    tied = ties(RecycleSettings(memory=1, jitter=0.0))
+    tied.line.begin(b"GET / HTTP/1.1")
+    assert words.WORN not in tied.heard()
+    tied.line._measure_at = time.monotonic_ns()
+    tied.line.begin(b"GET / HTTP/1.1")
+    assert tied.heard() == [words.WORN]
+    assert tied.line._measure_at == NEVER
+
+
+def test_memory_that_is_enough_is_measured_again(ties):
+    """A second later at the earliest."""
+    tied = ties(RecycleSettings(memory=1 << 50, jitter=0.0))
+    due = tied.line._measure_at = time.monotonic_ns()
+    tied.line.begin(b"GET / HTTP/1.1")
+    assert words.WORN not in tied.heard()
+    assert due + 10**9 <= tied.line._measure_at < NEVER

@@ -1,0 +1,82 @@
+"""Fresh workers for worn ones: one at a time, and ready first."""
+
+from __future__ import annotations
+
+from prefork.arbiter import facts, orders
+from tests.unit.arbiter.service import Service
+
+
+def test_the_replacement_is_ready_before_the_old_one_retires():
+    """The pool is never short of a ready worker."""
+    service = Service({"web": 2}).up()
+    service.tell(facts.WorkerWorn(1, "requests"))
+    assert service.lives() == {"web": ["ready", "ready", "booting"]}
+    assert service.told(orders.RetireWorker) == []
+    service.tell(facts.WorkerReady(3))
+    assert service.lives() == {"web": ["retiring", "ready", "ready"]}
+    service.die(1, "exit code 0")
+    assert service.reports("worker_retired")[0]["reason"] == "recycled (requests)"
+    assert service.asleep
+
+
+def test_one_at_a_time_in_each_pool():
+    """The next one's turn comes when the last has gone; pools do not wait for each other."""
+    service = Service({"web": 3, "api": 1}).up()
+    for worker in (1, 2, 4):
+        service.tell(facts.WorkerWorn(worker, "memory"))
+    assert service.lives()["web"].count("booting") == 1
+    assert service.lives()["api"].count("booting") == 1
+    service.all_ready()
+    assert service.lives() == {"web": ["retiring", "ready", "ready", "ready"], "api": ["retiring", "ready"]}
+    service.die(1, "exit code 0")
+    assert service.lives()["web"] == ["ready", "ready", "ready", "booting"]
+
+
+def test_a_replacement_that_cannot_boot_leaves_the_old_one_serving():
+    """Worn is better than none."""
+    service = Service().up()
+    service.tell(facts.WorkerWorn(1, "requests"))
+    service.tell(facts.BootFailed(2, "ImportError"))
+    service.die(2, "exit code 70")
+    assert service.life(1) == "ready"
+    service.pass_time(1.0)
+    service.all_ready()
+    assert service.life(1) == "retiring"
+
+
+def test_a_reload_renews_all_anyway():
+    """Nobody is recycled beside a roll."""
+    service = Service({"web": 3}).up()
+    service.tell(facts.WorkerWorn(1, "requests"))
+    service.reload()
+    service.all_ready()
+    service.retired_go()
+    assert service.lives() == {"web": ["ready", "ready", "ready"]}
+    assert {worker.generation for worker in service.master.fleet} == {2}
+
+
+def test_one_that_retires_already_is_not_worn():
+    """Nor one that has ended."""
+    service = Service({"web": 2}).up()
+    service.tell(facts.ScaleAsked(-1))
+    service.tell(facts.WorkerWorn(1, "requests"))
+    service.tell(facts.WorkerWorn(99, "requests"))
+    service.all_ready()
+    assert service.lives() == {"web": ["retiring", "ready"]}
+
+
+def test_age_is_the_masters_to_know_and_workers_take_turns():
+    """Each within the jitter before the age, and never two at one moment."""
+    service = Service({"web": 4}, pool={"recycle": {"age": 1000.0, "jitter": 0.2}}).up()
+    born = service.now
+    service.pass_time(799.0)
+    assert service.lives() == {"web": ["ready"] * 4}
+    ages = []
+    for _ in range(4):
+        service.pass_time(service.master.deadline() - service.now)
+        ages.append(service.now - born)
+        service.all_ready()
+        service.retired_go()
+    assert [told["worker"] for told in service.reports("worker_retired")] != [1, 2, 3, 4]
+    assert all(800.0 <= age <= 1000.0 for age in ages)
+    assert len(set(ages)) == 4
