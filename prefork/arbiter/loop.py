@@ -22,7 +22,7 @@ from prefork.arbiter.facts import Fact
 from prefork.arbiter.obey import OBEY
 from prefork.arbiter.sockets import Sockets
 from prefork.arbiter.upgrade import Stage
-from prefork.system import handoff, process
+from prefork.system import handoff, oom, process
 from prefork.system.listeners import Listener
 from prefork.system.scoreboard import Scoreboard
 from prefork.system.signals import SignalInbox
@@ -58,6 +58,7 @@ class Arbiter:
         self.master = Master(backing.config, backing.workers_of, predecessor=backing.handoff is not None)
         self.ending: orders.Exit | None = None
         self._selector = selectors.DefaultSelector()
+        self._oom_kills = oom.kills()
         self._strangers: dict[int, Fact] = {}  # without a pidfd: pid -> what its end means
 
     def run(self) -> orders.Exit:
@@ -166,8 +167,15 @@ class Arbiter:
             return
         del self.children[child.worker]
         yield from child.last_words()
-        yield facts.ChildExited(child.worker, str(ending), ending.code == 0, ending.peak_memory, self.seen(child))
+        said = self._in_words(ending)
+        yield facts.ChildExited(child.worker, said, ending.code == 0, ending.peak_memory, self.seen(child))
         self._forget(child)
+
+    def _in_words(self, ending: process.Exit) -> str:
+        if ending.signal != signal.SIGKILL:
+            return str(ending)
+        before, self._oom_kills = self._oom_kills, oom.kills()
+        return f"{ending} (out of memory)" if self._oom_kills > before else str(ending)
 
     def _forget(self, child: Child) -> None:
         watched = self._selector.get_map()
