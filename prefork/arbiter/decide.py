@@ -118,8 +118,9 @@ class Master:
                 recycled = worker is owed.worn
                 yield from self._ladder.retire(worker, f"recycled ({worker.worn})" if recycled else reason, now)
             if self.pools.patient(name, now):
-                # Asked again, for those who retire make room, and it may be long before they say anything.
-                for _ in range(self.pools.owed(name, self.generation).spawn):
+                # Those who retire make room, and it may be long before they say anything.
+                spawn = self.pools.owed(name, self.generation).spawn if owed.retire else owed.spawn
+                for _ in range(spawn):
                     yield self._spawn(name, self.config, self.generation, now)
         for name in self.reload.lacking():
             assert self.reload.trial is not None

@@ -54,8 +54,6 @@ NEXT: dict[tuple[Life, Step], Life] = {
     (Life.QUITTING, Step.OVERDUE): Life.KILLED,
 }
 
-SERVING = frozenset({Life.BOOTING, Life.READY})  # part of the pool's number, or about to be
-
 
 @dataclass
 class Dump:
@@ -97,7 +95,7 @@ class Worker:
     @property
     def serving(self) -> bool:
         """It is part of its pool's number, or about to be."""
-        return self.life in SERVING
+        return self.life is Life.READY or self.life is Life.BOOTING
 
     @property
     def ready(self) -> bool:

@@ -15,10 +15,8 @@ GOLDEN = 0.618034  # multiples of it, without their whole part, spread evenly ho
 
 
 def old_at(worker: Worker) -> float:
-    """When a worker will have reached its age, in seconds of the monotonic clock; inf: never."""
+    """When a worker will have reached its age, in seconds of the monotonic clock."""
     recycle = worker.settings.recycle
-    if not recycle.age:
-        return inf
     # Workers that were born together take turns.
     return worker.ready_at + recycle.age * (1 - recycle.jitter * (worker.id * GOLDEN % 1))
 
@@ -26,13 +24,14 @@ def old_at(worker: Worker) -> float:
 def mark(workers: Iterable[Worker], now: float) -> None:
     """Note who has reached its age."""
     for worker in workers:
-        if worker.ready and not worker.worn and old_at(worker) <= now:
+        if worker.settings.recycle.age and worker.ready and not worker.worn and old_at(worker) <= now:
             worker.worn = "age"
 
 
 def next_age(workers: Iterable[Worker]) -> float:
     """When the next of them will have reached its age."""
-    return min((old_at(worker) for worker in workers if worker.ready and not worker.worn), default=inf)
+    ageing = (worker for worker in workers if worker.settings.recycle.age and worker.ready and not worker.worn)
+    return min(map(old_at, ageing), default=inf)
 
 
 def whose_turn(workers: Sequence[Worker], generation: int) -> Worker | None:
@@ -40,9 +39,13 @@ def whose_turn(workers: Sequence[Worker], generation: int) -> Worker | None:
 
     Nobody is while a generation is being replaced, which renews all, or while the last one is still on its way out.
     """
-    if any(worker.serving and worker.generation < generation for worker in workers):
-        return None
-    if any(worker.worn and worker.life is Life.RETIRING for worker in workers):
-        return None
-    worn = (worker for worker in workers if worker.ready and worker.worn and worker.generation == generation)
-    return next(worn, None)
+    turn = None
+    for worker in workers:
+        if worker.generation < generation and worker.serving:
+            return None
+        if worker.worn:
+            if worker.life is Life.RETIRING:
+                return None
+            if turn is None and worker.ready and worker.generation == generation:
+                turn = worker
+    return turn

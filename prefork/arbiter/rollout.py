@@ -25,18 +25,23 @@ class Owed:
 def owed(workers: Sequence[Worker], *, wanted: int, surge: int, generation: int) -> Owed:
     """What brings a pool nearer to ``wanted`` workers of ``generation``, without ready capacity falling below it."""
     worn = whose_turn(workers, generation)
-    serving = [worker for worker in workers if worker.serving and worker.generation <= generation]
-    new = [worker for worker in serving if worker.generation == generation and worker is not worn]
-    old = [worker for worker in serving if worker.generation < generation or worker is worn]
-    useless = [worker for worker in old if not worker.ready]  # it would be replaced the moment it was ready
-    old = [worker for worker in old if worker.ready]
+    new, old, useless = [], [], []
+    for worker in workers:
+        if not worker.serving or worker.generation > generation:
+            continue
+        if worker.generation == generation and worker is not worn:
+            new.append(worker)
+        elif worker.ready:
+            old.append(worker)
+        else:
+            useless.append(worker)  # it would be replaced the moment it was ready
 
     ready = len(old) + sum(worker.ready for worker in new)
     surplus = max(0, ready - wanted)
     retire = useless + old[:surplus]
-    # More new ones than wanted (TTOU, a smaller number in the file): first those that serve nobody yet.
-    excess = max(0, len(new) - wanted)
-    retire += sorted(new, key=lambda worker: (worker.ready, worker.born))[:excess]
+    if len(new) > wanted:
+        # TTOU, or a smaller number in the file: first those that serve nobody yet.
+        retire += sorted(new, key=lambda worker: (worker.ready, worker.born))[: len(new) - wanted]
 
     room = wanted + (surge if old else 0) - len(new) - len(old)
     return Owed(spawn=max(0, min(wanted - len(new), room)), retire=tuple(retire), worn=worn)

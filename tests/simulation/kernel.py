@@ -207,7 +207,7 @@ class Kernel:
         process.ready = True
         if self.chance(0.5):  # it will die by itself
             self.at(self.rng.expovariate(0.2), lambda: self.die(process, "signal SIGSEGV"))
-        self.at(self.rng.expovariate(1.0), lambda: self._take_request(process))
+        self.at(self.rng.expovariate(0.3), lambda: self._take_request(process))
         if self.rng.random() < 0.2:
             self.at(self.rng.expovariate(0.1), lambda: facts.WorkerWorn(process.worker, "requests"))
         return facts.WorkerReady(process.worker)
@@ -226,7 +226,7 @@ class Kernel:
     def _finish_request(self, process: Process) -> Fact | None:
         process.busy_since = 0.0
         if process.alive:
-            self.at(self.rng.expovariate(0.5), lambda: self._take_request(process))
+            self.at(self.rng.expovariate(0.1), lambda: self._take_request(process))
         return None
 
     def die(self, process: Process, ending: str) -> Fact | None:

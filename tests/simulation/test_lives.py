@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from random import Random
 
 import pytest
@@ -14,6 +16,7 @@ from prefork.arbiter.obey import OBEY as REAL
 from tests.simulation.kernel import OBEY, Kernel
 
 LIVES = int(os.environ.get("PREFORK_LIVES", "20000"))
+ROUND = 100  # services that are lived at a time
 GESTURES = (
     facts.ReloadAsked(),
     facts.ReloadAsked(),
@@ -43,17 +46,23 @@ def live(seed: int) -> Kernel:
     return kernel
 
 
+def births(seed: int) -> int:
+    """How many workers one service has; fails where an invariant does, and names the seed."""
+    try:
+        kernel = live(seed)
+    except Exception as error:
+        raise AssertionError(f"seed {seed}: {error!r}") from error
+    assert kernel.exit is not None, f"seed {seed}: still running"
+    return kernel.births
+
+
 def test_whatever_happens_the_invariants_hold_and_the_master_ends_when_told():
     """After TERM and enough time the master always exits with no child left; the other rules are checked throughout."""
-    seed = births = 0
-    while births < LIVES:
-        try:
-            kernel = live(seed)
-        except AssertionError as error:
-            raise AssertionError(f"seed {seed}: {error}") from error
-        assert kernel.exit is not None, f"seed {seed}: still running"
-        births += kernel.births
-        seed += 1
+    seed = total = 0
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as cores:
+        while total < LIVES:
+            total += sum(cores.map(births, range(seed, seed + ROUND), chunksize=5))
+            seed += ROUND
 
 
 def test_without_trouble_every_service_comes_up_and_every_reload_is_done():
