@@ -19,15 +19,15 @@ from prefork.http.connection import Connection
 from prefork.http.events import End, Request
 from prefork.http.refusal import page
 from prefork.http.wsgi import Environs
+from prefork.worker.delivery import Delivery, Progress
 from prefork.worker.exchange import Exchange
 from prefork.worker.expectation import EarlyCall
+from prefork.worker.intake import Intake
 from prefork.worker.site import Site
-from prefork.worker.spool import Spool
 
 RECEIVE = 64 * 1024  # bytes at a time
 COPIED = 16 * 1024  # bytes of a body that are worth copying to save a system call
 TURN_REQUESTS = 32  # pipelined requests that are answered before others have their turn
-TURN_BYTES = 1024 * 1024  # of one answer, the same
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -52,16 +52,14 @@ class Client:
     """A connection, from accept to close. ``now`` is a clock in seconds, monotonic."""
 
     __slots__ = (
-        "_body",
         "_connection",
+        "_delivery",
         "_dropped",
-        "_early",
         "_environs",
-        "_exchange",
+        "_intake",
         "_keep",
         "_keepalive",
         "_now",
-        "_out",
         "_request",
         "_site",
         "_socket",
@@ -89,10 +87,8 @@ class Client:
         self._keepalive = _limit(site.timeout.keepalive)
         self._connection = Connection(site.limits)
         self._request: Request | None = None
-        self._body: Spool | None = None
-        self._early: EarlyCall | None = None
-        self._exchange: Exchange | None = None
-        self._out: list[memoryview] = []
+        self._intake: Intake | None = None
+        self._delivery: Delivery | None = None
         self._keep = True
         self._dropped = 0
 
@@ -119,17 +115,17 @@ class Client:
 
     def writable(self) -> None:
         """The client takes more of its answer."""
-        exchange = self._exchange
-        if exchange is not None and not exchange.done and not exchange.failed:
+        delivery = self._delivery
+        assert delivery is not None
+        if delivery.awaits_application:
             self._site.serving = self
-            self._site.lifeline.begin(exchange.request.line.raw)
-        self.state = WRITING
-        if self._pump():
+            self._site.lifeline.begin(delivery.exchange.request.line.raw)
+        if self._deliver(delivery):
             self.advance()
 
     def resume(self) -> None:
         """Its turn again, after the others had theirs."""
-        if self._exchange is not None:
+        if self._delivery is not None:
             self.writable()
         else:
             self.state = IDLE
@@ -154,9 +150,9 @@ class Client:
         if self.state is State.CLOSED:
             return
         self.state = State.CLOSED
-        if self._exchange is not None:
-            self._exchange.abandon()
-            self._exchange = None
+        if self._delivery is not None:
+            self._delivery.exchange.abandon()
+            self._delivery = None
         self._drop_body()
 
     def has_more(self) -> bool:
@@ -174,7 +170,7 @@ class Client:
         ``exchange``: the one that the application has of this client. May interrupt the application: nothing here is
         changed that it, or what called it, goes on with.
         """
-        if self.state is State.CLOSED or self._exchange is not None:
+        if self.state is State.CLOSED or self._delivery is not None:
             return
         site = self._site
         request, took, queued = exchange.story() if exchange else (None, 0, self.queued)
@@ -234,7 +230,7 @@ class Client:
     def _await(self) -> None:
         """Nothing more can be done before more arrives."""
         timeout = self._site.timeout
-        if self._body is not None:
+        if self._intake is not None:
             self.state = State.BODY
             self.deadline = self._now() + _limit(timeout.body)
         elif self._connection.buffer in (b"", b"\r"):  # an empty line is nothing yet: it does not extend the deadline
@@ -248,40 +244,37 @@ class Client:
 
     def _begin_body(self, request: Request) -> bool:
         try:
-            self._body = Spool(request.length)
+            self._intake = Intake(request)
         except OSError as error:
             return self._no_room(error)
         if request.expects_continue and not self._connection.buffer:
-            return self._call_early(request)
+            return self._call_early(request, self._intake)
         return True
 
-    def _call_early(self, request: Request) -> bool:
+    def _call_early(self, request: Request, intake: Intake) -> bool:
         """Let the application say whether it wants the body. True: it does, and the client has been told."""
         site = self._site
         site.serving, site.exchange = self, Exchange(site, request)
         call = EarlyCall(site.exchange, self._environs, keep_alive=not self.leaving)
         outcome = call.start()
         if outcome is None:
-            self._early = call
+            intake.early = call
             self._site.lifeline.pause()
             return self._send_now(CONTINUE)
         return self._respond(call.exchange, *outcome)  # never True: a body that was not asked for ends the connection
 
     def _add_to_body(self, piece: bytes) -> bool:
-        assert self._body is not None
+        assert self._intake is not None
         try:
-            self._body.add(piece)
+            self._intake.add(piece)
         except OSError as error:
             return self._no_room(error)
         return True
 
     def _end_body(self) -> Any:
-        assert self._body is not None
-        assert self._request is not None
-        if self._request.chunked:
-            self._request.decode(self._body.size)
+        assert self._intake is not None
         try:
-            return self._body.rewound()
+            return self._intake.whole()
         except OSError as error:
             self._no_room(error)
             return None
@@ -294,13 +287,9 @@ class Client:
         return False
 
     def _drop_body(self) -> None:
-        if self._early is not None:
-            call, self._early = self._early, None
-            self._site.lifeline.begin(call.exchange.request.line.raw)  # it runs again, and may hang
-            call.abandon()
-        if self._body is not None:
-            self._body.close()
-            self._body = None
+        intake, self._intake = self._intake, None
+        if intake is not None:
+            intake.close(self._site.lifeline)
 
     def _ended(self) -> None:
         """The client sends no more. A request that is not complete by now never will be."""
@@ -313,10 +302,11 @@ class Client:
         assert self._request is not None
         site = self._site
         site.serving = self
-        call, self._early = self._early, None
-        if call is not None:
+        intake = self._intake
+        if intake is not None and intake.early is not None:
+            call, intake.early = intake.early, None
             site.exchange = call.exchange
-            self._site.lifeline.begin(self._request.line.raw)
+            site.lifeline.begin(self._request.line.raw)
             return self._respond(call.exchange, *call.go_on(body))
         exchange = site.exchange = Exchange(site, self._request)
         if self.queued:
@@ -331,7 +321,7 @@ class Client:
         else:
             data, after = head + piece, b""
         if exchange.done and not after:
-            if self._body is not None:
+            if self._intake is not None:
                 self._drop_body()
             try:
                 sent = self._socket.send(data)
@@ -343,53 +333,27 @@ class Client:
             if sent == len(data):
                 return self._answered(exchange)
             data = data[sent:]
-        self._out.append(memoryview(data))
-        if after:
-            self._out.append(memoryview(after))
-        self._exchange = exchange
+        self._delivery = Delivery(self._socket, exchange, data, after)
+        return self._deliver(self._delivery)
+
+    def _deliver(self, delivery: Delivery) -> bool:
+        """Send what the client takes of the answer. True: it has gone out in full, and all is well."""
         self.state = WRITING
-        return self._pump()
-
-    def _pump(self) -> bool:
-        """Send what there is of the answer, and ask for more of it. True: it has gone out in full, and all is well."""
-        exchange = self._exchange
-        assert exchange is not None
-        turn = 0
-        while True:
-            try:
-                if self._out:
-                    turn += self._send()
-                elif exchange.done or exchange.failed:
-                    self._exchange = None
-                    self._drop_body()
-                    return self._answered(exchange)
-                elif turn > TURN_BYTES:
-                    self.state = State.YIELDING
-                    self._site.lifeline.pause()
-                    return False
-                elif exchange.file:
-                    turn += exchange.send_file(self._socket.fileno())
-                elif data := exchange.more():
-                    self._out.append(memoryview(data))
-            except BlockingIOError:
-                if not exchange.done and not exchange.failed:
-                    self._site.lifeline.pause()
-                self.state = WRITING
-                self.deadline = self._now() + _limit(self._site.timeout.body)
-                return False
-            except OSError:  # reset by the client
-                self.close()
-                return False
-
-    def _send(self) -> int:
-        """Send what waits, without gluing it together first."""
-        out = self._out
-        total = sent = self._socket.sendmsg(out)
-        while out and sent >= len(out[0]):
-            sent -= len(out.pop(0))
-        if sent:
-            out[0] = out[0][sent:]
-        return total
+        progress = delivery.pump()
+        if progress is Progress.ENDED:
+            self._delivery = None
+            self._drop_body()
+            return self._answered(delivery.exchange)
+        if progress is Progress.GONE:
+            self.close()
+            return False
+        if delivery.awaits_application:
+            self._site.lifeline.pause()
+        if progress is Progress.TURN:
+            self.state = State.YIELDING
+        else:
+            self.deadline = self._now() + _limit(self._site.timeout.body)
+        return False
 
     def _answered(self, exchange: Exchange) -> bool:
         if exchange.failed or not self._keep:
@@ -405,8 +369,9 @@ class Client:
         """Answer for the server, and end the connection (RFC 9112 section 9.6)."""
         site = self._site
         server, date = site.server_date()
-        if site.access is not None and self._early is None:  # an early call has a line of its own
-            request = self._request if self._body is not None else None
+        intake = self._intake
+        if site.access is not None and (intake is None or intake.early is None):  # an early call has a line of its own
+            request = intake.request if intake is not None else None
             site.access.add((request, self._environs.remote, status, 0, 0, self.queued))
         self._drop_body()
         if self._send_now(page(status, server, date)):

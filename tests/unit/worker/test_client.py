@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from prefork.worker import client as clients
+from prefork.worker import delivery as deliveries
 from prefork.worker import spool
 from prefork.worker.plugin import Wish
 from tests.unit.worker.live import PATIENCE, body_of, read_all, read_until, status_of
@@ -43,7 +44,7 @@ class Stream:
 
 @pytest.fixture
 def short_turns(monkeypatch):
-    monkeypatch.setattr(clients, "TURN_BYTES", 1000)
+    monkeypatch.setattr(deliveries, "TURN_BYTES", 1000)
 
 
 def on_pause(worker, number, act):
