@@ -1,0 +1,47 @@
+"""The manual pages say what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from prefork.arbiter.fleet import NEXT, Life, Step
+from prefork.arbiter.loop import SIGNALS
+
+MAN = Path(__file__).parents[3] / "packaging/man"
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", MAN / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", sorted(MAN.glob("*.[158]")), ids=lambda path: path.name)
+def test_what_is_generated_is_up_to_date(generate: ModuleType, page: Path):
+    """Run packaging/man/generate.py after a change of the tables."""
+    assert generate.generated(page.read_text()) == page.read_text()
+
+
+def test_the_diagram_has_every_life_and_every_way(generate: ModuleType):
+    """Nothing of the table is left out."""
+    drawn = generate.lives().replace("\\-", "-")
+    assert drawn.count("> ") == len(NEXT)
+    assert all(f"\n{life.value}" in drawn for life in Life)
+    assert generate.STEPS.keys() == set(Step)
+
+
+@pytest.mark.parametrize("signum", [signum for signum in SIGNALS if signum is not signal.SIGCHLD])
+def test_every_signal_is_in_the_page_of_the_daemon(signum: signal.Signals):
+    """By its name without SIG."""
+    page = (MAN / "preforkd.8").read_text()
+    chapter = page[page.index(".SH SIGNALS") : page.index(".SH RELOAD")]
+    assert signum.name.removeprefix("SIG") in chapter
