@@ -16,7 +16,7 @@ from prefork.system.channel import Channel
 from prefork.system.handoff import Handoff
 from prefork.system.listeners import Listener
 from prefork.system.pidfile import Pidfile
-from prefork.system.scoreboard import Row
+from prefork.system.scoreboard import Scoreboard
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,11 @@ class Berth:
     """A newborn worker's place, in the child after the fork. Every other descriptor of the master is closed."""
 
     pool: str
-    number: int
+    number: int  # 0: a template's
+    slot: int  # of the scoreboard
     generation: int
     config: Config
-    row: Row
+    board: Scoreboard
     channel: Channel
     stacks: int  # the descriptor that stack dumps are written to
     listeners: Mapping[str, Listener]
@@ -43,6 +44,7 @@ class Backing:
     restart_keys: Callable[[Config, Config], tuple[str, ...]]  # what changed but takes no effect by a reload
     workers_of: Callable[[Pool], int]  # the number of workers that a pool's configuration means
     serve: Callable[[Berth], int]  # a worker's life, in the child; returns its exit code
+    serve_template: Callable[[Berth], int]  # the same of a template
     announce: Callable[[], None]  # the service is up
     log: Any
     set_level: Callable[[str], None]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prefork.arbiter import facts
 from prefork.arbiter.facts import Fact
 from prefork.system import channel as words
+from prefork.system import process
 from prefork.system.channel import Channel, Message
 
 AT_ONCE = 16  # messages of one worker that are read before the others' turn
@@ -21,7 +22,11 @@ PIECE = 64 * 1024  # of a stack dump: what the pipe holds
 
 @dataclass
 class Child:
-    """One worker process. In the master."""
+    """One worker process, or template. In the master.
+
+    ``pid`` is 0 until a worker that a template forks has said hello: its word, or the template's, is nothing to signal
+    a process on, so the kernel has to say who sent it.
+    """
 
     worker: int
     slot: int
@@ -29,6 +34,7 @@ class Child:
     pidfd: int | None
     channel: Channel
     stacks: int
+    signals: list[int] = field(default_factory=list)  # that wait until it is known
 
     def hear(self) -> Iterator[Fact]:
         """What it said over its channel. Raises EOFError once it has closed it."""
@@ -39,9 +45,10 @@ class Child:
             yield from self._understand(message)
 
     def _understand(self, message: Message) -> Iterable[Fact]:
-        if message.descriptor >= 0:
-            os.close(message.descriptor)  # nothing that a worker may send travels with one
-        if message.kind == words.READY:
+        message.discard()  # nothing that a worker may send travels with a descriptor
+        if not self.pid:
+            yield self._greeted(message)
+        elif message.kind == words.READY:
             yield facts.WorkerReady(self.worker)
         elif message.kind == words.FAILED:
             yield facts.BootFailed(self.worker, message.text)
@@ -51,6 +58,14 @@ class Child:
             yield facts.WorkerRang(self.worker)
         elif message.kind == words.WORN and message.text in words.WEAR:
             yield facts.WorkerWorn(self.worker, message.text)
+
+    def _greeted(self, message: Message) -> Fact:
+        """Its first word. Raises EOFError if that, or whoever sent it, is not what was expected."""
+        if message.kind != words.HELLO or not process.is_child(message.sender):
+            raise EOFError
+        self.pid = message.sender
+        self.pidfd = process.open_pidfd(self.pid)
+        return facts.WorkerSpawned(self.worker, self.pid)
 
     def dumped(self) -> Iterable[Fact]:
         """What it has written of its stacks. Raises EOFError once nobody can write any."""

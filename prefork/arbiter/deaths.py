@@ -11,7 +11,7 @@ from prefork.arbiter.orders import Report, report
 
 def retirement(worker: Worker, fact: ChildExited) -> Report:
     """It ended as it was asked to."""
-    return report("info", "worker_retired", **worker.describe(), reason=worker.cause, served=fact.last.served)
+    return report("info", f"{worker.kind}_retired", **worker.describe(), reason=worker.cause, served=fact.last.served)
 
 
 def certificate(worker: Worker, fact: ChildExited, delay: float, now: float) -> Report:
@@ -36,10 +36,10 @@ def certificate(worker: Worker, fact: ChildExited, delay: float, now: float) -> 
         fields["stacks"] = worker.stacks
     if delay:
         fields["next_try_in"] = round(delay, 1)
-    return Report("error", "worker_died", fields)
+    return Report("error", f"{worker.kind}_died", fields)
 
 
 def boot_story(worker: Worker, fact: ChildExited) -> str:
     """Why a worker did not become ready, for whoever asked for it."""
-    ending = f"pool {worker.pool}: a worker ended before it was ready: {worker.cause or fact.ending}"
+    ending = f"pool {worker.pool}: a {worker.kind} ended before it was ready: {worker.cause or fact.ending}"
     return f"{ending}\n{worker.failure or worker.stacks}".rstrip()

@@ -20,6 +20,7 @@ from prefork.arbiter.orders import Order, report
 from prefork.arbiter.pools import Pools
 from prefork.arbiter.reload import Reload
 from prefork.arbiter.stalls import Stalls
+from prefork.arbiter.templates import Nursery
 from prefork.arbiter.upgrade import Stage, Upgrade
 from prefork.config.models import Config, Pool
 from prefork.errors import BootError
@@ -46,6 +47,7 @@ class Master:
         self.reload = Reload(config, self.fleet, self.pools, self._ladder)
         self.upgrade = Upgrade()
         self.predecessor = predecessor
+        self._nursery = Nursery(self.fleet, self._ladder)
         self._stalls = Stalls(self.fleet, self._ladder)
         self._exit = orders.Exit(0)
 
@@ -93,6 +95,7 @@ class Master:
             yield from self.upgrade.overdue()
         for worker in self.fleet:
             if worker.deadline <= now:
+                yield from self._nursery.barren(worker, now)
                 yield from self._ladder.overdue(worker, now)
         yield from self._stalls.complete(now)
         recycling.mark(self.fleet, now)
@@ -121,10 +124,11 @@ class Master:
                 # Those who retire make room, and it may be long before they say anything.
                 spawn = self.pools.owed(name, self.generation).spawn if owed.retire else owed.spawn
                 for _ in range(spawn):
-                    yield self._spawn(name, self.config, self.generation, now)
+                    yield from self._nursery.spawn(name, self.config, self.generation, now)
         for name in self.reload.lacking():
             assert self.reload.trial is not None
-            yield self._spawn(name, self.reload.trial.config, self.reload.trial.generation, now)
+            yield from self._nursery.spawn(name, self.reload.trial.config, self.reload.trial.generation, now)
+        yield from self._nursery.dismiss(self._wanted_generations(), "its generation was replaced", now)
 
     def _conclude(self, now: float) -> Orders:
         """What is complete by now is said, once."""
@@ -198,7 +202,7 @@ class Master:
         worker = self.fleet.get(fact.worker)
         if worker:
             worker.pid = fact.pid
-            yield report("debug", "worker_spawned", **worker.describe())
+            yield report("debug", f"{worker.kind}_spawned", **worker.describe())
 
     def _spawn_failed(self, fact: facts.SpawnFailed, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
@@ -216,7 +220,7 @@ class Master:
         if worker and self.fleet.move(worker, Step.BOOTED):
             worker.ready_at = now
             worker.deadline = inf
-            yield report("info", "worker_ready", **worker.describe(), boot_seconds=round(now - worker.born, 3))
+            yield report("info", f"{worker.kind}_ready", **worker.describe(), boot_seconds=round(now - worker.born, 3))
 
     def _boot_failed(self, fact: facts.BootFailed, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
@@ -270,7 +274,7 @@ class Master:
         """At start-up, what cannot boot ends the master."""
         self.phase = Phase.STOPPING
         self._exit = orders.Exit(BootError.exit_code, deaths.boot_story(worker, fact))
-        yield report("error", "start_failed", pool=worker.pool, reason="a worker ended before it was ready")
+        yield report("error", "start_failed", pool=worker.pool, reason=f"a {worker.kind} ended before it was ready")
         for other in self.fleet:
             yield from self._ladder.quit(other, "the service cannot start", now)
 
@@ -310,11 +314,12 @@ class Master:
         self.predecessor = False
         yield report("info", "upgrade_completed")
 
-    def _spawn(self, pool: str, config: Config, generation: int, now: float) -> Order:
-        settings = config.pool[pool]
-        worker = self.fleet.enlist(pool, settings, generation, now)
-        worker.deadline = now + policy.limit(settings.timeout.boot)
-        return orders.SpawnWorker(worker.id, pool, worker.number, worker.slot, generation, config)
+    def _wanted_generations(self) -> Iterable[int]:
+        """Those whose workers may still have to be forked."""
+        if not self.pools.resting:
+            yield self.generation
+        if self.reload.trial:
+            yield self.reload.trial.generation
 
 
 REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {

@@ -67,7 +67,10 @@ class Dump:
 
 @dataclass
 class Worker:
-    """One process, from the order to fork until it is reaped. Times in seconds of the monotonic clock."""
+    """One process, from the order to fork until it is reaped: a worker, or a template, whose life is the same.
+
+    Times in seconds of the monotonic clock.
+    """
 
     id: int
     pool: str
@@ -76,6 +79,7 @@ class Worker:
     generation: int
     settings: Pool  # of its own generation: the timeouts that it was born with
     born: float
+    template: bool = False  # it serves nobody: workers are forked from it
     life: Life = Life.BOOTING
     pid: int = 0
     ready_at: float = inf
@@ -109,7 +113,13 @@ class Worker:
 
     def describe(self) -> dict[str, object]:
         """The fields by which logs name a worker."""
-        return {"pool": self.pool, "worker": self.number, "pid": self.pid, "generation": self.generation}
+        number = {} if self.template else {"worker": self.number}
+        return {"pool": self.pool, **number, "pid": self.pid, "generation": self.generation}
+
+    @property
+    def kind(self) -> str:
+        """What it is, as the names of events begin."""
+        return "template" if self.template else "worker"
 
     def describe_request(self, now: float) -> dict[str, object]:
         """The fields of the request that it is at, as far as its row was read."""
@@ -139,15 +149,22 @@ class Fleet:
 
     def of(self, pool: str) -> list[Worker]:
         """The workers of a pool, in the order of their birth."""
-        return [worker for worker in self._workers.values() if worker.pool == pool]
+        return [worker for worker in self._workers.values() if worker.pool == pool and not worker.template]
 
-    def enlist(self, pool: str, settings: Pool, generation: int, now: float) -> Worker:
+    @property
+    def templates(self) -> list[Worker]:
+        """The processes that workers are forked from."""
+        return [worker for worker in self._workers.values() if worker.template]
+
+    def enlist(self, pool: str, settings: Pool, generation: int, now: float, *, template: bool = False) -> Worker:
         """A new worker, with the lowest number in its pool and the lowest slot that nobody has."""
         self._serial += 1
         worker = Worker(
             id=self._serial,
             pool=pool,
-            number=_lowest(1, (other.number for other in self.of(pool))),
+            number=0 if template else _lowest(1, (other.number for other in self.of(pool))),
+            template=template,
+            accepts=not template,
             slot=_lowest(0, (other.slot for other in self._workers.values())),
             generation=generation,
             settings=settings,

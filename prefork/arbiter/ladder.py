@@ -23,7 +23,10 @@ class Ladder:
         self._fleet = fleet
 
     def retire(self, worker: Worker, reason: str, now: float, *, drain: bool = False) -> Iterable[Order]:
-        """Have it finish what it has. One that is not ready serves nobody, and just quits."""
+        """Have it finish what it has. One that serves nobody just quits."""
+        if worker.template:
+            yield from self.quit(worker, reason, now)
+            return
         booting = worker.life is Life.BOOTING
         if not self._fleet.move(worker, Step.RETIRE):
             return
@@ -65,7 +68,7 @@ class Ladder:
             worker.cause = cause
             worker.look_at = inf
             worker.deadline = now + policy.STACKS_WITHIN
-            yield orders.DumpStacks(worker.id, expired=worker.was_ready)
+            yield orders.DumpStacks(worker.id, expired=worker.was_ready and not worker.template)
 
     def dumped(self, worker: Worker, stacks: str, now: float) -> None:
         """A piece of its stacks arrived. Unasked, they are what it leaves in dying, for its death certificate."""
@@ -78,5 +81,6 @@ class Ladder:
     def _abort(self, worker: Worker, now: float) -> Iterable[Order]:
         worker.deadline = now + policy.ABORT_WITHIN
         request = worker.describe_request(now)
-        yield report("error", "worker_stuck", **worker.describe(), cause=worker.cause, **request, stacks=worker.stacks)
+        event = f"{worker.kind}_stuck"
+        yield report("error", event, **worker.describe(), cause=worker.cause, **request, stacks=worker.stacks)
         yield orders.KillWorker(worker.id, Signals.SIGABRT)

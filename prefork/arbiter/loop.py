@@ -58,6 +58,7 @@ class Arbiter:
         self.master = Master(backing.config, backing.workers_of, predecessor=backing.handoff is not None)
         self.ending: orders.Exit | None = None
         self._selector = selectors.DefaultSelector()
+        self.subreaper = False  # orphans of our workers become our children
         self._oom_kills = oom.kills()
         self._strangers: dict[int, Fact] = {}  # without a pidfd: pid -> what its end means
 
@@ -141,26 +142,43 @@ class Arbiter:
         self.children[child.worker] = child
         self._watch(child.channel.fileno(), lambda: self._listen(child, child.hear, child.channel.fileno()))
         self._watch(child.stacks, lambda: self._listen(child, child.dumped, child.stacks))
+        self._watch_process(child)
+
+    def _watch_process(self, child: Child) -> None:
         if child.pidfd is not None:
             self._watch(child.pidfd, lambda: self._reap(child))
+        while child.pid and child.signals:
+            process.send_signal(child.pid, child.signals.pop(0))
 
     def _listen(self, child: Child, source: Source, descriptor: int) -> Iterator[Fact]:
         if child.worker not in self.children:
             return  # it was reaped a moment ago, in the same turn of the loop, and all it said has been heard
         try:
-            yield from source()
+            for fact in source():
+                if isinstance(fact, facts.WorkerSpawned):
+                    self._watch_process(child)
+                yield fact
         except EOFError:
-            self._selector.unregister(descriptor)
+            if child.pid:
+                self._selector.unregister(descriptor)
+            elif descriptor != child.stacks:
+                yield self.disown(child)
+
+    def disown(self, child: Child) -> Fact:
+        """Give up on a worker that a template was to fork and that has not said hello. Should it come, it is let go."""
+        del self.children[child.worker]
+        self._forget(child)
+        return facts.ChildExited(child.worker, "it was not forked", clean=False)
 
     def reap_workers(self) -> Iterator[Fact]:
         """Collect the children that have ended: ours, and orphans that a master with pid 1 inherits."""
         for child in tuple(self.children.values()):
             yield from self._reap(child)
-        if os.getpid() == 1:
+        if os.getpid() == 1 or self.subreaper:
             process.reap_orphans(child.pid for child in self.children.values())
 
     def _reap(self, child: Child) -> Iterator[Fact]:
-        if child.worker not in self.children:
+        if child.worker not in self.children or not child.pid:
             return
         ending = process.reap(child.pid)
         if ending is None:

@@ -9,78 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from signal import Signals
 from typing import TYPE_CHECKING, Any
 
 from prefork.arbiter import facts, orders
-from prefork.arbiter.backing import Berth
-from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
+from prefork.arbiter.spawning import spawn_template, spawn_worker
 from prefork.errors import BindError, ConfigError, PreforkError
 from prefork.system import channel as words
 from prefork.system import process, signals
-from prefork.system.channel import Channel
 from prefork.system.handoff import Handoff
 
 if TYPE_CHECKING:
     from prefork.arbiter.loop import Arbiter
-
-
-def spawn_worker(arbiter: Arbiter, order: orders.SpawnWorker) -> Fact:
-    """Fork. The child ends by ``os._exit`` whatever happens: nothing of it unwinds into the master's stack."""
-    try:
-        ours, theirs = Channel.pair()
-    except OSError as error:
-        return facts.SpawnFailed(order.worker, str(error))
-    try:
-        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        ours.close()
-        theirs.close()
-        return facts.SpawnFailed(order.worker, str(error))
-    berth = _berth(arbiter, order, theirs, writer)
-    try:
-        pid = process.fork()
-    except OSError as error:
-        ours.close()
-        os.close(reader)
-        return facts.SpawnFailed(order.worker, str(error))
-    else:
-        if pid == 0:
-            _live(arbiter, berth)
-        child = Child(order.worker, order.slot, pid, process.open_pidfd(pid), ours, reader)
-        arbiter.adopt_child(child)
-        return facts.WorkerSpawned(order.worker, pid)
-    finally:
-        theirs.close()
-        os.close(writer)
-
-
-def _berth(arbiter: Arbiter, order: orders.SpawnWorker, channel: Channel, stacks: int) -> Berth:
-    arbiter.board.clear(order.slot)
-    return Berth(
-        pool=order.pool,
-        number=order.number,
-        generation=order.generation,
-        config=order.config,
-        row=arbiter.board.row(order.slot),
-        channel=channel,
-        stacks=stacks,
-        listeners=arbiter.sockets.of(order.generation, order.config.listeners_of(order.pool)),
-        sinks=arbiter.backing.sinks,
-    )
-
-
-def _live(arbiter: Arbiter, berth: Berth) -> None:
-    """The child's whole life; it does not return."""
-    code = 1
-    try:
-        keep = {berth.channel.fileno(), berth.stacks}
-        keep.update(listener.socket.fileno() for listener in berth.listeners.values())
-        keep.update(sink.fileno() for sink in berth.sinks.values())
-        process.close_all_but(keep)
-        code = arbiter.backing.serve(berth)
-    finally:
-        os._exit(code)
 
 
 def retire_worker(arbiter: Arbiter, order: orders.RetireWorker) -> None:
@@ -90,16 +31,21 @@ def retire_worker(arbiter: Arbiter, order: orders.RetireWorker) -> None:
     _signal(arbiter, order.worker, signals.RETIRE)
 
 
-def kill_worker(arbiter: Arbiter, order: orders.KillWorker) -> None:
-    """A child that is in the table has not been reaped, so its pid is its own."""
+def kill_worker(arbiter: Arbiter, order: orders.KillWorker) -> Fact | None:
+    child = arbiter.children.get(order.worker)
+    if child and not child.pid and order.signal is Signals.SIGKILL:
+        return arbiter.disown(child)
     _signal(arbiter, order.worker, order.signal)
+    return None
 
 
 def _signal(arbiter: Arbiter, worker: int, signum: int) -> None:
+    """A child that is in the table has not been reaped, so its pid is its own."""
     child = arbiter.children.get(worker)
-    if child:
-        with suppress(ProcessLookupError):  # it has ended, and is about to be reaped
-            os.kill(child.pid, signum)
+    if child and child.pid:
+        process.send_signal(child.pid, signum)
+    elif child:
+        child.signals.append(signum)
 
 
 def dump_stacks(arbiter: Arbiter, order: orders.DumpStacks) -> None:
@@ -179,12 +125,16 @@ def reexec(arbiter: Arbiter, _order: orders.Reexec) -> Fact:
         if backing.pidfile:
             backing.pidfile.name_oldbin()
         environment = handoff.environment(os.environ)
+        if arbiter.subreaper:
+            process.set_subreaper(False)  # else the successor would become our child, and not that of PID 1
         pid = process.spawn_detached(backing.command, environment, handoff.descriptors(), backing.directory)
     except (OSError, PreforkError) as error:
         os.close(reader)
         return facts.SuccessorFailed(f"{backing.command[0]}: {error}")
     finally:
         os.close(writer)
+        if arbiter.subreaper:
+            process.set_subreaper(True)
     arbiter.watch_successor(pid, reader)
     return facts.SuccessorStarted(pid)
 
@@ -217,6 +167,7 @@ def exit_master(arbiter: Arbiter, order: orders.Exit) -> None:
 
 OBEY: dict[type, Callable[[Arbiter, Any], Fact | None]] = {
     orders.SpawnWorker: spawn_worker,
+    orders.SpawnTemplate: spawn_template,
     orders.RetireWorker: retire_worker,
     orders.KillWorker: kill_worker,
     orders.DumpStacks: dump_stacks,

@@ -16,12 +16,24 @@ from prefork.config.models import Config
 
 @dataclass(frozen=True)
 class SpawnWorker:
-    """Fork. Answered by WorkerSpawned or SpawnFailed."""
+    """Fork. Answered by WorkerSpawned or SpawnFailed; where a template forks, WorkerSpawned comes by and by."""
 
     worker: int
     pool: str
     number: int  # within the pool, for people
     slot: int  # of the scoreboard
+    generation: int
+    config: Config
+    template: int = 0  # the serial number of the template that forks it; 0: the master does
+
+
+@dataclass(frozen=True)
+class SpawnTemplate:
+    """Start the process that a pool's workers of a generation are forked from. Answered as SpawnWorker is."""
+
+    worker: int
+    pool: str
+    slot: int
     generation: int
     config: Config
 
@@ -153,6 +165,7 @@ class Exit:
 
 Order = Union[
     SpawnWorker,
+    SpawnTemplate,
     RetireWorker,
     KillWorker,
     DumpStacks,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from prefork.arbiter import policy
-from prefork.arbiter.fleet import Fleet, Worker
+from prefork.arbiter.fleet import Fleet, Life, Worker
 from prefork.arbiter.policy import Backoff
 from prefork.arbiter.rollout import Owed, owed
 from prefork.arbiter.scaling import Scale, surge_of
@@ -94,5 +94,11 @@ class Pools:
     def waiting_until(self, generation: int) -> Iterator[float]:
         """When the pools that are short of workers may fork again: what is still owed waits for its back-off."""
         for name, backoff in self._backoff.items():
-            if backoff.not_before and name in self._pools and self.owed(name, generation).spawn:
+            if not backoff.not_before or name not in self._pools:
+                continue
+            if self.owed(name, generation).spawn and not self._has_template_booting(name, generation):
                 yield backoff.not_before
+
+    def _has_template_booting(self, name: str, generation: int) -> bool:
+        booting = (template for template in self._fleet.templates if template.life is Life.BOOTING)
+        return any((template.pool, template.generation) == (name, generation) for template in booting)

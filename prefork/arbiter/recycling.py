@@ -24,14 +24,17 @@ def old_at(worker: Worker) -> float:
 def mark(workers: Iterable[Worker], now: float) -> None:
     """Note who has reached its age."""
     for worker in workers:
-        if worker.settings.recycle.age and worker.ready and not worker.worn and old_at(worker) <= now:
+        if _ages(worker) and old_at(worker) <= now:
             worker.worn = "age"
 
 
 def next_age(workers: Iterable[Worker]) -> float:
     """When the next of them will have reached its age."""
-    ageing = (worker for worker in workers if worker.settings.recycle.age and worker.ready and not worker.worn)
-    return min(map(old_at, ageing), default=inf)
+    return min(map(old_at, filter(_ages, workers)), default=inf)
+
+
+def _ages(worker: Worker) -> bool:
+    return bool(worker.settings.recycle.age) and worker.ready and not worker.worn and not worker.template
 
 
 def whose_turn(workers: Sequence[Worker], generation: int) -> Worker | None:

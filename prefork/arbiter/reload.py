@@ -137,7 +137,9 @@ class Reload:
 
     def summary(self) -> dict[str, int]:
         """The generation in force, for reports."""
-        ready = sum(worker.ready and worker.generation == self.generation for worker in self._fleet)
+        ready = sum(
+            worker.ready and worker.generation == self.generation and not worker.template for worker in self._fleet
+        )
         return {"generation": self.generation, "workers": ready, "pools": len(self.config.pool)}
 
     def _adopt(self, trial: Trial) -> Orders:

@@ -9,9 +9,10 @@ from prefork.config.models import Config, Pool
 from prefork.observe import logs
 from prefork.system import privileges
 from prefork.system.privileges import Identity
-from prefork.worker import boot, evented  # noqa: F401 - imported before the fork, its memory is shared
+from prefork.worker import boot, evented, template  # noqa: F401 - imported before the fork, their memory is shared
 from prefork.worker.boot import Duty
 from prefork.worker.settings import HookSettings, HttpSettings, RecycleSettings, Settings, TimeoutSettings
+from prefork.worker.template import Origin
 
 
 def identity_of(config: Config) -> Identity | None:
@@ -27,6 +28,7 @@ def settings_of(config: Config, pool_name: str, workers: int, start_directory: s
         pool=pool_name,
         app=pool.app,
         kind=pool.worker,
+        preload=pool.preload,
         directory=pool.directory or config.master.working_directory or start_directory,
         python_path=tuple(pool.python_path),
         environment=dict(pool.environment),
@@ -60,12 +62,31 @@ def live(workers_of: Callable[[Pool], int], start_directory: str, berth: Berth) 
             settings=settings_of(config, berth.pool, workers_of(pool), start_directory),
             number=berth.number,
             generation=berth.generation,
-            row=berth.row,
+            row=berth.board.row(berth.slot),
             channel=berth.channel,
             stacks=berth.stacks,
             listeners={name: listener.socket for name, listener in berth.listeners.items()},
             sinks=berth.sinks,
             log=logs.get(pool=berth.pool, worker=berth.number, generation=berth.generation),
+            access_format=config.log.access.format if config.log.access else "",
+            umask=config.master.umask,
+            identity=identity_of(config),
+        )
+    )
+
+
+def live_as_template(workers_of: Callable[[Pool], int], start_directory: str, berth: Berth) -> int:
+    """A template's life, in the child after the fork. Returns its exit code."""
+    config = berth.config
+    return template.serve(
+        Origin(
+            settings=settings_of(config, berth.pool, workers_of(config.pool[berth.pool]), start_directory),
+            generation=berth.generation,
+            board=berth.board,
+            channel=berth.channel,
+            stacks=berth.stacks,
+            listeners={name: listener.socket for name, listener in berth.listeners.items()},
+            sinks=berth.sinks,
             access_format=config.log.access.format if config.log.access else "",
             umask=config.master.umask,
             identity=identity_of(config),

@@ -107,6 +107,7 @@ def _serve(
         restart_keys=restart_keys,
         workers_of=worker_count,
         serve=partial(births.live, worker_count, directory),
+        serve_template=partial(births.live_as_template, worker_count, directory),
         announce=starter.ready,
         log=log,
         set_level=logs.set_level,

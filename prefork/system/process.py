@@ -7,6 +7,7 @@ until the child unblocks them itself.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import resource
@@ -20,6 +21,7 @@ from typing import NoReturn
 
 from prefork.system import signals
 
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 NOT_EXECUTED = 127  # what shells give a command that was not found
 
 
@@ -73,6 +75,30 @@ def reap_orphans(ours: Iterable[int]) -> list[int]:
             os.waitpid(ended.si_pid, os.WNOHANG)
             reaped.append(ended.si_pid)
     return reaped
+
+
+def is_child(pid: int) -> bool:
+    """Whether it is a child of this process, ended or not. Never raises."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except (OSError, OverflowError):  # ECHILD: it is not; EINVAL: there can be no such pid
+        return False
+    return True
+
+
+def send_signal(pid: int, signum: int) -> None:
+    """Send a signal to a child that has not been reaped: its pid is its own. In the parent."""
+    with suppress(ProcessLookupError):  # it has ended, and is about to be reaped
+        os.kill(pid, signum)
+
+
+def set_subreaper(on: bool) -> bool:  # noqa: FBT001 - it is the value that is set
+    """Have orphans below this process become its children (prctl(2), PR_SET_CHILD_SUBREAPER); whether it worked."""
+    if sys.platform != "linux":
+        return False
+    number = ctypes.c_ulong
+    prctl = ctypes.CDLL(None).prctl
+    return bool(prctl(PR_SET_CHILD_SUBREAPER, number(on), number(0), number(0), number(0)) == 0)
 
 
 def open_pidfd(pid: int) -> int | None:

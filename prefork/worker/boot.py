@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -51,30 +51,48 @@ class Duty:
     identity: Identity | None
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """What a worker serves with: the application and the class of the worker."""
+
+    application: WsgiApp
+    loop: Callable[[Post], Worker]
+
+
 def serve(duty: Duty) -> int:
-    """A worker's life. Returns its exit code; the caller ends the process with it."""
-    lifeline.leave_stacks(duty.stacks)
-    _leave_when_told()
-    signals.unblock()
-    process.set_title(f"prefork: worker {duty.settings.pool} {duty.number} gen {duty.generation}")
+    """A worker's life, forked by the master. Returns its exit code; the caller ends the process with it."""
+    return _serve(duty, lambda: take_place(duty.settings, umask=duty.umask, identity=duty.identity), None)
+
+
+def serve_in_place(duty: Duty, loaded: Loaded | None) -> int:
+    """The same, forked by a template: it has the place already, and, where the pool preloads, the application."""
+    return _serve(duty, lambda: None, loaded)
+
+
+def load(settings: Settings) -> Loaded:
+    """Import what a pool names. Raises BootError."""
+    application = app.load(settings.app)
+    return Loaded(application, app.load_attribute(LOOPS.get(settings.kind, settings.kind)))
+
+
+def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None) -> int:
+    begin(duty.stacks, f"worker {duty.settings.pool} {duty.number} gen {duty.generation}")
     try:
-        take_place(duty.settings, umask=duty.umask, identity=duty.identity)
+        take()
         _introduce(duty)
         run_hook(duty.settings.hooks.post_fork)
-        application = app.load(duty.settings.app)
-        loop = app.load_attribute(LOOPS.get(duty.settings.kind, duty.settings.kind))
+        loaded = loaded or load(duty.settings)
         if duty.settings.hooks.abort:
             lifeline.run_on_abort(app.load_attribute(duty.settings.hooks.abort), duty.stacks)
         line = Lifeline(duty.row, duty.channel, duty.sinks, Wear(duty.settings.recycle))
-        worker = loop(_post(duty, application, line))
+        worker = loaded.loop(_post(duty, loaded.application, line))
         lifeline.run_on_expiry(getattr(worker, "expire", None))
         run_hook(duty.settings.hooks.ready)
         # What is there by now stays: no collection needs to look at it again.
         gc.collect()
         gc.freeze()
     except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
-        _fail(duty, error)
-        return BootError.exit_code
+        return fail(duty.channel, error)
     return _work(duty, worker)
 
 
@@ -142,6 +160,14 @@ def _post(duty: Duty, application: WsgiApp, line: Lifeline) -> Post:
     )
 
 
+def begin(stacks: int, title: str) -> None:
+    """First of all after a fork: from here on the process can be explained, and told to go."""
+    lifeline.leave_stacks(stacks)
+    _leave_when_told()
+    signals.unblock()
+    process.set_title(f"prefork: {title}")
+
+
 def _leave_when_told() -> None:
     """While booting, TERM, QUIT and INT end the process at once: it has nothing to finish."""
 
@@ -152,6 +178,8 @@ def _leave_when_told() -> None:
         signal.signal(signum, leave)
 
 
-def _fail(duty: Duty, error: BaseException) -> None:
+def fail(channel: Channel, error: BaseException) -> int:
+    """Report why a boot failed; the exit code."""
     story = str(error) if isinstance(error, PreforkError) else traceback.format_exc()
-    lifeline.report_failure(duty.channel, story)
+    lifeline.report_failure(channel, story)
+    return BootError.exit_code

@@ -56,6 +56,14 @@ def report_failure(channel: Channel, traceback: str) -> None:
     channel.send(words.FAILED, traceback[-words.LIMIT // 4 :])
 
 
+def follow(sinks: Mapping[str, Sink], message: Message) -> None:
+    """Go on with a log that the master opened anew, if that is what it says."""
+    if message.kind == words.REOPEN and message.text in sinks and len(message.descriptors) == 1:
+        sinks[message.text].adopt(message.descriptors[0])
+    else:
+        message.discard()  # a newer master may say more
+
+
 class Lifeline:
     """What a loop asks, and what it tells. Implements ``prefork.worker.plugin.Attention``."""
 
@@ -98,8 +106,7 @@ class Lifeline:
     def _understand(self, message: Message) -> Wish:
         if message.kind == words.DRAIN:
             return Wish.DRAIN
-        if message.kind == words.REOPEN and message.descriptor >= 0:
-            self._sinks[message.text].adopt(message.descriptor)
+        follow(self._sinks, message)
         return self._wish
 
     def ready(self) -> None:

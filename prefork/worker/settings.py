@@ -58,6 +58,7 @@ class Settings:
     pool: str
     app: str
     kind: str = "sync"
+    preload: bool = False  # a template imports the application, before its workers are forked
     directory: str = ""
     python_path: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -36,6 +36,8 @@ class Process:
     ready: bool = False
     busy_since: float = 0.0
     watched: bool = False
+    template: bool = False
+    unborn: bool = False  # a template is to fork it, and nobody knows its pid yet
     deaf: frozenset[str] = frozenset()  # the signals that it does not die of
     given: Counter[str] = field(default_factory=Counter)
 
@@ -58,6 +60,7 @@ def config_of(rng: Random) -> Config:
                         "slow": rng.choice([0.0, 0.5]),
                         "graceful": 3.0,
                     },
+                    "preload": rng.random() < 0.3,
                     "recycle": {"age": rng.choice([0.0, 0.0, 20.0])},
                 }
                 for name in names
@@ -179,17 +182,54 @@ class Kernel:
     def chance(self, weight: float = 1.0) -> bool:
         return self.rng.random() < self.trouble * weight
 
-    def spawn(self, order: orders.SpawnWorker) -> Fact:
+    def spawn(self, order: orders.SpawnWorker) -> Fact | None:
         self._once("spawn", order.worker)
         self._check_surge(order)
+        self._check_template(order)
         self.births += 1
         if self.chance(0.5):
             return facts.SpawnFailed(order.worker, "Resource temporarily unavailable")
-        deaf = frozenset(name for name in ("TERM", "QUIT", "ABRT") if self.chance())
-        process = Process(order.worker, order.pool, order.generation, deaf=deaf)
-        self.processes[order.worker] = process
+        process = self._begin(order, unborn=bool(order.template))
+        boot = order.config.pool[order.pool].timeout.boot
+        if not process.unborn:
+            self._plan_life(process, boot)
+            return facts.WorkerSpawned(order.worker, 10000 + order.worker)
+        fate = self.rng.random()
+        if fate >= self.trouble:
+            self.at(SOON, lambda: self._be_born(process, boot))
+        elif fate < self.trouble / 2:  # the template could not fork it, or ended before; else the template hangs
+            self.at(SOON, lambda: self.die(process, "an unknown end"))
+        return None
+
+    def spawn_template(self, order: orders.SpawnTemplate) -> Fact:
+        self._once("spawn", order.worker)
+        self.births += 1
+        if self.chance(0.5):
+            return facts.SpawnFailed(order.worker, "Resource temporarily unavailable")
+        process = self._begin(order, template=True)
         self._plan_life(process, order.config.pool[order.pool].timeout.boot)
         return facts.WorkerSpawned(order.worker, 10000 + order.worker)
+
+    def _begin(self, order: orders.SpawnWorker | orders.SpawnTemplate, **kind: bool) -> Process:
+        deaf = frozenset(name for name in ("TERM", "QUIT", "ABRT") if self.chance())
+        process = Process(order.worker, order.pool, order.generation, deaf=deaf, **kind)
+        self.processes[order.worker] = process
+        return process
+
+    def _be_born(self, process: Process, boot: float) -> Fact | None:
+        if not process.alive:
+            return None
+        process.unborn = False
+        self._plan_life(process, boot)
+        return facts.WorkerSpawned(process.worker, 10000 + process.worker)
+
+    def _check_template(self, order: orders.SpawnWorker) -> None:
+        """A pool that preloads forks from a ready template of the same generation, any other from the master."""
+        assert bool(order.template) == order.config.pool[order.pool].preload
+        if order.template:
+            template = self._living(order.template)
+            assert template.ready
+            assert (template.pool, template.generation) == (order.pool, order.generation)
 
     def _plan_life(self, process: Process, boot: float) -> None:
         fate = self.rng.random()
@@ -207,6 +247,8 @@ class Kernel:
         process.ready = True
         if self.chance(0.5):  # it will die by itself
             self.at(self.rng.expovariate(0.2), lambda: self.die(process, "signal SIGSEGV"))
+        if process.template:
+            return facts.WorkerReady(process.worker)
         self.at(self.rng.expovariate(0.3), lambda: self._take_request(process))
         if self.rng.random() < 0.2:
             self.at(self.rng.expovariate(0.1), lambda: facts.WorkerWorn(process.worker, "requests"))
@@ -252,6 +294,8 @@ class Kernel:
         process = self._living(order.worker)
         self._once("kill", order.worker, order.signal)
         name = order.signal.name.removeprefix("SIG")
+        if process.unborn and name != "KILL":
+            return  # it waits until there is a process
         if name not in process.deaf:
             ending = "exit code 0" if name == "QUIT" else f"signal SIG{name}"
             self.at(self.rng.uniform(SOON, 0.1), lambda: self.die(process, ending))
@@ -319,6 +363,7 @@ class Kernel:
 
 OBEY: dict[type, Callable[[Kernel, Any], Fact | None]] = {
     orders.SpawnWorker: Kernel.spawn,
+    orders.SpawnTemplate: Kernel.spawn_template,
     orders.RetireWorker: Kernel.retire,
     orders.KillWorker: Kernel.kill,
     orders.DumpStacks: Kernel.dump,

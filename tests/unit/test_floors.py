@@ -39,6 +39,7 @@ PURE = {
     "prefork.arbiter.recycling",
     "prefork.arbiter.reload",
     "prefork.arbiter.stalls",
+    "prefork.arbiter.templates",
     "prefork.arbiter.upgrade",
     "prefork.arbiter.decide",
     "prefork.worker.settings",

@@ -161,3 +161,8 @@ class Pool(Section):
     recycle: Recycle = Field(default_factory=Recycle, description="When to replace healthy workers.")
     hooks: Hooks = Field(default_factory=Hooks, description="Functions to call in the worker.")
     http: Http = Field(default_factory=Http, description="Limits and manners of HTTP.")
+
+    @property
+    def templated(self) -> bool:
+        """Its workers are forked from a template, not from the master."""
+        return self.preload or self.python is not None

@@ -55,6 +55,7 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
             restart_keys=lambda _old, _new: (),
             workers_of=lambda _pool: 1,
             serve=lambda _berth: 0,
+            serve_template=lambda _berth: 0,
             announce=lambda: None,
             log=Journal(),
             set_level=lambda _level: None,
@@ -206,7 +207,7 @@ def test_logs_are_opened_anew_and_passed_on(arbiter: Arbiter, tmp_path: Path):
         message = theirs.receive()
         assert message
         assert (message.kind, message.text) == (REOPEN, name)
-        os.close(message.descriptor)
+        message.discard()
     arbiter.children.pop(1).close()
     theirs.close()
     os.close(writer)

@@ -220,7 +220,6 @@ SET = {
     "pool.*.worker = task": {"worker": "task"},
     "pool.*.workers.max": {"workers": {"min": 1, "max": 2}},
     "pool.*.threads": {"threads": 4},
-    "pool.*.preload": {"preload": True},
     "pool.*.python": {"python": "/usr/bin/python3"},
     "pool.*.refork": {"refork": [1000]},
     "pool.*.probe": {"probe": "/healthz"},
@@ -249,7 +248,6 @@ def test_the_default_of_a_key_without_effect_may_be_written():
     """--print-config prints every default, and its output is a configuration."""
     pool = {
         "threads": 8,
-        "preload": False,
         "refork": [],
         "probe": "",
     }

@@ -24,8 +24,8 @@ def test_a_message_arrives_whole(pair):
     master, worker = pair
     assert worker.send(channel.READY)
     assert worker.send(channel.FAILED, "Traceback: é")
-    assert master.receive() == Message(b"R", "", -1)
-    assert master.receive() == Message(b"F", "Traceback: é", -1)
+    assert master.receive() == Message(b"R", "")
+    assert master.receive() == Message(b"F", "Traceback: é")
     assert master.receive() is None
 
 
@@ -42,7 +42,7 @@ def test_text_that_is_no_unicode_is_sent_all_the_same(pair):
     """A lone surrogate, from a file name perhaps, costs a question mark."""
     master, worker = pair
     assert worker.send(channel.FAILED, "\udc80")
-    assert master.receive() == Message(b"F", "?", -1)
+    assert master.receive() == Message(b"F", "?")
 
 
 def test_bytes_that_are_no_text_are_read_all_the_same():
@@ -50,7 +50,7 @@ def test_bytes_that_are_no_text_are_read_all_the_same():
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     master = Channel(ours, takes_descriptors=False)
     theirs.send(b"F\xff")
-    assert master.receive() == Message(b"F", "\ufffd", -1)
+    assert master.receive() == Message(b"F", "\ufffd")
     theirs.close()
     master.close()
 
@@ -60,7 +60,7 @@ def test_the_other_ends_death_is_end_of_file(pair):
     master, worker = pair
     worker.send(channel.READY)
     worker.close()
-    assert master.receive() == Message(b"R", "", -1)
+    assert master.receive() == Message(b"R", "")
     with pytest.raises(EOFError):
         master.receive()
 
@@ -71,7 +71,7 @@ def test_last_words_survive_messages_that_were_never_read(pair):
     master.send(channel.DRAIN)
     worker.send(channel.FAILED, "why")
     worker.close()
-    assert master.receive() == Message(b"F", "why", -1)
+    assert master.receive() == Message(b"F", "why")
     with pytest.raises(EOFError):
         master.receive()
 
@@ -102,10 +102,10 @@ def test_a_descriptor_travels_to_the_worker(pair, tmp_path):
         assert message is not None
         assert message[:2] == (channel.REOPEN, "access")
         try:
-            assert os.path.sameopenfile(message.descriptor, log.fileno())
-            assert not os.get_inheritable(message.descriptor)
+            assert os.path.sameopenfile(message.descriptors[0], log.fileno())
+            assert not os.get_inheritable(message.descriptors[0])
         finally:
-            os.close(message.descriptor)
+            os.close(message.descriptors[0])
 
 
 def test_a_worker_cannot_give_the_master_descriptors(pair):
@@ -114,13 +114,13 @@ def test_a_worker_cannot_give_the_master_descriptors(pair):
     reader, writer = os.pipe()
     assert worker.send(channel.READY, "", writer)
     os.close(writer)
-    assert master.receive() == Message(b"R", "", -1)
+    assert master.receive() == Message(b"R", "")
     assert os.read(reader, 1) == b""  # nobody holds the writing end any more
     os.close(reader)
 
 
-def test_more_descriptors_than_one_are_closed():
-    """Only the first belongs to the message."""
+def test_descriptors_that_are_not_wanted_are_discarded():
+    """All of them; there is room for a few."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     worker = Channel(theirs, takes_descriptors=True)
     reader, writer = os.pipe()
@@ -128,10 +128,24 @@ def test_more_descriptors_than_one_are_closed():
     os.close(writer)
     message = worker.receive()
     assert message is not None
-    os.close(message.descriptor)
+    assert len(message.descriptors) == 3
+    message.discard()
     assert os.read(reader, 1) == b""
     os.close(reader)
     ours.close()
+    worker.close()
+
+
+def test_the_kernel_says_who_sent():
+    """Not the sender; and there is still no room for descriptors beside it."""
+    master, worker = Channel.pair(asks_sender=True)
+    reader, writer = os.pipe()
+    assert worker.send(channel.HELLO, "", writer)
+    os.close(writer)
+    assert master.receive() == Message(b"H", "", (), os.getpid())
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+    master.close()
     worker.close()
 
 

@@ -1,0 +1,139 @@
+"""Forking: workers and templates by the master, and workers by a template on the master's order.
+
+A fork that fails is a fact. A child ends by ``os._exit`` whatever happens: nothing of it unwinds into the master's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from prefork.arbiter import facts, orders
+from prefork.arbiter.backing import Berth
+from prefork.arbiter.children import Child
+from prefork.arbiter.facts import Fact
+from prefork.system import channel as words
+from prefork.system import process
+from prefork.system.channel import Channel
+
+if TYPE_CHECKING:
+    from prefork.arbiter.loop import Arbiter
+
+
+class Ends(NamedTuple):
+    """The two ends of a channel, and of the pipe that stacks are written to; ours and the child's."""
+
+    channel: Channel
+    stacks: int
+    its_channel: Channel
+    its_stacks: int
+
+    def close_ours(self) -> None:
+        """There is no child after all."""
+        self.channel.close()
+        os.close(self.stacks)
+
+    def close_its(self) -> None:
+        """The child has them, or there is none."""
+        self.its_channel.close()
+        os.close(self.its_stacks)
+
+
+def connect(*, asks_sender: bool = False) -> Ends:
+    """Raises OSError, and has then left nothing open."""
+    ours, theirs = Channel.pair(asks_sender=asks_sender)
+    try:
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
+    return Ends(ours, reader, theirs, writer)
+
+
+def spawn_worker(arbiter: Arbiter, order: orders.SpawnWorker) -> Fact | None:
+    """A worker, by whoever forks it."""
+    if order.template:
+        return _have_forked(arbiter, order)
+    return _fork(arbiter, order, order.number, arbiter.backing.serve)
+
+
+def spawn_template(arbiter: Arbiter, order: orders.SpawnTemplate) -> Fact | None:
+    """From now on the orphans below us are ours: what a template forks is to be our child."""
+    arbiter.subreaper = arbiter.subreaper or process.set_subreaper(True)
+    if not arbiter.subreaper:
+        return facts.SpawnFailed(
+            order.worker, "preload and python need a child subreaper (prctl(2)): Linux alone has one"
+        )
+    return _fork(arbiter, order, 0, arbiter.backing.serve_template)
+
+
+def _fork(
+    arbiter: Arbiter, order: orders.SpawnWorker | orders.SpawnTemplate, number: int, life: Callable[[Berth], int]
+) -> Fact:
+    try:
+        ends = connect()
+    except OSError as error:
+        return facts.SpawnFailed(order.worker, str(error))
+    berth = _berth(arbiter, order, number, ends)
+    try:
+        pid = process.fork()
+    except OSError as error:
+        ends.close_ours()
+        return facts.SpawnFailed(order.worker, str(error))
+    else:
+        if pid == 0:
+            _live(berth, life)
+        arbiter.adopt_child(Child(order.worker, order.slot, pid, process.open_pidfd(pid), ends.channel, ends.stacks))
+        return facts.WorkerSpawned(order.worker, pid)
+    finally:
+        ends.close_its()
+
+
+def _have_forked(arbiter: Arbiter, order: orders.SpawnWorker) -> Fact | None:
+    """Ask a template. Its worker says hello when it is there; should neither come to it, the channel ends."""
+    template = arbiter.children.get(order.template)
+    try:
+        ends = connect(asks_sender=True)
+    except OSError as error:
+        return facts.SpawnFailed(order.worker, str(error))
+    arbiter.board.clear(order.slot)
+    place = json.dumps({"number": order.number, "slot": order.slot})
+    asked = template and template.channel.send(words.FORK, place, ends.its_channel.fileno(), ends.its_stacks)
+    ends.close_its()
+    if not asked:
+        ends.close_ours()
+        return facts.SpawnFailed(order.worker, "its template does not listen")
+    arbiter.adopt_child(Child(order.worker, order.slot, 0, None, ends.channel, ends.stacks))
+    return None
+
+
+def _berth(arbiter: Arbiter, order: orders.SpawnWorker | orders.SpawnTemplate, number: int, ends: Ends) -> Berth:
+    arbiter.board.clear(order.slot)
+    return Berth(
+        pool=order.pool,
+        number=number,
+        slot=order.slot,
+        generation=order.generation,
+        config=order.config,
+        board=arbiter.board,
+        channel=ends.its_channel,
+        stacks=ends.its_stacks,
+        listeners=arbiter.sockets.of(order.generation, order.config.listeners_of(order.pool)),
+        sinks=arbiter.backing.sinks,
+    )
+
+
+def _live(berth: Berth, life: Callable[[Berth], int]) -> None:
+    """The child's whole life; it does not return."""
+    code = 1
+    try:
+        keep = {berth.channel.fileno(), berth.stacks}
+        keep.update(listener.socket.fileno() for listener in berth.listeners.values())
+        keep.update(sink.fileno() for sink in berth.sinks.values())
+        process.close_all_but(keep)
+        code = life(berth)
+    finally:
+        os._exit(code)

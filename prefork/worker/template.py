@@ -1,0 +1,144 @@
+"""The process that the workers of a pool are forked from: it has their place, and the application if it is preloaded.
+
+It serves nobody, and sleeps until the master orders a fork. A worker is forked twice, so that it is orphaned and the
+master, a child subreaper, adopts it; who it is, the master has from the kernel.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from prefork.observe import logs
+from prefork.observe.sink import Sink
+from prefork.system import channel as words
+from prefork.system import process
+from prefork.system.channel import Channel, Message
+from prefork.system.privileges import Identity
+from prefork.system.scoreboard import Scoreboard
+from prefork.worker import boot
+from prefork.worker.audit import Audit
+from prefork.worker.boot import Duty, Loaded
+from prefork.worker.lifeline import follow
+from prefork.worker.settings import Settings
+
+HINT = "start or open it in the post_fork hook: a forked worker has no such thread, and shares such a socket"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Everything that a newborn template has, and that it hands to the workers that it forks."""
+
+    settings: Settings
+    generation: int
+    board: Scoreboard
+    channel: Channel
+    stacks: int
+    listeners: Mapping[str, Any]  # name -> listening socket
+    sinks: Mapping[str, Sink]
+    access_format: str
+    umask: int | None
+    identity: Identity | None
+
+
+def serve(origin: Origin) -> int:
+    """A template's life, forked by the master. Returns its exit code; the caller ends the process with it."""
+    settings = origin.settings
+    boot.begin(origin.stacks, f"template {settings.pool} gen {origin.generation}")
+    try:
+        boot.take_place(settings, umask=origin.umask, identity=origin.identity)
+        loaded = _preload(origin) if settings.preload else None
+    except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
+        return boot.fail(origin.channel, error)
+    # A worker's first collection would otherwise write to, and so copy, every page that it shares with us.
+    gc.collect()
+    gc.freeze()
+    origin.channel.send(words.READY)
+    return _obey(origin, loaded)
+
+
+def _preload(origin: Origin) -> Loaded:
+    audit = Audit()
+    loaded = boot.load(origin.settings)
+    for finding in audit.findings():
+        log = logs.get(pool=origin.settings.pool, generation=origin.generation)
+        log.warning("template_unsafe", found=finding, hint=HINT)
+    return loaded
+
+
+def _obey(origin: Origin, loaded: Loaded | None) -> int:
+    """Fork when told to, until the master ends it, or has gone."""
+    poll = select.poll()
+    poll.register(origin.channel.fileno(), select.POLLIN)
+    while True:
+        poll.poll()
+        try:
+            message = origin.channel.receive()
+        except EOFError:
+            return 0
+        if message is not None and message.kind == words.FORK:
+            _fork(origin, loaded, message)
+        elif message is not None:
+            follow(origin.sinks, message)
+
+
+def _fork(origin: Origin, loaded: Loaded | None, message: Message) -> None:
+    """Fork a process that forks the worker and ends. The worker goes on when the end of the pipe says that it has."""
+    reader, writer = os.pipe()
+    try:
+        middle = process.fork()
+        if middle == 0:
+            _fork_again(origin, loaded, message, (reader, writer))
+        os.waitpid(middle, 0)
+    except OSError as error:
+        log = logs.get(pool=origin.settings.pool, generation=origin.generation)
+        log.error("fork_failed", reason=str(error))  # the master sees that the worker's channel has ended
+    finally:
+        message.discard()
+        os.close(reader)
+        os.close(writer)
+
+
+def _fork_again(origin: Origin, loaded: Loaded | None, message: Message, pipe: tuple[int, int]) -> NoReturn:
+    code = 1
+    try:
+        if os.fork() == 0:
+            reader, writer = pipe
+            os.close(writer)
+            os.read(reader, 1)
+            os.close(reader)
+            code = _live(origin, loaded, message)
+    finally:
+        os._exit(code)
+
+
+def _live(origin: Origin, loaded: Loaded | None, message: Message) -> int:
+    """The worker's whole life, in the worker."""
+    origin.channel.close()
+    os.close(origin.stacks)
+    place = json.loads(message.text)
+    descriptor, stacks = message.descriptors
+    channel = Channel.adopt(descriptor)
+    if not channel.send(words.HELLO):
+        return 0  # it is not wanted any more
+    settings = origin.settings
+    duty = Duty(
+        settings=settings,
+        number=place["number"],
+        generation=origin.generation,
+        row=origin.board.row(place["slot"]),
+        channel=channel,
+        stacks=stacks,
+        listeners=origin.listeners,
+        sinks=origin.sinks,
+        log=logs.get(pool=settings.pool, worker=place["number"], generation=origin.generation),
+        access_format=origin.access_format,
+        umask=origin.umask,
+        identity=origin.identity,
+    )
+    return boot.serve_in_place(duty, loaded)
