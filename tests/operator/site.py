@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -35,6 +36,9 @@ def application(environ, start_response):  # noqa: PLR0912 - a path a branch
         os.kill(os.getpid(), signal.SIGKILL)
     elif path == "/grow":
         GROWN.append(b"x" * (200 << 20))
+    elif path == "/orphan":  # the process that it starts is soon nobody's child
+        command = ["sh", "-c", "sleep 0.2 & echo $!"]
+        body = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     elif path == "/crash":
         raise RuntimeError("the application has crashed")
     elif path == "/identity":
