@@ -131,6 +131,8 @@ def _live(berth: Berth, life: Callable[[Berth], int]) -> None:
     code = 1
     try:
         keep = {berth.channel.fileno(), berth.stacks}
+        if not berth.number:
+            keep.add(berth.board.descriptor)  # a template may execute another interpreter
         keep.update(listener.socket.fileno() for listener in berth.listeners.values())
         keep.update(sink.fileno() for sink in berth.sinks.values())
         process.close_all_but(keep)

@@ -52,7 +52,7 @@ def _act(chosen: Options) -> int:
 
 def _check(chosen: Options, directory: str) -> int:
     loaded = read(chosen.config, chosen.overrides)
-    faults = check.run(loaded, partial(births.prepare_pool, loaded.config, directory))
+    faults = check.run(loaded, partial(births.rehearse, loaded.config, directory))
     if faults:
         raise ConfigError(*faults)
     print("ok")

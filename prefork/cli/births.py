@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from prefork.arbiter.backing import Berth
 from prefork.config.models import Config, Pool
+from prefork.errors import PreforkError
 from prefork.observe import logs
 from prefork.system import privileges
 from prefork.system.privileges import Identity
-from prefork.worker import boot, evented, template  # noqa: F401 - imported before the fork, their memory is shared
+from prefork.worker import boot, evented, executed, rehearsal, template  # noqa: F401 - imported before the fork, their memory is shared
 from prefork.worker.boot import Duty
 from prefork.worker.settings import HookSettings, HttpSettings, RecycleSettings, Settings, TimeoutSettings
 from prefork.worker.template import Origin
@@ -47,10 +49,18 @@ def settings_of(config: Config, pool_name: str, workers: int, start_directory: s
     )
 
 
-def prepare_pool(config: Config, start_directory: str, pool_name: str) -> None:
-    """Make this process like a worker of a pool, up to the import of its application. In a child of ``-t``."""
+def rehearse(config: Config, start_directory: str, pool_name: str, writer: int) -> None:
+    """Import what a pool names as its workers would, and tell every failure. In a child of ``-t``."""
     settings = settings_of(config, pool_name, 1, start_directory)
-    boot.take_place(settings, umask=config.master.umask, identity=identity_of(config))
+    python = config.pool[pool_name].python
+    take = partial(boot.take_place, settings, umask=config.master.umask, identity=identity_of(config))
+    rehearsal.explain_stalls(writer)
+    if rehearsal.tell(writer, [((), take)]):
+        if python:
+            rehearsal.tell(writer, [(("python",), partial(executed.go_on_as_rehearsal, python, settings, writer))])
+        else:
+            rehearsal.tell(writer, rehearsal.imports(settings))
+    rehearsal.write(writer, rehearsal.DONE)
 
 
 def live(workers_of: Callable[[Pool], int], start_directory: str, berth: Berth) -> int:
@@ -78,17 +88,23 @@ def live(workers_of: Callable[[Pool], int], start_directory: str, berth: Berth) 
 def live_as_template(workers_of: Callable[[Pool], int], start_directory: str, berth: Berth) -> int:
     """A template's life, in the child after the fork. Returns its exit code."""
     config = berth.config
-    return template.serve(
-        Origin(
-            settings=settings_of(config, berth.pool, workers_of(config.pool[berth.pool]), start_directory),
-            generation=berth.generation,
-            board=berth.board,
-            channel=berth.channel,
-            stacks=berth.stacks,
-            listeners={name: listener.socket for name, listener in berth.listeners.items()},
-            sinks=berth.sinks,
-            access_format=config.log.access.format if config.log.access else "",
-            umask=config.master.umask,
-            identity=identity_of(config),
-        )
+    pool = config.pool[berth.pool]
+    origin = Origin(
+        settings=settings_of(config, berth.pool, workers_of(pool), start_directory),
+        generation=berth.generation,
+        board=berth.board,
+        channel=berth.channel,
+        stacks=berth.stacks,
+        listeners={name: listener.socket for name, listener in berth.listeners.items()},
+        sinks=berth.sinks,
+        access_format=config.log.access.format if config.log.access else "",
+        umask=config.master.umask,
+        identity=identity_of(config),
     )
+    if pool.python is None:
+        return template.serve(origin)
+    try:
+        boot.take_place(origin.settings, umask=origin.umask, identity=origin.identity)
+        executed.go_on_as_template(pool.python, origin, level=config.log.level, form=config.log.format)
+    except PreforkError as error:
+        return boot.fail(origin.channel, error)

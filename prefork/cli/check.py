@@ -6,32 +6,24 @@ it reaches this process but text. No hook is run and no socket is opened, so a c
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import os
 import selectors
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable, Iterator
 from math import inf
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from prefork.config.load import Loaded, check_environment
 from prefork.config.models import Pool
-from prefork.config.models.values import WORKER_KINDS
 from prefork.config.quantities import duration_text
-from prefork.errors import BootError, ConfigError, Fault, PreforkError
+from prefork.errors import ConfigError, Fault
 from prefork.system import process, signals
+from prefork.worker.rehearsal import DONE, with_details
 
 STACKS_WITHIN = 2.0  # seconds that a child which took too long has to say where it stands
-
-_DONE = "done\n"
-
-Step = tuple[tuple[str, ...], Callable[[], object]]  # the key within the pool, and what must not raise
 
 
 class Story(NamedTuple):
@@ -41,11 +33,11 @@ class Story(NamedTuple):
     ending: str  # how it ended, if before it was done
 
 
-def run(loaded: Loaded, prepare: Callable[[str], None]) -> list[Fault]:
+def run(loaded: Loaded, rehearse: Callable[[str, int], None]) -> list[Fault]:
     """Every fault that only shows on this machine.
 
-    ``prepare`` is called in the child with the name of a pool; it makes the process like that pool's workers, and
-    raises PreforkError if it cannot.
+    ``rehearse`` is called in the child with the name of a pool and a descriptor; it imports what the pool names, and
+    writes what failed (``prefork.worker.rehearsal``).
     """
     faults = _environment(loaded)
     wrong = {fault.key for fault in faults}
@@ -53,7 +45,7 @@ def run(loaded: Loaded, prepare: Callable[[str], None]) -> list[Fault]:
         return faults  # as whom should it be imported?
     for name, pool in loaded.config.pool.items():
         if f"pool.{name}.directory" not in wrong:
-            faults += read_story(loaded, name, import_in_child(name, pool, prepare))
+            faults += read_story(loaded, name, import_in_child(name, pool, rehearse))
     return faults
 
 
@@ -65,7 +57,7 @@ def _environment(loaded: Loaded) -> list[Fault]:
     return []
 
 
-def import_in_child(name: str, pool: Pool, prepare: Callable[[str], None]) -> Story:
+def import_in_child(name: str, pool: Pool, rehearse: Callable[[str, int], None]) -> Story:
     """Import what a pool names, within its boot timeout, and return what the child said of it."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -74,7 +66,7 @@ def import_in_child(name: str, pool: Pool, prepare: Callable[[str], None]) -> St
         with signals.blocked():  # an INT after the fork is for us to see once the pid is known
             pid = process.fork()
             if pid == 0:
-                _live(writer, name, pool, prepare)
+                _live(writer, name, rehearse)
         os.close(writer)
         return _listen(reader, pid, pool.timeout.boot)
     except KeyboardInterrupt:
@@ -85,10 +77,10 @@ def import_in_child(name: str, pool: Pool, prepare: Callable[[str], None]) -> St
         os.close(reader)
 
 
-def _live(writer: int, name: str, pool: Pool, prepare: Callable[[str], None]) -> NoReturn:
+def _live(writer: int, name: str, rehearse: Callable[[str, int], None]) -> NoReturn:
     try:
         signals.unblock()
-        _tell(writer, name, pool, prepare)
+        rehearse(name, writer)
     finally:
         os._exit(0)
 
@@ -101,63 +93,7 @@ def read_story(loaded: Loaded, name: str, story: Story) -> Iterator[Fault]:
     if not story.ending:
         return
     stacks = "\n".join(line for line in story.text.splitlines() if not line.startswith("{"))
-    yield loaded.fault(("pool", name, "app"), _with_details(f"cannot be imported: {story.ending}", stacks))
-
-
-def _tell(writer: int, name: str, pool: Pool, prepare: Callable[[str], None]) -> None:
-    """In the child: import, and write a line for each failure."""
-    # These are handlers in C: they report even when an extension module holds the interpreter, or crashes.
-    faulthandler.enable(writer)
-    faulthandler.register(signal.SIGALRM, writer, chain=True)
-    faults = _failures([((), partial(prepare, name))]) or _failures(_imports(pool))
-    with suppress(Exception):  # the application may have closed or replaced them
-        sys.stdout.flush()
-        sys.stderr.flush()
-    lines = "".join(json.dumps(fault) + "\n" for fault in faults)
-    _write(writer, f"{lines}{_DONE}".encode())
-
-
-def _imports(pool: Pool) -> list[Step]:
-    from prefork.worker import app
-
-    steps: list[Step] = [(("app",), partial(app.load, pool.app))]
-    if pool.worker not in WORKER_KINDS:
-        steps.append((("worker",), partial(app.load_attribute, pool.worker)))
-    steps += ((("hooks", hook), partial(app.load_attribute, spec)) for hook, spec in pool.hooks if spec)
-    return steps
-
-
-def _failures(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    tried = ((path, _try(step)) for path, step in steps)
-    return [{"path": path, **failure} for path, failure in tried if failure]
-
-
-def _try(step: Callable[[], object]) -> dict[str, str] | None:
-    try:
-        step()
-    except PreforkError as error:
-        return _of_error(error)
-    except BaseException:  # an application may raise anything, SystemExit too
-        return _of_error(BootError(traceback.format_exc()))
-    return None
-
-
-def _of_error(error: PreforkError) -> dict[str, str]:
-    """Its last line in front, where people look first; what led to it below."""
-    lines = str(error.args[0]).strip().splitlines() or [type(error).__name__]
-    hint = f" ({error.hint})" if error.hint else ""
-    if len(lines) == 1:
-        return {"problem": f"{lines[0]}{hint}"}
-    return {"problem": _with_details(f"cannot be imported: {lines[-1]}{hint}", "\n".join(lines))}
-
-
-def _with_details(summary: str, details: str) -> str:
-    return "\n".join([summary, *(f"    {line}".rstrip() for line in details.splitlines())])
-
-
-def _write(writer: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(writer, data) :]
+    yield loaded.fault(("pool", name, "app"), with_details(f"cannot be imported: {story.ending}", stacks))
 
 
 def _listen(reader: int, pid: int, limit: float) -> Story:
@@ -170,8 +106,8 @@ def _listen(reader: int, pid: int, limit: float) -> Story:
         if stuck:
             os.kill(pid, signal.SIGKILL)
     _pid, status, usage = os.wait4(pid, 0)
-    if text.endswith(_DONE):
-        return Story(text.removesuffix(_DONE), "")
+    if text.endswith(DONE):
+        return Story(text.removesuffix(DONE), "")
     if late:
         return Story(text, f"it took longer than timeout.boot, {duration_text(limit)}")
     return Story(text, f"the import ended with {process.exit_of(status, usage)}")
@@ -188,6 +124,6 @@ def _read(reader: int, seconds: float) -> tuple[str, bool]:
                 continue
             piece = os.read(reader, 65536)
             data += piece
-            if not piece or data.endswith(_DONE.encode()):
+            if not piece or data.endswith(DONE.encode()):
                 return data.decode(errors="replace"), False
     return data.decode(errors="replace"), True

@@ -68,12 +68,13 @@ class Stderr(File):
 class Sink:
     """One log. Made by the master; a worker goes on with it after the fork."""
 
-    def __init__(self, target: Target, name: str) -> None:
-        """Raises OSError if the target cannot be opened."""
+    def __init__(self, target: Target, name: str, place: str = "", descriptor: int | None = None) -> None:
+        """Raises OSError if the target cannot be opened; ``descriptor``: it is open already."""
         self.name = name
+        self.place = place  # as the configuration says it
         self.lost = 0  # lines that could not be written, since the start
         self._target = target
-        self._descriptor = target.open()
+        self._descriptor = target.open() if descriptor is None else descriptor
         self._owed = 0  # of those lost, how many have not been told of
         self._torn = False  # the last line is there in part only: the next must not be glued to it
         self._patience = PATIENCE
@@ -82,18 +83,16 @@ class Sink:
     @classmethod
     def open(cls, target: str, *, name: str) -> Sink:
         """``target``: a path, ``stderr``, ``syslog`` or ``journal``. Raises PreforkError if it cannot be opened."""
-        ident = "prefork" if name == "log" else f"prefork-{name}"
         try:
-            if target == "stderr":
-                return cls(Stderr(), name)
-            if target == "syslog":
-                return cls(Syslog(ident), name)
-            if target == "journal":
-                return cls(Journal(ident), name)
-            return cls(File(target), name)
+            return cls(_target(target, name), name, target)
         except OSError as error:
             hint = "the directory must exist and be writable" if error.errno in (errno.ENOENT, errno.EACCES) else ""
             raise PreforkError(f"the log {target} cannot be opened: {error.strerror}", hint=hint) from error
+
+    @classmethod
+    def inherit(cls, target: str, *, name: str, descriptor: int) -> Sink:
+        """The same, open already. In a program that was executed with the descriptor."""
+        return cls(_target(target, name), name, target, descriptor)
 
     def fileno(self) -> int:
         """The same for life."""
@@ -185,3 +184,12 @@ class Sink:
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
         return bool(poll.poll(self._patience))
+
+
+def _target(place: str, name: str) -> Target:
+    ident = "prefork" if name == "log" else f"prefork-{name}"
+    if place == "stderr":
+        return Stderr()
+    if place == "syslog":
+        return Syslog(ident)
+    return Journal(ident) if place == "journal" else File(place)

@@ -7,7 +7,8 @@ configuration models before the fork, and hold nothing but numbers, texts and tu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,20 @@ class Settings:
     http: HttpSettings = HttpSettings()
     hooks: HookSettings = HookSettings()
     recycle: RecycleSettings = RecycleSettings()
+
+    def as_json(self) -> dict[str, Any]:
+        """As what JSON knows."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, value: Mapping[str, Any]) -> Settings:
+        """The same again."""
+        http = HttpSettings(**{**value["http"], "trusted_proxies": tuple(value["http"]["trusted_proxies"])})
+        parts = {
+            "http": http,
+            "python_path": tuple(value["python_path"]),
+            "timeout": TimeoutSettings(**value["timeout"]),
+            "hooks": HookSettings(**value["hooks"]),
+            "recycle": RecycleSettings(**value["recycle"]),
+        }
+        return cls(**{**value, **parts})

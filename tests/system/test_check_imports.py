@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from prefork.cli import check
+from prefork.cli import births, check
 from prefork.config.load import read
 from prefork.errors import PrivilegeError
+from prefork.worker.settings import Settings
 
 SOUND = "def app(environ, start_response): ...\ndef make(): return app\ndef hook(): ...\n"
 
@@ -19,16 +21,11 @@ SOUND = "def app(environ, start_response): ...\ndef make(): return app\ndef hook
 def faults_of(tmp_path: Path) -> Callable[..., list[str]]:
     """The printed faults for a configuration of pool "web" whose module ``shop`` is given."""
 
-    def run(module: str, pool: str = "app = 'shop:app'", prepare: Callable[[str], None] | None = None) -> list[str]:
+    def run(module: str, pool: str = "app = 'shop:app'", more: str = "") -> list[str]:
         (tmp_path / "shop.py").write_text(module)
-        (tmp_path / "p.toml").write_text(f"[pool.web]\n{pool}\n")
-
-        def arrive(_name: str) -> None:
-            import sys
-
-            sys.path.insert(0, str(tmp_path))
-
-        faults = check.run(read(str(tmp_path / "p.toml")), prepare or arrive)
+        (tmp_path / "p.toml").write_text(f"[pool.web]\n{pool}\n{more}")
+        loaded = read(str(tmp_path / "p.toml"))
+        faults = check.run(loaded, partial(births.rehearse, loaded.config, str(tmp_path)))
         return [str(fault).replace(f"{tmp_path}/", "") for fault in faults]
 
     return run
@@ -94,13 +91,16 @@ def test_an_application_that_hangs_is_reported_with_its_stack(faults_of: Callabl
     assert "shop.py" in fault
 
 
-def test_a_child_that_cannot_take_its_place_is_reported(faults_of: Callable[..., list[str]]):
+def test_a_child_that_cannot_take_its_place_is_reported(
+    faults_of: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+):
     """The pool is named, and the application is not imported."""
 
-    def refuse(name: str) -> None:
-        raise PrivilegeError(f"pool {name} cannot", hint="be root")
+    def refuse(_settings: Settings, **_identity: object) -> None:
+        raise PrivilegeError("it cannot", hint="be root")
 
-    assert faults_of(SOUND, prepare=refuse) == ["p.toml:1:7: pool.web: pool web cannot (be root)"]
+    monkeypatch.setattr("prefork.worker.boot.take_place", refuse)
+    assert faults_of(SOUND) == ["p.toml:1:7: pool.web: it cannot (be root)"]
 
 
 def test_an_application_is_imported_in_its_own_process(faults_of: Callable[..., list[str]], tmp_path: Path):

@@ -220,7 +220,6 @@ SET = {
     "pool.*.worker = task": {"worker": "task"},
     "pool.*.workers.max": {"workers": {"min": 1, "max": 2}},
     "pool.*.threads": {"threads": 4},
-    "pool.*.python": {"python": "/usr/bin/python3"},
     "pool.*.refork": {"refork": [1000]},
     "pool.*.probe": {"probe": "/healthz"},
     "pool.*.http.proxy_protocol": {"http": {"proxy_protocol": True}},
