@@ -6,9 +6,9 @@ read again, come to it as callables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from prefork.config.models import Config, Pool
 from prefork.observe.sink import Sink
@@ -35,6 +35,34 @@ class Berth:
     sinks: Mapping[str, Sink]
 
 
+class ControlServer(Protocol):
+    """The control socket, as the arbiter uses it: ``prefork.control.server.Server``."""
+
+    path: str
+
+    @property
+    def holds_path(self) -> bool:
+        """The path leads here, and not to another master."""
+
+    def fileno(self) -> int:
+        """Readable when there is something to do."""
+
+    def turn(self) -> Iterable[Any]:
+        """Do what there is to do; the requests that are complete by now, and who asks them."""
+
+    def has(self, client: int) -> bool:
+        """The client is still there."""
+
+    def say(self, client: int, line: bytes, *, last: bool = False) -> None:
+        """Send a line to a client; it may have gone."""
+
+    def renew(self, manner: Any) -> None:
+        """Follow other settings of the same path. Raises OSError or PreforkError."""
+
+    def close(self, *, unlink: bool) -> None:
+        """Close everything."""
+
+
 @dataclass(frozen=True)
 class Backing:
     """What the master needs of the rest of the house."""
@@ -50,6 +78,10 @@ class Backing:
     set_level: Callable[[str], None]
     command: Sequence[str]  # that starts a successor
     directory: str  # to start it in
+    control_manner: Callable[[Config], Any]  # who may ask, and how the socket is made
+    open_control: Callable[[str, Any, bool], ControlServer]  # path, manner, over; raises BindError
+    title: str = ""  # the configuration, as people know it
+    version: str = ""
     sinks: Mapping[str, Sink] = field(default_factory=dict)
     pidfile: Pidfile | None = None
     handoff: Handoff | None = None  # from the master that this one succeeds

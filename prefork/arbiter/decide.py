@@ -164,20 +164,24 @@ class Master:
         serving = self.phase is Phase.SERVING
         return self.reload.asked("" if serving else f"the service is {self.phase.value}", now)
 
-    def _upgrade_asked(self, _fact: facts.UpgradeAsked, _now: float) -> Orders:
+    def _upgrade_asked(self, fact: facts.UpgradeAsked, _now: float) -> Orders:
         obstacle = ""
         if self.phase is not Phase.SERVING:
             obstacle = f"the service is {self.phase.value}"
         elif self.predecessor:
             obstacle = "the old master of the last upgrade is still running: stop it first"
-        return self.upgrade.asked(obstacle)
+        return self.upgrade.asked(obstacle, auto=fact.auto or self.config.master.upgrade == "auto")
 
     def _reopen_asked(self, _fact: facts.ReopenAsked, _now: float) -> Orders:
         yield orders.ReopenLogs()
 
     def _scale_asked(self, fact: facts.ScaleAsked, _now: float) -> Orders:
-        name = next(iter(self.pools))
-        wanted = self.pools.scale(name, fact.change)
+        name = fact.pool or next(iter(self.pools))
+        if name not in self.pools:
+            yield report("warning", "scale_refused", pool=name, reason=f"there is no pool {name}")
+            return
+        change = fact.workers - self.pools.scaled(name) if fact.workers else fact.change
+        wanted = self.pools.scale(name, change)
         if wanted is not None:
             yield report("info", "pool_scaled", pool=name, workers=wanted)
         else:
@@ -299,9 +303,8 @@ class Master:
     def _successor_ready(self, _fact: facts.SuccessorReady, now: float) -> Orders:
         if self.upgrade.stage is not Stage.STARTED:
             return
-        auto = self.config.master.upgrade == "auto"
-        yield from self.upgrade.serves(auto=auto)
-        if auto:
+        yield from self.upgrade.serves()
+        if self.upgrade.auto:
             yield from self._stop_asked(facts.StopAsked(graceful=True, signal="upgrade"), now)
 
     def _successor_failed(self, fact: facts.SuccessorFailed, _now: float) -> Orders:

@@ -33,7 +33,9 @@ class ReloadAsked:
 
 @dataclass(frozen=True)
 class UpgradeAsked:
-    """USR2."""
+    """USR2. ``auto``: this master retires when the successor is ready, whatever the configuration says."""
+
+    auto: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,11 @@ class ReopenAsked:
 
 @dataclass(frozen=True)
 class ScaleAsked:
-    """TTIN (+1) or TTOU (-1), for the first pool of the file."""
+    """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool."""
 
-    change: int
+    change: int = 0
+    pool: str = ""
+    workers: int = 0
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from prefork.arbiter import facts, orders
 from prefork.arbiter.backing import Backing
 from prefork.arbiter.children import Child
 from prefork.arbiter.decide import Master
+from prefork.arbiter.desk import Desk
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.obey import OBEY
 from prefork.arbiter.sockets import Sockets
@@ -57,6 +58,7 @@ class Arbiter:
         self.children: dict[int, Child] = {}
         self.master = Master(backing.config, backing.workers_of, predecessor=backing.handoff is not None)
         self.ending: orders.Exit | None = None
+        self.desk = Desk(self)
         self._selector = selectors.DefaultSelector()
         self.subreaper = False  # orphans of our workers become our children
         self._oom_kills = oom.kills()
@@ -69,6 +71,9 @@ class Arbiter:
         gc.freeze()
         try:
             self.sockets.open(self.master.generation, self.backing.config)
+            if not self.backing.handoff:  # a successor takes its predecessor's when it serves
+                self.desk.open(self.backing.config)
+                self.desk.adopt(self.backing.config)
             self.init_signals()
             if self.backing.handoff:
                 self._watch_stranger(self.backing.handoff.master, facts.PredecessorGone())
@@ -76,7 +81,7 @@ class Arbiter:
             while self.ending is None:
                 for fact in self.sleep():
                     self._take(fact)
-                if self.master.deadline() <= time.monotonic():
+                if self.master.deadline() <= self.now():
                     self._take(facts.TimePassed())
         finally:
             self._leave()
@@ -89,6 +94,7 @@ class Arbiter:
         is no moment without a pidfile.
         """
         self.sockets.close(unlink=self.master.alone)
+        self.desk.close()
         leave = self.master.predecessor or self.master.upgrade.stage is Stage.STARTED
         hindrance = self.backing.pidfile and self.backing.pidfile.release(leave=leave)
         if hindrance:
@@ -97,12 +103,12 @@ class Arbiter:
     def init_signals(self) -> None:
         """From here on signals are queued, and wake the loop through its pipe."""
         self._inbox = SignalInbox(SIGNALS)
-        self._watch(self._inbox.fileno(), tuple)  # it only wakes: ``sleep`` looks at the signals at every turn
+        self.watch(self._inbox.fileno(), tuple)  # it only wakes: ``sleep`` looks at the signals at every turn
 
     def sleep(self) -> Iterator[Fact]:
         """Wait for whatever comes first, and give what it was."""
         longest = STRANGER_LOOK if self._strangers else LONGEST_SLEEP
-        timeout = min(self.master.deadline() - time.monotonic(), longest)
+        timeout = min(self.master.deadline() - self.now(), longest)
         ready = self._selector.select(max(0.0, timeout))
         # Signals first: after Ctrl-C the workers end by themselves, and that is then no surprise.
         yield from self._signalled()
@@ -119,15 +125,25 @@ class Arbiter:
         """Let the policy decide on a fact, and on the facts that follow from obeying it."""
         waiting = deque([fact])
         while waiting and self.ending is None:
-            for order in self.master.handle(waiting.popleft(), time.monotonic()):
+            for order in self.master.handle(waiting.popleft(), self.now()):
                 answer = OBEY[type(order)](self, order)
                 if answer is not None:
                     waiting.append(answer)
+        self.desk.settle()
+
+    def now(self) -> float:
+        """Seconds of the clock that everything here goes by."""
+        return time.monotonic()
 
     # Sources of facts.
 
-    def _watch(self, descriptor: int, source: Source) -> None:
+    def watch(self, descriptor: int, source: Source) -> None:
+        """Have a source of facts asked when its descriptor is readable."""
         self._selector.register(descriptor, selectors.EVENT_READ, source)
+
+    def unwatch(self, descriptor: int) -> None:
+        """No longer. Before the descriptor is closed."""
+        self._selector.unregister(descriptor)
 
     def _signalled(self) -> Iterator[Fact]:
         for signum in self._inbox.take():
@@ -140,13 +156,13 @@ class Arbiter:
     def adopt_child(self, child: Child) -> None:
         """Watch a worker that was just forked."""
         self.children[child.worker] = child
-        self._watch(child.channel.fileno(), lambda: self._listen(child, child.hear, child.channel.fileno()))
-        self._watch(child.stacks, lambda: self._listen(child, child.dumped, child.stacks))
+        self.watch(child.channel.fileno(), lambda: self._listen(child, child.hear, child.channel.fileno()))
+        self.watch(child.stacks, lambda: self._listen(child, child.dumped, child.stacks))
         self._watch_process(child)
 
     def _watch_process(self, child: Child) -> None:
         if child.pidfd is not None:
-            self._watch(child.pidfd, lambda: self._reap(child))
+            self.watch(child.pidfd, lambda: self._reap(child))
         while child.pid and child.signals:
             process.send_signal(child.pid, child.signals.pop(0))
 
@@ -209,7 +225,7 @@ class Arbiter:
 
     def watch_successor(self, pid: int, report: int) -> None:
         """Watch the new master: for its report, and for its end."""
-        self._watch(report, lambda: self._reported(report))
+        self.watch(report, lambda: self._reported(report))
         self._watch_stranger(pid, facts.SuccessorGone())
 
     def _reported(self, report: int) -> Iterator[Fact]:
@@ -234,7 +250,7 @@ class Arbiter:
             os.close(descriptor)
             yield gone
 
-        self._watch(descriptor, ended)
+        self.watch(descriptor, ended)
 
     def _listener_opened(self, listener: Listener) -> None:
         self.backing.log.info("listener_opened", name=listener.name, address=listener.address)

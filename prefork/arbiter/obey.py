@@ -83,18 +83,22 @@ def load_config(arbiter: Arbiter, _order: orders.LoadConfig) -> Fact:
 def open_listeners(arbiter: Arbiter, order: orders.OpenListeners) -> Fact:
     try:
         arbiter.sockets.open(order.generation, order.config)
+        arbiter.desk.open(order.config)
     except BindError as error:
+        arbiter.sockets.drop(order.generation)
         return facts.ReloadRefused((str(error),))
     return facts.ListenersOpened(order.generation)
 
 
 def adopt_generation(arbiter: Arbiter, order: orders.AdoptGeneration) -> None:
     arbiter.sockets.adopt(order.generation, order.config)
+    arbiter.desk.adopt(order.config)
     arbiter.backing.set_level(order.config.log.level)
 
 
 def drop_generation(arbiter: Arbiter, order: orders.DropGeneration) -> None:
     arbiter.sockets.drop(order.generation)
+    arbiter.desk.drop()
 
 
 def stop_listening(arbiter: Arbiter, order: orders.StopListening) -> None:
@@ -145,6 +149,7 @@ def kill_successor(arbiter: Arbiter, order: orders.KillSuccessor) -> None:
 
 
 def restore_pidfile(arbiter: Arbiter, _order: orders.RestorePidfile) -> None:
+    arbiter.desk.reclaim()
     if arbiter.backing.pidfile:
         try:
             arbiter.backing.pidfile.restore()
@@ -154,10 +159,23 @@ def restore_pidfile(arbiter: Arbiter, _order: orders.RestorePidfile) -> None:
 
 def announce_ready(arbiter: Arbiter, _order: orders.AnnounceReady) -> None:
     arbiter.sockets.close_unclaimed()
+    if arbiter.backing.handoff:
+        _take_desk_over(arbiter)
     arbiter.backing.announce()
 
 
+def _take_desk_over(arbiter: Arbiter) -> None:
+    """From here on preforkctl talks to this master, and no more to its predecessor."""
+    try:
+        arbiter.desk.open(arbiter.master.config, over=True)
+    except BindError as error:
+        arbiter.backing.log.error("control_lost", reason=str(error))
+    else:
+        arbiter.desk.adopt(arbiter.master.config)
+
+
 def report(arbiter: Arbiter, order: orders.Report) -> None:
+    arbiter.desk.heard(order)
     getattr(arbiter.backing.log, order.level)(order.event, **order.fields)
 
 

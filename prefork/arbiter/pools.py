@@ -45,7 +45,11 @@ class Pools:
 
     def wanted(self, name: str) -> int:
         """How many workers a pool should have now."""
-        return 0 if self.resting else self._scale[name].wanted
+        return 0 if self.resting else self.scaled(name)
+
+    def scaled(self, name: str) -> int:
+        """The same, were the pools not resting."""
+        return self._scale[name].wanted
 
     def scale(self, name: str, by: int) -> int | None:
         """Change the number by an operator's adjustment; the number wanted by then, or None if that cannot be."""

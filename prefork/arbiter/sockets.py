@@ -80,6 +80,11 @@ class Sockets:
         addresses = self._names[generation]
         return {name: self._open[addresses[name]] for name in names}
 
+    def addresses(self) -> dict[str, str]:
+        """Name -> address as bound, of the generation in force."""
+        names = self._names.get(min(self._names, default=0), {})
+        return {name: self._open[address].address for name, address in names.items() if address in self._open}
+
     def handed_over(self) -> dict[str, int]:
         """What a successor is given: configured address -> descriptor."""
         return {address: listener.socket.fileno() for address, listener in self._open.items()}

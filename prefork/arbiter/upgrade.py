@@ -35,6 +35,7 @@ class Upgrade:
 
     def _end(self) -> None:
         self.stage = Stage.NONE
+        self.auto = False
         self.pid = 0
         self.deadline = inf
 
@@ -43,13 +44,14 @@ class Upgrade:
         """Two masters serve."""
         return self.stage is Stage.READY
 
-    def asked(self, obstacle: str) -> Iterable[Order]:
-        """Start a successor, unless there is an ``obstacle`` (a sentence)."""
+    def asked(self, obstacle: str, *, auto: bool) -> Iterable[Order]:
+        """Start a successor, unless there is an ``obstacle`` (a sentence). ``auto``: retire when it is ready."""
         if self.stage is not Stage.NONE:
             obstacle = obstacle or f"the successor {self.pid} of an earlier upgrade is running"
         if obstacle:
             yield report("warning", "upgrade_refused", reason=obstacle)
             return
+        self.auto = auto
         yield report("info", "upgrade_started")
         yield orders.Reexec()
 
@@ -66,12 +68,12 @@ class Upgrade:
         yield report("error", "upgrade_failed", successor=self.pid, reason="the successor did not report in time")
         yield orders.KillSuccessor(Signals.SIGKILL)
 
-    def serves(self, *, auto: bool) -> Iterable[Order]:
+    def serves(self) -> Iterable[Order]:
         """It is ready; both masters serve until one is stopped."""
         self.stage = Stage.READY
         self.deadline = inf
         choice = f"TERM to this master completes the upgrade, TERM to {self.pid} backs out"
-        hint = "this master retires" if auto else choice
+        hint = "this master retires" if self.auto else choice
         yield report("info", "upgrade_ready", successor=self.pid, hint=hint)
 
     def failed(self, reason: str) -> Iterable[Order]:

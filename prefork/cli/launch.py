@@ -21,6 +21,7 @@ from prefork.config.addresses import FdAddress, parse
 from prefork.config.changes import Cost, changes
 from prefork.config.load import worker_count
 from prefork.config.models import Config
+from prefork.control.server import Manner, Server
 from prefork.errors import PreforkError
 from prefork.observe import logs
 from prefork.observe.sink import Sink
@@ -113,6 +114,10 @@ def _serve(
         set_level=logs.set_level,
         command=[sys.executable, *sys.orig_argv[1:]],
         directory=directory,
+        control_manner=control_manner,
+        open_control=open_control,
+        title=title,
+        version=__version__,
         sinks=sinks,
         pidfile=pidfile,
         handoff=succession,
@@ -129,6 +134,18 @@ def _serve(
     if ending.code:
         starter.failed(ending.reason, ending.code)
     return ending.code
+
+
+def control_manner(config: Config) -> Manner:
+    """Who may use the control socket, and how its file is made. Raises PrivilegeError."""
+    assert config.control is not None
+    identity = births.identity_of(config)
+    return Manner(config.control.mode, config.control.group, identity.uid if identity else None)
+
+
+def open_control(path: str, manner: Manner, over: bool) -> Server:  # noqa: FBT001 - passed on as it is
+    """The control socket. Raises BindError."""
+    return Server(path, manner, over=over)
 
 
 def passed_descriptors(config: Config) -> list[int]:

@@ -23,12 +23,16 @@ DEFAULT_MODE = 0o660
 PATIENCE = 1.0  # seconds that another start in the directory is waited for
 
 
-def bind(path: str, backlog: int, mode: int | None, user: str | None, group: str | None) -> socket.socket:
-    """A listening socket at ``path``, in place of a stale one. In the master.
+def bind(
+    path: str, backlog: int, mode: int | None, user: str | None, group: str | None, *, over: bool = False
+) -> socket.socket:
+    """A listening socket at ``path``, in place of a stale one; ``over``: of a living one too. In the master.
 
     Raises OSError (EADDRINUSE: somebody listens there; EEXIST: it is no socket), PrivilegeError for an unknown owner.
     """
     owner = (privileges.uid_of(user) if user else -1, privileges.gid_of(group) if group else -1)
+    final = path
+    path = f"{final}.{os.getpid()}" if over else final
     with _alone_in(os.path.dirname(path) or "."):
         _clear_stale(path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -42,6 +46,8 @@ def bind(path: str, backlog: int, mode: int | None, user: str | None, group: str
                 os.chown(path, *owner)
             os.chmod(path, DEFAULT_MODE if mode is None else mode)  # after the owner: his rights are not for ours
             sock.listen(backlog)
+            if over:
+                os.rename(path, final)  # there is no moment without it
         except BaseException:
             os.unlink(path)
             sock.close()

@@ -42,6 +42,9 @@ PURE = {
     "prefork.arbiter.templates",
     "prefork.arbiter.upgrade",
     "prefork.arbiter.decide",
+    "prefork.arbiter.overview",
+    "prefork.control.shown",
+    "prefork.control.words",
     "prefork.worker.settings",
     "prefork.worker.plugin",
 }

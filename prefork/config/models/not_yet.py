@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NOT_YET: Mapping[str, str] = {
-    "control": "leave the section out; the signals do what there is to do",
     "status": "leave the section out",
     "listen.*.tls": "let a proxy in front of prefork speak TLS",
     "pool.*.worker = thread": 'use "sync", and more workers',

@@ -61,6 +61,8 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
             set_level=lambda _level: None,
             command=["/nonexistent/preforkd"],
             directory=str(tmp_path),
+            control_manner=lambda _config: None,
+            open_control=lambda _path, _manner, _over: pytest.fail("there is no control socket"),
             pidfile=pidfile,
         )
     )

@@ -212,7 +212,6 @@ def test_the_models_are_values():
 
 # What to set a key to that has no effect yet: key -> (pool data or sections)
 SET = {
-    "control": {"control": {"socket": "/run/control.sock"}},
     "status": {"status": {"listen": "127.0.0.1:9091"}},
     "listen.*.tls": {"listen": {"x": {"address": ":80", "tls": {}}}},
     "pool.*.worker = thread": {"worker": "thread"},

@@ -1,0 +1,255 @@
+"""Where what is asked over the control socket becomes facts, and what became of them is told.
+
+A command is the same fact as its signal, so there is one way through the house. Who waits is told of every event that
+is logged meanwhile, and of the end. In the master.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from prefork.arbiter import facts, orders
+from prefork.arbiter.facts import Fact
+from prefork.arbiter.fleet import Worker
+from prefork.arbiter.overview import overview
+from prefork.arbiter.reload import ENDED, Course
+from prefork.config.models import Config, Control
+from prefork.control import words
+from prefork.control.words import Request
+from prefork.errors import BindError, PreforkError
+
+if TYPE_CHECKING:
+    from prefork.arbiter.backing import ControlServer
+    from prefork.arbiter.loop import Arbiter
+
+DEATHS_KEPT = 64
+HEARD_KEPT = 256  # events that are kept for a client that waits
+QUIET = ("debug",)  # levels of events that nobody is told of
+
+
+@dataclass
+class Wait:
+    """A client that is to be answered. ``heard``: what was logged since it asked."""
+
+    request: Request
+    taken: bool = False  # the master has been told the fact that was asked for
+    heard: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=HEARD_KEPT))
+    serial: int = 0  # of the reload that it asked for
+    workers: tuple[int, ...] = ()  # whose stacks it waits for
+
+    def refused(self, *events: str) -> str:
+        """Why not, if one of these events was heard."""
+        return next((str(heard.get("reason")) for heard in self.heard if heard["event"] in events), "")
+
+
+class Desk:
+    """One for the life of a master; without ``[control]`` it has no socket, and nobody asks."""
+
+    def __init__(self, arbiter: Arbiter) -> None:
+        self._arbiter = arbiter
+        self._server: ControlServer | None = None
+        self._trial: ControlServer | None = None
+        self._waits: dict[int, Wait] = {}
+        self._deaths: deque[dict[str, Any]] = deque(maxlen=DEATHS_KEPT)
+
+    # The socket.
+
+    def open(self, config: Config, *, over: bool = False) -> None:
+        """Open what the configuration has, beside what is open. Raises BindError, and has then changed nothing."""
+        wanted = config.control
+        if wanted and (self._server is None or self._server.path != wanted.socket):
+            self._trial = self._opened(wanted, config, over=over)
+
+    def adopt(self, config: Config) -> None:
+        """This configuration is in force."""
+        wanted = config.control
+        if self._trial or wanted is None:
+            self.close()
+            self._server, self._trial = self._trial, None
+            if self._server:
+                self._arbiter.watch(self._server.fileno(), self.asked)
+        elif self._server:
+            try:
+                self._server.renew(self._arbiter.backing.control_manner(config))
+            except (OSError, PreforkError) as error:
+                self._arbiter.backing.log.error("control_not_renewed", reason=str(error))
+
+    def drop(self) -> None:
+        """The configuration on trial is not to be."""
+        if self._trial:
+            self._trial.close(unlink=True)
+            self._trial = None
+
+    def reclaim(self) -> None:
+        """A successor that had taken the path over has ended: it leads here again."""
+        config = self._arbiter.master.config
+        if self._server is None or config.control is None or self._server.holds_path:
+            return
+        try:
+            self._trial = self._opened(config.control, config, over=True)
+        except BindError as error:
+            self._arbiter.backing.log.error("control_lost", reason=str(error))
+        else:
+            self.adopt(config)
+
+    def close(self) -> None:
+        """Hang up; the path goes where it is still ours."""
+        if self._server:
+            self._arbiter.unwatch(self._server.fileno())
+            self._server.close(unlink=True)
+            self._server = None
+            self._waits.clear()
+
+    def _opened(self, control: Control, config: Config, *, over: bool) -> ControlServer:
+        manner = self._arbiter.backing.control_manner(config)
+        return self._arbiter.backing.open_control(control.socket, manner, over)
+
+    # What is asked.
+
+    def asked(self) -> Iterator[Fact]:
+        """The facts that clients ask for."""
+        assert self._server is not None
+        for asking in self._server.turn():
+            request = asking.request
+            if request.do not in ASIDE:
+                log = self._arbiter.backing.log
+                log.info("control_asked", do=request.do, by_uid=asking.uid, by_pid=asking.pid)
+            wait = self._waits[asking.client] = Wait(request)
+            yield from FACTS[request.do](self, wait)
+            wait.taken = True
+            self.settle()
+
+    def _nothing(self, _wait: Wait) -> Iterable[Fact]:
+        return ()
+
+    def _reload(self, wait: Wait) -> Iterable[Fact]:
+        yield facts.ReloadAsked()
+        last = self._arbiter.master.reload.last
+        wait.serial = last.serial if last else 0
+
+    def _upgrade(self, _wait: Wait) -> Iterable[Fact]:
+        yield facts.UpgradeAsked(auto=True)
+
+    def _scale(self, wait: Wait) -> Iterable[Fact]:
+        yield facts.ScaleAsked(pool=wait.request.pool, workers=wait.request.workers)
+
+    def _reopen(self, _wait: Wait) -> Iterable[Fact]:
+        yield facts.ReopenAsked()
+
+    def _stop(self, wait: Wait) -> Iterable[Fact]:
+        yield facts.StopAsked(graceful=wait.request.do == "stop", signal=f"preforkctl {wait.request.do}")
+
+    def _dump(self, wait: Wait) -> Iterable[Fact]:
+        wait.workers = tuple(one.id for one in self._arbiter.master.fleet if _names(wait.request.worker, one))
+        if wait.workers:
+            yield facts.DumpAsked(wait.workers)
+
+    # What is told.
+
+    def heard(self, report: orders.Report) -> None:
+        """An event is being logged."""
+        told = {"event": report.event, **report.fields}
+        if report.event.endswith(("_died", "_stuck")):
+            self._deaths.append(told)
+        if report.level in QUIET or self._server is None:
+            return
+        for client, wait in self._waits.items():
+            wait.heard.append(told)
+            if wait.request.wait:
+                self._server.say(client, words.event(report.event, report.fields))
+
+    def settle(self) -> None:
+        """Answer those whose matter has come to its end."""
+        if self._server is None:
+            return
+        for client, wait in tuple(self._waits.items()):
+            line = ANSWERS[wait.request.do](self, wait) if wait.taken else None
+            if line is not None:
+                self._server.say(client, line, last=True)
+            if line is not None or not self._server.has(client):
+                del self._waits[client]
+
+    def _tell_status(self, _wait: Wait) -> bytes | None:
+        arbiter = self._arbiter
+        rows = {child.worker: arbiter.seen(child) for child in arbiter.children.values()}
+        about = {"version": arbiter.backing.version, "pid": os.getpid(), "config": arbiter.backing.title}
+        listeners = arbiter.sockets.addresses()
+        return words.answer(ok=True, **about, listeners=listeners, **overview(arbiter.master, rows, arbiter.now()))
+
+    def _tell_reload(self, wait: Wait) -> bytes | None:
+        last = self._arbiter.master.reload.last
+        if last is None or last.serial != wait.serial:
+            return words.answer(ok=False, reason="superseded by another reload", faults=[])
+        if last.course not in ENDED and wait.request.wait:
+            return None
+        if last.course in (Course.REFUSED, Course.SUPERSEDED):
+            reason = "\n".join(last.faults) or "superseded by what was asked meanwhile"
+            return words.answer(ok=False, reason=reason, faults=list(last.faults))
+        return words.answer(ok=True, course=last.course.value, **self._arbiter.master.reload.summary())
+
+    def _tell_upgrade(self, wait: Wait) -> bytes | None:
+        reason = wait.refused("upgrade_refused", "upgrade_failed")
+        if reason:
+            return words.answer(ok=False, reason=reason)
+        events = {heard["event"] for heard in wait.heard}
+        if "upgrade_ended" in events:
+            return words.answer(ok=False, reason="the new master ended before it was ready; its log may say why")
+        if "upgrade_ready" in events or not wait.request.wait:
+            return words.answer(ok=True, master=os.getpid(), successor=self._arbiter.master.upgrade.pid)
+        return None
+
+    def _tell_scale(self, wait: Wait) -> bytes | None:
+        reason = wait.refused("scale_refused")
+        if reason:
+            return words.answer(ok=False, reason=reason)
+        return words.answer(ok=True, pool=wait.request.pool, workers=wait.request.workers)
+
+    def _tell_done(self, _wait: Wait) -> bytes | None:
+        return words.answer(ok=True, master=os.getpid())
+
+    def _tell_dump(self, wait: Wait) -> bytes | None:
+        there = [worker for worker in map(self._arbiter.master.fleet.get, wait.workers) if worker]
+        if any(worker.dump and worker.dump.asked for worker in there):
+            return None
+        dumped = [heard for heard in wait.heard if heard["event"] == "worker_dumped"]
+        if not dumped:
+            reason = "it is being ended: see deaths" if there else f"there is no such worker: {wait.request.worker}"
+            return words.answer(ok=False, reason=reason)
+        return words.answer(ok=True, workers=dumped)
+
+    def _tell_deaths(self, _wait: Wait) -> bytes | None:
+        return words.answer(ok=True, deaths=list(self._deaths))
+
+
+def _names(text: str, worker: Worker) -> bool:
+    """Whether a client means this worker: by pid, by pool, by pool/number; the empty text means all."""
+    return text in ("", str(worker.pid), worker.pool, f"{worker.pool}/{worker.number}")
+
+
+FACTS: dict[str, Callable[[Desk, Wait], Iterable[Fact]]] = {
+    "status": Desk._nothing,
+    "reload": Desk._reload,
+    "upgrade": Desk._upgrade,
+    "scale": Desk._scale,
+    "reopen": Desk._reopen,
+    "stop": Desk._stop,
+    "quit": Desk._stop,
+    "dump": Desk._dump,
+    "deaths": Desk._nothing,
+}
+ANSWERS: dict[str, Callable[[Desk, Wait], bytes | None]] = {
+    "status": Desk._tell_status,
+    "reload": Desk._tell_reload,
+    "upgrade": Desk._tell_upgrade,
+    "scale": Desk._tell_scale,
+    "reopen": Desk._tell_done,
+    "stop": Desk._tell_done,
+    "quit": Desk._tell_done,
+    "dump": Desk._tell_dump,
+    "deaths": Desk._tell_deaths,
+}
+ASIDE = ("status", "deaths")  # they change nothing: nobody needs to know who looked

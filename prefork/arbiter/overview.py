@@ -1,0 +1,63 @@
+"""Pure. The state of the whole service as one value, for whoever asks: plain numbers, texts, lists and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any
+
+from prefork.arbiter.decide import Master
+from prefork.arbiter.facts import RequestSeen
+from prefork.arbiter.fleet import Worker
+
+
+def overview(master: Master, rows: Mapping[int, RequestSeen], now: float) -> dict[str, Any]:
+    """``rows``: what the scoreboard says of each worker; ``now`` in seconds of the monotonic clock."""
+    return {
+        "phase": master.phase.value,
+        "generation": master.generation,
+        "resting": master.pools.resting,
+        "reload": _reload(master, now),
+        "upgrade": {"stage": master.upgrade.stage.value, "successor": master.upgrade.pid},
+        "predecessor": master.predecessor,
+        "pools": {name: _pool(master, name, now) for name in master.pools},
+        "workers": [_worker(worker, rows.get(worker.id, RequestSeen()), now) for worker in master.fleet],
+    }
+
+
+def _reload(master: Master, now: float) -> dict[str, Any] | None:
+    last = master.reload.last
+    if last is None:
+        return None
+    ended = {"ended_seconds_ago": round(now - last.ended, 3)} if last.ended < inf else {}
+    return {
+        "course": last.course.value,
+        "began_seconds_ago": round(now - last.began, 3),
+        **ended,
+        "faults": list(last.faults),
+    }
+
+
+def _pool(master: Master, name: str, now: float) -> dict[str, Any]:
+    ready = [w for w in master.fleet.of(name) if w.ready and w.generation == master.generation]
+    backoff = master.pools.backoff_of(name)
+    return {
+        "wanted": master.pools.wanted(name),
+        "ready": len(ready),
+        "failures": backoff.failures,
+        "next_try_in": max(0.0, round(backoff.not_before - now, 1)),
+    }
+
+
+def _worker(worker: Worker, seen: RequestSeen, now: float) -> dict[str, Any]:
+    busy = {"request": seen.request, "busy_seconds": round(now - seen.busy_since, 3)} if seen.busy_since else {}
+    return {
+        **worker.describe(),
+        "kind": worker.kind,
+        "life": worker.life.value,
+        "age": round(now - worker.born, 1),
+        "served": seen.served,
+        **({"cause": worker.cause} if worker.cause else {}),
+        **({"worn": worker.worn} if worker.worn else {}),
+        **busy,
+    }

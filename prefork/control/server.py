@@ -1,0 +1,221 @@
+"""The control socket: a unix socket whose clients ask one thing each, and never keep the master waiting.
+
+It has an epoll of its own, so that the master's loop watches one descriptor. Every byte that comes is bounded and
+untrusted; a client that does not take its answer is dropped. Who may ask is told by the kernel (unix(7), SO_PEERCRED),
+beside the rights of the socket's file.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import select
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from prefork.control import words
+from prefork.control.words import Misunderstood, Request
+from prefork.errors import BindError, PrivilegeError
+from prefork.system import privileges, unixsocket
+
+CLIENTS_MOST = 32
+BACKLOG = 16
+WAITING_MOST = 32 * 1024 * 1024  # bytes that a client has not taken: stacks of many workers are large
+CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+
+
+class Asking(NamedTuple):
+    """A request, and who asks it."""
+
+    client: int  # by which it is answered
+    request: Request
+    pid: int
+    uid: int
+
+
+class Manner(NamedTuple):
+    """Who may ask, and how the socket's file is made. ``workers``: whom workers run as; None: as the master."""
+
+    mode: int
+    group: str | None
+    workers: int | None
+
+
+class _Client:
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.read = b""
+        self.unsent = b""
+        self.asked = False
+        self.last = False  # what is unsent ends it
+        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+        self.pid, self.uid, self.gid = CREDENTIALS.unpack(raw)
+
+
+class Server:
+    """In the master."""
+
+    def __init__(self, path: str, manner: Manner, *, over: bool = False) -> None:
+        """``over``: take the path over from the master that has it. Raises BindError."""
+        self.path = path
+        self._manner = manner
+        self._listener = _bind(path, manner, over=over)
+        self._inode = unixsocket.inode_of(path)
+        self._epoll = select.epoll()
+        self._epoll.register(self._listener.fileno(), READ)
+        self._clients: dict[int, _Client] = {}
+        self._serial = 0
+        self._ids: dict[int, int] = {}  # descriptor -> client
+
+    def fileno(self) -> int:
+        """Readable when there is something to do."""
+        return self._epoll.fileno()
+
+    @property
+    def holds_path(self) -> bool:
+        """The path leads here, and not to another master."""
+        return unixsocket.inode_of(self.path) == self._inode
+
+    def renew(self, manner: Manner) -> None:
+        """Follow other settings of the same path. Raises OSError or PrivilegeError."""
+        group = privileges.gid_of(manner.group) if manner.group else -1
+        if group != -1:
+            os.chown(self.path, -1, group)
+        os.chmod(self.path, manner.mode)
+        self._manner = manner
+
+    def turn(self) -> list[Asking]:
+        """Do what there is to do; the requests that are complete by now."""
+        asked: list[Asking] = []
+        for descriptor, events in self._epoll.poll(0):
+            if descriptor == self._listener.fileno():
+                self._accept()
+            elif events & WRITE:
+                self._send(self._ids[descriptor])
+            elif descriptor in self._ids:
+                asked += self._receive(self._ids[descriptor])
+        return asked
+
+    def has(self, client: int) -> bool:
+        """The client is still there."""
+        return client in self._clients
+
+    def say(self, client: int, line: bytes, *, last: bool = False) -> None:
+        """Send a line to a client, the last one if so; it may have gone."""
+        there = self._clients.get(client)
+        if there is None or there.last:
+            return
+        there.unsent += line
+        there.last = last
+        if len(there.unsent) > WAITING_MOST:
+            self._drop(client)
+        else:
+            self._send(client)
+
+    def close(self, *, unlink: bool) -> None:
+        """Close everything; the path goes as well where it is still ours."""
+        for client in tuple(self._clients):
+            self._send(client)
+            self._drop(client)
+        if unlink and self.holds_path:
+            with suppress(OSError):  # the directory is not ours any more; the next start knows a stale file
+                os.unlink(self.path)
+        self._epoll.close()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:  # it has gone again, or there are too many open files
+            return
+        sock.setblocking(False)
+        self._make_room()
+        self._serial += 1
+        client = self._clients[self._serial] = _Client(sock)
+        self._ids[sock.fileno()] = self._serial
+        self._epoll.register(sock.fileno(), READ)
+        if not self._may(client):
+            reason = "only root, the user of the master, and members of the group of [control] may ask"
+            self.say(self._serial, words.answer(ok=False, reason=reason), last=True)
+
+    def _make_room(self) -> None:
+        """The one that has been silent for longest gives way; one that is being answered does not, unless all are."""
+        if len(self._clients) >= CLIENTS_MOST:
+            silent = (number for number, client in self._clients.items() if not client.asked)
+            self._drop(next(silent, next(iter(self._clients))))
+
+    def _may(self, client: _Client) -> bool:
+        manner = self._manner
+        if client.uid in (0, os.geteuid()):
+            return True
+        if client.uid == manner.workers or not manner.group:
+            return False  # an application is not to rule over its master
+        try:
+            group = privileges.gid_of(manner.group)
+            name = pwd.getpwuid(client.uid).pw_name
+        except (PrivilegeError, KeyError):  # it was removed meanwhile
+            return False
+        return group in os.getgrouplist(name, client.gid)
+
+    def _receive(self, number: int) -> Iterator[Asking]:
+        client = self._clients[number]
+        try:
+            data = client.sock.recv(words.LINE_MOST)
+        except BlockingIOError:
+            return
+        except OSError:  # it has gone
+            data = b""
+        if not data:
+            self._drop(number)
+            return
+        if client.asked or client.last:
+            return  # one request a connection: the rest is dropped
+        client.read += data
+        line, newline, _ = client.read.partition(b"\n")
+        if not newline and len(line) < words.LINE_MOST:
+            return
+        client.asked = True
+        try:
+            request = words.parse(line if newline else b"")
+        except Misunderstood as reason:
+            self.say(number, words.answer(ok=False, reason=str(reason)), last=True)
+        else:
+            yield Asking(number, request, client.pid, client.uid)
+
+    def _send(self, number: int) -> None:
+        client = self._clients[number]
+        try:
+            while client.unsent:
+                client.unsent = client.unsent[client.sock.send(client.unsent) :]
+        except BlockingIOError:
+            self._epoll.modify(client.sock.fileno(), READ | WRITE)
+            return
+        except OSError:  # it has gone
+            self._drop(number)
+            return
+        if client.last:
+            self._drop(number)
+        else:
+            self._epoll.modify(client.sock.fileno(), READ)
+
+    def _drop(self, number: int) -> None:
+        client = self._clients.pop(number)
+        del self._ids[client.sock.fileno()]
+        self._epoll.unregister(client.sock.fileno())
+        client.sock.close()
+
+
+def _bind(path: str, manner: Manner, *, over: bool) -> socket.socket:
+    try:
+        listener = unixsocket.bind(path, BACKLOG, manner.mode, None, manner.group, over=over)
+    except OSError as error:
+        reason = f"the control socket {path} cannot be opened: {error.strerror or error}"
+        raise BindError(reason, hint=unixsocket.hint(error)) from error
+    except PrivilegeError as error:
+        raise BindError(f"the control socket {path} cannot be opened: {error}") from error
+    listener.setblocking(False)
+    return listener
