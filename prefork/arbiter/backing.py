@@ -15,6 +15,7 @@ from prefork.observe.sink import Sink
 from prefork.system.channel import Channel
 from prefork.system.handoff import Handoff
 from prefork.system.listeners import Listener
+from prefork.system.notify import Notifier
 from prefork.system.pidfile import Pidfile
 from prefork.system.scoreboard import Scoreboard
 
@@ -80,6 +81,7 @@ class Backing:
     directory: str  # to start it in
     control_manner: Callable[[Config], Any]  # who may ask, and how the socket is made
     open_control: Callable[[str, Any, bool], ControlServer]  # path, manner, over; raises BindError
+    notifier: Notifier  # to the service manager, if there is one
     title: str = ""  # the configuration, as people know it
     version: str = ""
     sinks: Mapping[str, Sink] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from prefork.arbiter.children import Child
 from prefork.arbiter.decide import Master
 from prefork.arbiter.desk import Desk
 from prefork.arbiter.facts import Fact
+from prefork.arbiter.herald import Herald
 from prefork.arbiter.obey import OBEY
 from prefork.arbiter.sockets import Sockets
 from prefork.arbiter.upgrade import Stage
@@ -59,6 +60,7 @@ class Arbiter:
         self.master = Master(backing.config, backing.workers_of, predecessor=backing.handoff is not None)
         self.ending: orders.Exit | None = None
         self.desk = Desk(self)
+        self._herald = Herald(backing.notifier.tell, backing.notifier.interval)
         self._selector = selectors.DefaultSelector()
         self.subreaper = False  # orphans of our workers become our children
         self._oom_kills = oom.kills()
@@ -83,6 +85,7 @@ class Arbiter:
                     self._take(fact)
                 if self.master.deadline() <= self.now():
                     self._take(facts.TimePassed())
+                self._herald.update(self.master, self.now())
         finally:
             self._leave()
         return self.ending
@@ -108,7 +111,7 @@ class Arbiter:
     def sleep(self) -> Iterator[Fact]:
         """Wait for whatever comes first, and give what it was."""
         longest = STRANGER_LOOK if self._strangers else LONGEST_SLEEP
-        timeout = min(self.master.deadline() - self.now(), longest)
+        timeout = min(min(self.master.deadline(), self._herald.due) - self.now(), longest)
         ready = self._selector.select(max(0.0, timeout))
         # Signals first: after Ctrl-C the workers end by themselves, and that is then no surprise.
         yield from self._signalled()

@@ -128,7 +128,7 @@ def reexec(arbiter: Arbiter, _order: orders.Reexec) -> Fact:
     try:
         if backing.pidfile:
             backing.pidfile.name_oldbin()
-        environment = handoff.environment(os.environ)
+        environment = {**handoff.environment(os.environ), **backing.notifier.for_successor()}
         if arbiter.subreaper:
             process.set_subreaper(False)  # else the successor would become our child, and not that of PID 1
         pid = process.spawn_detached(backing.command, environment, handoff.descriptors(), backing.directory)

@@ -27,6 +27,7 @@ from prefork.observe import logs
 from prefork.observe.sink import Sink
 from prefork.system import daemon, handoff, process
 from prefork.system.handoff import Handoff
+from prefork.system.notify import Notifier
 from prefork.system.pidfile import Pidfile
 
 
@@ -116,6 +117,7 @@ def _serve(
         directory=directory,
         control_manner=control_manner,
         open_control=open_control,
+        notifier=Notifier(os.environ, os.getpid()),
         title=title,
         version=__version__,
         sinks=sinks,

@@ -35,6 +35,7 @@ PURE = {
     "prefork.arbiter.policy",
     "prefork.arbiter.pools",
     "prefork.arbiter.scaling",
+    "prefork.arbiter.standing",
     "prefork.arbiter.rollout",
     "prefork.arbiter.recycling",
     "prefork.arbiter.reload",

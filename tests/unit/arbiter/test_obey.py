@@ -20,6 +20,7 @@ from prefork.errors import ConfigError, Fault
 from prefork.observe.sink import Sink
 from prefork.system import process
 from prefork.system.channel import REOPEN, Channel
+from prefork.system.notify import Notifier
 from prefork.system.pidfile import Pidfile
 
 SPAWN = {"worker": 1, "pool": "web", "number": 1, "slot": 0, "generation": 1}
@@ -61,6 +62,7 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
             set_level=lambda _level: None,
             command=["/nonexistent/preforkd"],
             directory=str(tmp_path),
+            notifier=Notifier({}, 1),
             control_manner=lambda _config: None,
             open_control=lambda _path, _manner, _over: pytest.fail("there is no control socket"),
             pidfile=pidfile,
