@@ -31,6 +31,7 @@ def settings_of(config: Config, pool_name: str, workers: int, start_directory: s
         app=pool.app,
         kind=pool.worker,
         preload=pool.preload,
+        probe=pool.probe,
         directory=pool.directory or config.master.working_directory or start_directory,
         python_path=tuple(pool.python_path),
         environment=dict(pool.environment),

@@ -24,10 +24,11 @@ from prefork.system import privileges, process, signals
 from prefork.system.channel import Channel
 from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Row
-from prefork.worker import app, lifeline
+from prefork.worker import app, lifeline, probe
 from prefork.worker.lifeline import Lifeline
 from prefork.worker.plugin import Log, Post, Worker, WsgiApp
 from prefork.worker.settings import Settings
+from prefork.worker.site import Errors
 from prefork.worker.wear import Wear
 
 LOOPS = {"sync": "prefork.worker.evented:EventedWorker"}
@@ -84,10 +85,13 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None) -> int:
         loaded = loaded or load(duty.settings)
         if duty.settings.hooks.abort:
             lifeline.run_on_abort(app.load_attribute(duty.settings.hooks.abort), duty.stacks)
+        run_hook(duty.settings.hooks.ready)
+        if duty.settings.probe:
+            probe.ask(loaded.application, duty.settings.probe, Errors(duty.log))
+        # From here on signals are heard by the loop; until now, being told to go was to go.
         line = Lifeline(duty.row, duty.channel, duty.sinks, Wear(duty.settings.recycle))
         worker = loaded.loop(_post(duty, loaded.application, line))
         lifeline.run_on_expiry(getattr(worker, "expire", None))
-        run_hook(duty.settings.hooks.ready)
         # What is there by now stays: no collection needs to look at it again.
         gc.collect()
         gc.freeze()

@@ -60,6 +60,7 @@ class Settings:
     app: str
     kind: str = "sync"
     preload: bool = False  # a template imports the application, before its workers are forked
+    probe: str = ""  # the path that the application has to answer before the worker is ready
     directory: str = ""
     python_path: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

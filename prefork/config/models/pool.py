@@ -156,7 +156,7 @@ class Pool(Section):
     environment: Variables = Field(default_factory=dict, description="Environment variables for the application.")
     surge: Surge = Field("25%", description="How many workers above the wanted number a roll may use, at least one.")
     refork: Counts = Field((), description="After so many requests a warm worker becomes the template.")
-    probe: ProbePath = Field("", description="A worker is ready only when the application answered this path.")
+    probe: ProbePath = Field("", description="Ready only when the application answered this path without a 5xx.")
     timeout: Timeout = Field(default_factory=Timeout, description="Time limits.")
     recycle: Recycle = Field(default_factory=Recycle, description="When to replace healthy workers.")
     hooks: Hooks = Field(default_factory=Hooks, description="Functions to call in the worker.")

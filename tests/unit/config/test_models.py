@@ -220,7 +220,6 @@ SET = {
     "pool.*.workers.max": {"workers": {"min": 1, "max": 2}},
     "pool.*.threads": {"threads": 4},
     "pool.*.refork": {"refork": [1000]},
-    "pool.*.probe": {"probe": "/healthz"},
     "pool.*.http.proxy_protocol": {"http": {"proxy_protocol": True}},
 }
 
@@ -247,7 +246,6 @@ def test_the_default_of_a_key_without_effect_may_be_written():
     pool = {
         "threads": 8,
         "refork": [],
-        "probe": "",
     }
     assert config(pool) == config()
 
