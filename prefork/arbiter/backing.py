@@ -70,7 +70,7 @@ class Backing:
 
     config: Config
     load: Callable[[], Config]  # read the configuration again; raises ConfigError
-    restart_keys: Callable[[Config, Config], tuple[str, ...]]  # what changed but takes no effect by a reload
+    changed: Callable[[Config, Config], Mapping[str, tuple[str, ...]]]  # the keys that differ, by what they take
     workers_of: Callable[[Pool], int]  # the number of workers that a pool's configuration means
     serve: Callable[[Berth], int]  # a worker's life, in the child; returns its exit code
     serve_template: Callable[[Berth], int]  # the same of a template

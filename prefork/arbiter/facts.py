@@ -7,7 +7,7 @@ has ended finds nobody and is dropped. Texts that came from a worker are untrust
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Union
 
 from prefork.config.models import Config
@@ -149,10 +149,10 @@ class ChildExited:
 
 @dataclass(frozen=True)
 class ConfigLoaded:
-    """The file was read anew and is sound. ``restart_keys`` changed but need an upgrade or a restart."""
+    """The file was read anew and is sound. ``changed``: the keys that differ, by what they take."""
 
     config: Config
-    restart_keys: tuple[str, ...] = ()
+    changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

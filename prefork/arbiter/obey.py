@@ -77,7 +77,7 @@ def load_config(arbiter: Arbiter, _order: orders.LoadConfig) -> Fact:
         return facts.ReloadRefused(tuple(str(fault) for fault in error.faults))
     except PreforkError as error:
         return facts.ReloadRefused((str(error),))
-    return facts.ConfigLoaded(config, arbiter.backing.restart_keys(arbiter.master.config, config))
+    return facts.ConfigLoaded(config, arbiter.backing.changed(arbiter.master.config, config))
 
 
 def open_listeners(arbiter: Arbiter, order: orders.OpenListeners) -> Fact:

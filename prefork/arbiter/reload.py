@@ -83,7 +83,9 @@ class Reload:
     def loaded(self, fact: facts.ConfigLoaded) -> Orders:
         """The file is sound."""
         self._newest += 1
-        self.trial = Trial(self._newest, fact.config, fact.restart_keys)
+        self.trial = Trial(self._newest, fact.config, fact.changed.get("needs_upgrade", ()))
+        if fact.changed:
+            yield report("info", "config_changed", **{name: ", ".join(keys) for name, keys in fact.changed.items()})
         yield orders.OpenListeners(self._newest, fact.config)
 
     def opened(self, generation: int) -> None:

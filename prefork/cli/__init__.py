@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefork.cli import births, check, launch, options
 from prefork.cli.options import Action, Options
-from prefork.config import dump
+from prefork.config import dump, plan
 from prefork.config.load import DEFAULT_PATH, check_environment, read
 from prefork.config.models import Config
 from prefork.errors import ConfigError, PreforkError
@@ -39,6 +39,8 @@ def _act(chosen: Options) -> int:
     if chosen.action is Action.SCHEMA:
         print(dump.schema())
         return 0
+    if chosen.action is Action.PLAN:
+        return _plan(chosen)
     directory = launch.start_directory()
     if chosen.action is Action.CHECK:
         return _check(chosen, directory)
@@ -48,6 +50,14 @@ def _act(chosen: Options) -> int:
         print(dump.toml(config), end="")
         return 0
     return launch.run(config, load, chosen.config or DEFAULT_PATH, directory)
+
+
+def _plan(chosen: Options) -> int:
+    assert chosen.against is not None
+    new = read(chosen.config, chosen.overrides).config
+    old = read("/dev/stdin" if chosen.against == "-" else chosen.against).config
+    print("\n".join(plan.lines(old, new)))
+    return 0
 
 
 def _check(chosen: Options, directory: str) -> int:

@@ -18,9 +18,9 @@ from prefork.arbiter.backing import Backing
 from prefork.arbiter.loop import Arbiter
 from prefork.cli import births
 from prefork.config.addresses import FdAddress, parse
-from prefork.config.changes import Cost, changes
 from prefork.config.load import worker_count
 from prefork.config.models import Config
+from prefork.config.plan import by_cost
 from prefork.control.server import Manner, Server
 from prefork.errors import PreforkError
 from prefork.observe import logs
@@ -106,7 +106,7 @@ def _serve(
     backing = Backing(
         config=config,
         load=load,
-        restart_keys=restart_keys,
+        changed=by_cost,
         workers_of=worker_count,
         serve=partial(births.live, worker_count, directory),
         serve_template=partial(births.live_as_template, worker_count, directory),
@@ -162,8 +162,3 @@ def open_sinks(config: Config) -> dict[str, Sink]:
     if config.log.access:
         sinks["access"] = Sink.open(config.log.access.file, name="access")
     return sinks
-
-
-def restart_keys(old: Config, new: Config) -> tuple[str, ...]:
-    """The keys whose change a reload cannot put into effect."""
-    return tuple(change.key for change in changes(old, new) if change.cost is Cost.UPGRADE)

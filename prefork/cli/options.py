@@ -23,6 +23,7 @@ _EPILOG = """\
 examples:
   preforkd -c prefork.toml                    serve in the foreground; Ctrl-C stops
   preforkd -c prefork.toml -t                 check the file and import the applications
+  preforkd -c prefork.toml --plan --against running.toml
   preforkd -c prefork.toml --set pool.web.workers=8 --set log.level=debug
 
 signals of the master:
@@ -50,6 +51,7 @@ class Action(Enum):
     CHECK = "check"
     PRINT_CONFIG = "print-config"
     SCHEMA = "schema"
+    PLAN = "plan"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Options:
     action: Action = Action.RUN
     config: str | None = None
     overrides: tuple[str, ...] = ()
+    against: str | None = None  # for PLAN: the file of what runs now; "-" is standard input
 
 
 class _Parser(argparse.ArgumentParser):
@@ -72,8 +75,15 @@ def parse(argv: Sequence[str]) -> Options:
 
     Raises SystemExit: 0 after ``--help`` and ``--version``, 64 (EX_USAGE) after a mistake was explained.
     """
-    chosen = _parser().parse_args(argv)
-    return Options(chosen.action, chosen.config, tuple(chosen.overrides))
+    parser = _parser()
+    chosen = parser.parse_args(argv)
+    if chosen.action is Action.PLAN and chosen.against is None:
+        parser.error(
+            "--plan needs --against: an older file, or what --print-config printed when the daemon was started"
+        )
+    if chosen.action is not Action.PLAN and chosen.against is not None:
+        parser.error("--against goes with --plan")
+    return Options(chosen.action, chosen.config, tuple(chosen.overrides), chosen.against)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_terminal(parser.add_mutually_exclusive_group())
     _add_actions(parser.add_mutually_exclusive_group())
+    parser.add_argument("--against", metavar="OLD", help="with --plan: an older file, or - for standard input")
     parser.add_argument("--version", action="version", version=f"prefork {__version__}", help="print it and exit")
     parser.add_argument("-h", "--help", action="help", help="print this and exit")
     parser.set_defaults(action=Action.RUN)
@@ -117,6 +128,7 @@ def _add_actions(group: argparse._MutuallyExclusiveGroup) -> None:
     for options, action, text in (
         (("-t", "--check"), Action.CHECK, "check the configuration, import the applications, and exit"),
         (("--print-config",), Action.PRINT_CONFIG, "print the effective configuration with every default, and exit"),
+        (("--plan",), Action.PLAN, "print what a reload from OLD to FILE would do, and exit"),
         (("--schema",), Action.SCHEMA, "print the JSON Schema of the configuration, and exit"),
     ):
         group.add_argument(*options, dest="action", action="store_const", const=action, help=text)

@@ -23,6 +23,7 @@ PURE = {
     "prefork.config.dump",
     "prefork.config.english",
     "prefork.config.places",
+    "prefork.config.plan",
     "prefork.config.quantities",
     "prefork.config.rules",
     "prefork.config.suggest",

@@ -331,7 +331,7 @@ class TestReload:
         """When the rest is in force."""
         service = Service().up()
         service.tell(facts.ReloadAsked())
-        service.tell(facts.ConfigLoaded(config(), ("master.pidfile",)))
+        service.tell(facts.ConfigLoaded(config(), {"needs_upgrade": ("master.pidfile",)}))
         service.tell(facts.ListenersOpened(2))
         assert service.reports("restart_needed") == []
         service.all_ready()

@@ -53,7 +53,7 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
         Backing(
             config=settings,
             load=lambda: settings,
-            restart_keys=lambda _old, _new: (),
+            changed=lambda _old, _new: {},
             workers_of=lambda _pool: 1,
             serve=lambda _berth: 0,
             serve_template=lambda _berth: 0,
