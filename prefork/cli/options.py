@@ -78,9 +78,7 @@ def parse(argv: Sequence[str]) -> Options:
     parser = _parser()
     chosen = parser.parse_args(argv)
     if chosen.action is Action.PLAN and chosen.against is None:
-        parser.error(
-            "--plan needs --against: an older file, or what --print-config printed when the daemon was started"
-        )
+        parser.error("--plan needs --against: an older file, or what --print-config printed before")
     if chosen.action is not Action.PLAN and chosen.against is not None:
         parser.error("--against goes with --plan")
     return Options(chosen.action, chosen.config, tuple(chosen.overrides), chosen.against)
