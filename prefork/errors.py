@@ -74,6 +74,18 @@ class HandoffError(PreforkError):
     exit_code = 76  # EX_PROTOCOL
 
 
+class AbsentError(PreforkError):
+    """No daemon is to be found where ``preforkctl`` looks for it, or it may not be asked."""
+
+    exit_code = 69  # EX_UNAVAILABLE
+
+
+class AnswerError(PreforkError):
+    """A daemon does not answer as it should."""
+
+    exit_code = 70  # EX_SOFTWARE
+
+
 class BootError(PreforkError):
     """The application of a pool does not start; the message holds its traceback."""
 

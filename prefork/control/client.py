@@ -1,77 +1,151 @@
-"""Finding the control socket of a daemon, and asking it. In ``preforkctl``, or whoever wants to.
+"""The client's end of the control socket: finding it, asking one thing, and hearing what comes of it.
 
-Imports no more than it needs: a command that takes half a second to start is not used in scripts.
+What a daemon says is bounded here as what a client says is there. Nothing of this needs the configuration models: it
+is to be quick. Every failure is a sentence.
 """
 
 from __future__ import annotations
 
+import grp
 import json
+import os
+import pwd
+import select
 import socket
+import stat
+import struct
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from prefork.config import source
 from prefork.control.words import Request
-from prefork.errors import PreforkError
+from prefork.errors import AbsentError, AnswerError, ConfigError, Fault
 
-PIECE = 64 * 1024
+DEFAULT_CONFIG = "/etc/prefork.toml"
+PATIENCE = 30.0  # seconds of silence after which a daemon that is not waited for counts as stuck
+LINE_MOST = 64 * 1024 * 1024  # bytes: the stacks of many workers are long
+CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+
+Reply = dict[str, Any]
 
 
-class Unreachable(PreforkError):
-    """There is no daemon to talk to."""
-
-    exit_code = 69  # EX_UNAVAILABLE
-
-
-def socket_of(file: str) -> str:
-    """The control socket that a configuration names. Raises PreforkError."""
-    from prefork.config import source  # reads TOML, and needs no models
-
-    found = source.read(file)
-    if found.faults:
-        raise PreforkError("\n".join(str(fault) for fault in found.faults))
+def socket_of(config: str | None) -> str:
+    """The socket that a configuration names. Raises ConfigError where it cannot be read, AbsentError if it has none."""
+    path = config or DEFAULT_CONFIG
+    if config is None and not Path(path).exists():
+        raise AbsentError(f"there is no {path}", hint="name the configuration with -c FILE, or a socket with -s SOCKET")
+    found = source.read(path)
     control = found.data.get("control")
-    path = control.get("socket") if isinstance(control, dict) else None
-    if not isinstance(path, str):
-        raise Unreachable(f"{file} has no [control] socket", hint="add one and restart, or use signals")
-    return path
+    named = control.get("socket") if isinstance(control, dict) else None
+    if isinstance(named, str) and named:
+        return named  # whatever else is wrong with the file: that may be what the daemon is to be asked about
+    if found.faults:
+        raise ConfigError(*found.faults)
+    if control is not None:
+        raise ConfigError(Fault("must be a path", key="control.socket", file=path))
+    hint = 'add [control] with socket = "/run/prefork/control.sock", and send HUP to the master'
+    raise AbsentError(f"{path} has no [control], so preforkd has no socket to be asked at", hint=hint)
 
 
-def ask(path: str, request: Request) -> Iterator[dict[str, Any]]:
-    """Every object of the answer as it comes; the last has ``ok``. Raises Unreachable."""
-    with closing(_connected(path)) as sock:
-        sock.sendall(request.line())
-        waiting = b""
-        while piece := _received(sock, path):
-            *lines, waiting = (waiting + piece).split(b"\n")
-            for line in lines:
-                answer = json.loads(line)
-                yield answer
-                if "ok" in answer:
-                    return
-    raise Unreachable(f"the daemon at {path} ended before it answered", hint="its log may say why")
+class Connection:
+    """One request to a daemon. ``master``: the pid of the process that listens (unix(7), SO_PEERCRED)."""
+
+    def __init__(self, path: str) -> None:
+        """Raises AbsentError if nobody is there, or we may not ask."""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(PATIENCE)
+        try:
+            self._socket.connect(path)
+            raw = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+            self.master: int = CREDENTIALS.unpack(raw)[0]
+            self._end = _watch(self.master)  # from now on its number cannot become another's
+        except OSError as error:
+            self._socket.close()
+            raise _absent(path, error) from error
+
+    def ask(self, request: Request) -> Iterator[Reply]:
+        """What is replied, the final one last. Raises AnswerError if it is none, or late."""
+        if request.wait:
+            self._socket.settimeout(None)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has said why already, and that is to be read
+            self._socket.sendall(request.line())
+        for line in self._lines():
+            reply = _reply(line)
+            yield reply
+            if "ok" in reply:
+                return
+        raise AnswerError("preforkd hung up before it had answered", hint="its log may say why")
+
+    def await_end(self) -> None:
+        """Until the master is gone."""
+        select.select([self._end], [], [])
+
+    def close(self) -> None:
+        """Hang up; a request that is on its way goes on."""
+        self._socket.close()
+        os.close(self._end)
+
+    def _lines(self) -> Iterator[bytes]:
+        with self._socket.makefile("rb") as stream:
+            while line := _line(stream):
+                yield line
 
 
-def _connected(path: str) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def _watch(pid: int) -> int:
     try:
-        sock.connect(path)
-    except OSError as error:
-        sock.close()
-        raise Unreachable(f"no daemon answers at {path}: {error.strerror}", hint=_hint(error)) from error
-    return sock
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise ConnectionRefusedError from None  # it has ended a moment ago
 
 
-def _received(sock: socket.socket, path: str) -> bytes:
+def _line(stream: Any) -> bytes:
+    """A line, or nothing at the end of the stream."""
     try:
-        return sock.recv(PIECE)
-    except OSError as error:
-        raise Unreachable(f"the daemon at {path} hung up: {error.strerror}") from error
+        line: bytes = stream.readline(LINE_MOST)
+    except ConnectionResetError:
+        return b""
+    except TimeoutError:
+        hint = "it may be stopped: see its state with ps"
+        raise AnswerError(f"preforkd has not answered for {PATIENCE:.0f} seconds", hint=hint) from None
+    if line and not line.endswith(b"\n"):
+        raise AnswerError("preforkd broke off in the middle of its answer", hint="its log may say why")
+    return line
 
 
-def _hint(error: OSError) -> str:
+def _reply(line: bytes) -> Reply:
+    try:
+        reply = json.loads(line)
+    except (ValueError, RecursionError):
+        reply = None
+    if not isinstance(reply, dict) or not ("ok" in reply or isinstance(reply.get("event"), str)):
+        raise AnswerError("what listens there does not answer as preforkd does", hint="is it the right socket?")
+    return reply
+
+
+def _absent(path: str, error: OSError) -> AbsentError:
+    """Who is missing, and what could be done about it."""
+    if isinstance(error, FileNotFoundError):
+        hint = "is preforkd running, and does its configuration name this socket?"
+        return AbsentError(f"there is no control socket at {path}", hint=hint)
+    if isinstance(error, ConnectionRefusedError):
+        return AbsentError(f"nobody listens at {path}", hint="preforkd has ended and left the socket behind; start it")
     if isinstance(error, PermissionError):
-        return "you must be root, the user of the master, or in the group of [control]"
-    if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
-        return "is it running, and with [control] in its configuration?"
-    return ""
+        return AbsentError(f"you may not use {path}", hint=f"its file allows {_allowed(path)}")
+    return AbsentError(f"{path} cannot be connected to: {error.strerror or error}")
+
+
+def _allowed(path: str) -> str:
+    """Whom the rights of a file let in, in words."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return "only those who may enter its directory"
+    user, group = str(found.st_uid), str(found.st_gid)
+    with suppress(KeyError):  # a number without an entry
+        user = pwd.getpwuid(found.st_uid).pw_name
+    with suppress(KeyError):
+        group = grp.getgrgid(found.st_gid).gr_name
+    members = f", and members of group {group}" if found.st_mode & stat.S_IWGRP else ""
+    return f"user {user}{members}"

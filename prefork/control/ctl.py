@@ -1,41 +1,76 @@
-"""preforkctl: the operator's hand on a running daemon.
+"""preforkctl: steer a running preforkd from the shell, by words instead of signals.
 
-Exit status: 0 done, 1 refused or failed, 64 the command line is wrong, 69 no daemon answers, 130 interrupted. With
-``--json`` the answer is printed as it came, one object.
+It starts fast: neither the configuration models nor the log are imported. What it prints is in ``shown``, what it
+says over the socket in ``words``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import select
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from prefork import __version__
-from prefork.control import client, shown
-from prefork.control.words import WORDS, Request
+from prefork.control import client, shown, words
+from prefork.control.words import Misunderstood, Request
 from prefork.errors import PreforkError
 
-DEFAULT_PATH = "/etc/prefork.toml"
-REFUSED = 1
-EX_USAGE = 64
-INTERRUPTED = 130
+EX_REFUSED = 1
+EX_USAGE = 64  # sysexits.h
+INTERRUPTED = 130  # what shells say of a process that INT ended
 
-HELP = {
-    "status": "what the master and its workers are at",
-    "reload": "the same as HUP: the file and the applications anew; --wait tells how it went",
-    "upgrade": "the same as USR2, and the old master retires when the new one is ready",
-    "scale": "how many workers a pool has, until the file says another number",
-    "reopen": "the same as USR1: open the log files anew",
-    "stop": "the same as TERM: requests in flight finish",
-    "quit": "the same as QUIT: at once",
-    "dump": "the stacks of a worker (pid, pool or pool/number), or of all, unharmed",
-    "deaths": "the last workers that ended unasked, and why",
+_EPILOG = """\
+examples:
+  preforkctl status
+  preforkctl reload --wait                    exit 0 when the new generation serves, 1 when it was refused
+  preforkctl -c /etc/shop.toml scale web 8
+  preforkctl dump web/2                       what is it doing?
+
+exit status:
+  0   done                                    69  no preforkd is there, or you may not ask it
+  1   refused or failed, and why              70  it does not answer as it should
+  64  the command line is wrong               78  the configuration cannot be read
+"""
+_COMMANDS = {
+    "status": "what runs: pools, workers, listeners, the last reload",
+    "reload": "load the configuration and the applications anew; the old ones serve until the new ones do (HUP)",
+    "upgrade": "start a successor on the same sockets and retire when it is ready (USR2, then TERM)",
+    "scale": "give a pool another number of workers (TTIN, TTOU)",
+    "reopen": "reopen every log file (USR1)",
+    "stop": "stop; requests in flight finish (TERM)",
+    "quit": "stop at once (QUIT)",
+    "dump": "print the stacks of a worker, which goes on unharmed",
+    "deaths": "the last workers that died unasked or were stuck, and all that is known of it",
 }
-WAITING = ("reload", "upgrade", "stop", "quit")
+_WAITING = {
+    "reload": "until it is done or refused, with its progress",
+    "upgrade": "until the old master has gone, with its progress",
+    "stop": "until the master has gone",
+    "quit": "until the master has gone",
+}
+_GOES_ON = {
+    "reload": "the reload goes on: see preforkctl status",
+    "upgrade": "the upgrade goes on: see preforkctl status",
+    "stop": "preforkd goes on stopping",
+    "quit": "preforkd goes on stopping",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command ``preforkctl``. Returns the exit status; ``--help`` lists what each means."""
+    try:
+        chosen = _parser().parse_args(argv)
+        return _Session(chosen).run()
+    except PreforkError as error:
+        print(f"preforkctl: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # whoever reads has enough, as head(1) does
+        sys.stderr.close()
+        return EX_REFUSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,67 +79,116 @@ class _Parser(argparse.ArgumentParser):
         self.exit(EX_USAGE, f"{self.prog}: {message}\n")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit status."""
-    chosen = _parser().parse_args(argv)
-    try:
-        path = chosen.socket or client.socket_of(chosen.config)
-        return _act(path, chosen)
-    except PreforkError as error:
-        print(f"preforkctl: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:  # whoever read us has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        print("\npreforkctl: interrupted; what was asked for goes on", file=sys.stderr)
-        return INTERRUPTED
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="preforkctl", description="Talk to a running preforkd over its control socket.")
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("-c", "--config", metavar="FILE", default=DEFAULT_PATH, help="find the socket in this file")
-    place.add_argument("-s", "--socket", metavar="SOCKET", help="the control socket itself")
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
-    parser.add_argument("--version", action="version", version=f"prefork {__version__}")
+    every = _Parser(add_help=False)
+    every.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="the reply as it is, one object")
+    parser = _Parser(
+        prog="preforkctl",
+        description="Steer a running preforkd over its control socket.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        parents=[every],
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "-c", "--config", metavar="FILE", help="whose [control].socket it is; without it, /etc/prefork.toml"
+    )
+    where.add_argument("-s", "--socket", metavar="SOCKET", help="the path of the control socket")
+    parser.add_argument("--version", action="version", version=f"prefork {__version__}", help="print it and exit")
+    parser.set_defaults(wait=False, pool="", workers=0, worker="")
     commands = parser.add_subparsers(dest="do", metavar="COMMAND", required=True, parser_class=_Parser)
-    for do in WORDS:
-        command = commands.add_parser(do, help=HELP[do], description=HELP[do])
-        if do in WAITING:
-            command.add_argument("--wait", action="store_true", help="until it is done, with its progress")
-        if do == "scale":
-            command.add_argument("pool")
-            command.add_argument("workers", type=int, metavar="N")
-        if do == "dump":
-            command.add_argument("worker", nargs="?", default="")
+    for name, text in _COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text, parents=[every], allow_abbrev=False)
+        if name in _WAITING:
+            command.add_argument("--wait", action="store_true", help=_WAITING[name])
+    commands.choices["scale"].add_argument("pool", metavar="POOL", help="its name")
+    commands.choices["scale"].add_argument("workers", metavar="N", type=int, help="how many")
+    text = "pool/number, a pid, or a pool for all of its; absent: every worker"
+    commands.choices["dump"].add_argument("worker", metavar="WORKER", nargs="?", default="", help=text)
     return parser
 
 
-def _act(path: str, chosen: argparse.Namespace) -> int:
-    given = {name: getattr(chosen, name) for name in WORDS[chosen.do]}
-    answer: dict[str, Any] = {}
-    leaving = _watched(path, chosen)
-    for answer in client.ask(path, Request(chosen.do, **given)):
-        if "ok" not in answer and not chosen.json:
-            print(shown.progress(answer), flush=True)
-    if answer["ok"] and leaving is not None:
-        select.select([leaving], [], [])
-    if chosen.json:
-        print(json.dumps(answer))
-    elif answer["ok"]:
-        print(shown.SHOWN[chosen.do](answer), end="")
-    else:
-        print(f"preforkctl: {answer['reason']}", file=sys.stderr)
-    return 0 if answer["ok"] else REFUSED
+class _Session:
+    """One request, from the socket to the last line printed."""
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        self._chosen = chosen
+        self._json: bool = "json" in chosen  # absent unless given: it may stand on either side of the command
+        self._do: str = chosen.do
+        self._wait: bool = chosen.wait
+        self._request = Request(chosen.do, chosen.wait, chosen.pool, chosen.workers, chosen.worker)
+        self._master = 0
+
+    def run(self) -> int:
+        """The exit status. Raises PreforkError."""
+        try:
+            words.parse(self._request.line())
+        except Misunderstood as reason:
+            print(f"preforkctl: {reason}", file=sys.stderr)
+            return EX_USAGE
+        connection = client.Connection(self._chosen.socket or client.socket_of(self._chosen.config))
+        self._master = connection.master
+        try:
+            return self._converse(connection)
+        except KeyboardInterrupt:
+            if self._wait:
+                print(f"preforkctl: interrupted; {_GOES_ON[self._do]}", file=sys.stderr)
+            raise
+        finally:
+            connection.close()
+
+    def _converse(self, connection: client.Connection) -> int:
+        reply: dict[str, Any] = {}
+        for reply in connection.ask(self._request):
+            if "ok" not in reply:
+                self._tell(shown.progress(reply))
+        if not reply["ok"]:
+            return self._refused(reply)
+        if self._wait and self._do != "reload":
+            connection.await_end()
+        if self._json:
+            print(json.dumps(reply))
+        else:
+            print(self._said(reply))
+        return 0
+
+    def _said(self, reply: Mapping[str, Any]) -> str:
+        return (DONE if self._wait and self._do in DONE else ANSWERED)[self._do](reply)
+
+    def _tell(self, line: str) -> None:
+        if line and not self._json:
+            print(line, flush=True)
+
+    def _refused(self, reply: Mapping[str, Any]) -> int:
+        if self._json:
+            print(json.dumps(reply))
+        reason = shown.lines(reply.get("reason", "for no reason that was given"))
+        print(f"preforkctl: {self._do} refused: {reason}", file=sys.stderr)
+        if self._do in ("reload", "upgrade"):
+            print(f"preforkctl: nothing has changed; master {self._master} serves on as before", file=sys.stderr)
+        return EX_REFUSED
 
 
-def _watched(path: str, chosen: argparse.Namespace) -> int | None:
-    """A descriptor that tells of the end of the master, where that is waited for."""
-    if not getattr(chosen, "wait", False) or chosen.do == "reload":
-        return None
-    *_, status = client.ask(path, Request("status"))
-    return os.pidfd_open(status["pid"]) if hasattr(os, "pidfd_open") and status["ok"] else None
+# What was answered, in words.
+ANSWERED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "status": shown.status,
+    "reload": lambda reply: f"the reload is asked for: {reply['course']}",
+    "upgrade": lambda reply: f"the successor {reply['successor']} is started; when it is ready, this master retires",
+    "scale": lambda reply: f"{shown.text(reply['pool'])} is to have {reply['workers']} workers",
+    "reopen": lambda _reply: "the logs are reopened",
+    "stop": lambda reply: f"master {reply['master']} stops; requests in flight finish",
+    "quit": lambda reply: f"master {reply['master']} stops at once",
+    "dump": lambda reply: shown.dumps(reply["workers"]),
+    "deaths": lambda reply: shown.deaths(reply["deaths"]),
+}
+# The same after the end was waited for.
+DONE: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "reload": lambda reply: f"reloaded: generation {reply['generation']}, {reply['workers']} workers",
+    "upgrade": lambda reply: f"upgraded: master {reply['master']} has gone, {reply['successor']} is the master",
+    "stop": lambda reply: f"master {reply['master']} has gone",
+    "quit": lambda reply: f"master {reply['master']} has gone",
+}
 
 
 if __name__ == "__main__":

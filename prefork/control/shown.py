@@ -1,132 +1,165 @@
-"""Pure. The answers of a daemon, for people: plain text that fits eighty columns."""
+"""Pure. What ``preforkctl`` prints for people: aligned tables within 80 columns, and sentences.
+
+What came from a worker or from the network may hold anything: of every text only what is printable reaches the
+terminal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-Answer = Mapping[str, Any]
+WIDTH = 80
+GAP = "  "
+Reply = Mapping[str, Any]
 
 
-def progress(told: Answer) -> str:
-    """One event, while it happens; of texts of many lines the first, for the answer has the rest."""
-    fields = {name: str(value).partition("\n")[0] for name, value in told.items()}
-    del fields["event"]
-    return f"{told['event']:<20} " + " ".join(f"{name}={text}" for name, text in fields.items())
+def text(value: object) -> str:
+    """One line of a text that may hold anything."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in str(value))
 
 
-def status(answer: Answer) -> str:
-    """The service, its pools, its workers."""
-    lines = [f"prefork {answer['version']}, pid {answer['pid']}, {answer['phase']}, generation {answer['generation']}"]
-    lines.append(f"configuration {answer['config']}")
-    lines += (f"listener {name:<12} {address}" for name, address in answer["listeners"].items())
-    lines += _doings(answer)
-    rows: list[Sequence[str]] = [("POOL", "WORKER", "PID", "GEN", "STATE", "AGE", "SERVED", "REQUEST")]
-    rows += (_row(worker) for worker in answer["workers"])
-    lines += ["", *table(rows)]
-    for name, pool in answer["pools"].items():
-        if pool["ready"] != pool["wanted"] or pool["next_try_in"]:
-            pause = f", next try in {pool['next_try_in']} s" if pool["next_try_in"] else ""
-            lines.append(f"pool {name}: {pool['ready']} of {pool['wanted']} ready{pause}")
-    return "\n".join(lines) + "\n"
+def lines(value: object) -> str:
+    """The same of a text that may have several lines, such as a traceback."""
+    return "\n".join(text(line.expandtabs()) for line in str(value).splitlines())
 
 
-def _doings(answer: Answer) -> list[str]:
-    lines = []
-    if answer["resting"]:
-        lines.append("the workers rest; reload brings them back")
-    if answer["upgrade"]["stage"] != "none":
-        lines.append(f"upgrade: the new master {answer['upgrade']['successor']} is {answer['upgrade']['stage']}")
-    if answer["predecessor"]:
-        lines.append("upgrade: the old master is still there")
-    last = answer["reload"]
-    if last:
-        lines.append(f"last reload: {last['course']}, {span(last['began_seconds_ago'])} ago")
-        lines += (f"  {line}" for fault in last["faults"] for line in fault.splitlines())
-    return lines
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Numbers to the right, texts to the left; the last column is cut where the line would be too long."""
+    given = [list(row) for row in rows]
+    cells = [list(head), *([text(cell) for cell in row] for row in given)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    right = [bool(given) and all(isinstance(row[column], int) for row in given) for column in range(len(head))]
+    return "\n".join(_row(row, widths, right) for row in cells)
 
 
-def _row(worker: Answer) -> tuple[str, ...]:
-    busy = f"{span(worker['busy_seconds'])} {worker['request']}" if "request" in worker else ""
-    number = worker.get("worker", "template")
-    return tuple(
-        str(cell)
-        for cell in (
-            worker["pool"],
-            number,
-            worker["pid"],
-            worker["generation"],
-            worker["life"],
-            span(worker["age"]),
-            worker["served"],
-            busy[:40],
-        )
-    )
-
-
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as they need, numbers to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    right = [all(row[column].isdigit() for row in rows[1:]) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True))
-        lines.append("  ".join(cells).rstrip())
-    return lines
+def _row(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = [
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(row, widths, right, strict=True)
+    ]
+    line = GAP.join(padded).rstrip()
+    return line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."
 
 
 def span(seconds: float) -> str:
-    """A length of time, in the unit that fits."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+    """A duration as people say it: its largest unit, with one digit after the point where it is small."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s" if seconds >= 10 else f"{seconds:.1f}s"
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
-def _reload(answer: Answer) -> str:
-    if answer["course"] != "done":
-        return "asked; --wait would tell how it goes\n"
-    return f"done: generation {answer['generation']}, {answer['workers']} workers\n"
+def status(reply: Reply) -> str:
+    """The whole service."""
+    parts = [_service(reply), _pools(reply["pools"]), _workers(reply["workers"])]
+    if reply.get("listeners"):
+        parts.append(table(("LISTENER", "ADDRESS"), sorted(reply["listeners"].items())))
+    return "\n\n".join(parts)
 
 
-def _upgrade(answer: Answer) -> str:
-    return f"the new master is {answer['successor']}; {answer['master']} retires when it is ready\n"
+def _service(reply: Reply) -> str:
+    said = [f"prefork {reply['version']}, master {reply['pid']}, {text(reply['config'])}"]
+    rest = ", its workers rest until HUP" if reply.get("resting") else ""
+    said.append(f"{reply['phase']}, generation {reply['generation']}{rest}")
+    if reply.get("reload"):
+        said.append(_reload(reply["reload"]))
+    if reply["upgrade"]["stage"] != "none":
+        said.append(f"upgrade: the successor {reply['upgrade']['successor']} is {reply['upgrade']['stage']}")
+    if reply.get("predecessor"):
+        said.append("upgrade: the old master still serves beside this one")
+    return "\n".join(said)
 
 
-def _scale(answer: Answer) -> str:
-    return f"pool {answer['pool']}: {answer['workers']} workers\n"
+def _reload(last: Reply) -> str:
+    ended = last.get("ended_seconds_ago")
+    when = f"began {span(last['began_seconds_ago'])} ago" if ended is None else f"{span(ended)} ago"
+    faults = "".join(f"\n  {line}" for fault in last["faults"] for line in lines(fault).splitlines())
+    return f"last reload: {last['course']}, {when}{faults}"
 
 
-def _done(_answer: Answer) -> str:
-    return ""
+def _pools(pools: Mapping[str, Reply]) -> str:
+    head = ("POOL", "WANTED", "READY", "FAILURES", "NEXT TRY")
+    return table(head, [_pool(name, pool) for name, pool in pools.items()])
 
 
-def _dump(answer: Answer) -> str:
-    return "\n".join(_story(worker) for worker in answer["workers"])
+def _pool(name: str, pool: Reply) -> tuple[object, ...]:
+    pause = f"in {span(pool['next_try_in'])}" if pool["next_try_in"] else "-"
+    return name, pool["wanted"], pool["ready"], pool["failures"], pause
 
 
-def _deaths(answer: Answer) -> str:
-    return "\n".join(_story(death) for death in answer["deaths"]) or "no worker has ended unasked\n"
+def _workers(workers: Sequence[Reply]) -> str:
+    return table(
+        ("WORKER", "PID", "GENERATION", "LIFE", "AGE", "SERVED", "REQUEST"), [_worker(worker) for worker in workers]
+    )
 
 
-def _story(told: Answer) -> str:
-    """What is known of a worker: short fields first, texts of many lines after them."""
-    head = {name: value for name, value in told.items() if "\n" not in str(value)}
-    long = {name: value for name, value in told.items() if name not in head}
-    lines = [" ".join(f"{name}={value}" for name, value in head.items())]
-    for text in long.values():
-        lines += (f"    {line}" for line in str(text).rstrip().splitlines())
-    return "\n".join(lines) + "\n"
+def _worker(worker: Reply) -> tuple[object, ...]:
+    busy = f"{span(worker['busy_seconds'])}: {worker['request']}" if worker.get("request") else ""
+    life = f"{worker['life']}, worn" if worker.get("worn") else worker["life"]
+    age = span(worker["age"])
+    return name_of(worker), worker["pid"], worker["generation"], life, age, worker["served"], busy
 
 
-SHOWN: Mapping[str, Callable[[Answer], str]] = {
-    "status": status,
-    "reload": _reload,
-    "upgrade": _upgrade,
-    "scale": _scale,
-    "reopen": _done,
-    "stop": _done,
-    "quit": _done,
-    "dump": _dump,
-    "deaths": _deaths,
+def name_of(worker: Reply) -> str:
+    """As it is called in commands: pool/number; a template has no number."""
+    return f"{worker['pool']}/{worker['worker']}" if "worker" in worker else f"{worker['pool']} template"
+
+
+def deaths(found: Sequence[Reply]) -> str:
+    """The newest last, as in a log."""
+    if not found:
+        return "no worker has died unasked, or was stuck, as far as is remembered"
+    return "\n\n".join(_death(one) for one in found)
+
+
+def _death(one: Reply) -> str:
+    ago = f", {span(one['seconds_ago'])} ago" if "seconds_ago" in one else ""
+    said = [f"{name_of(one)} (pid {one.get('pid')}, generation {one.get('generation')}){ago}: {text(one.get('cause'))}"]
+    for field, name in (("ending", "ended with"), ("served", "served"), ("age", "age in seconds")):
+        if field in one:
+            said.append(f"  {name}: {text(one[field])}")
+    request = one.get("request") or one.get("last_request")
+    if request:
+        busy = f" ({span(one['busy_seconds'])})" if "busy_seconds" in one else ""
+        said.append(f"  last request: {text(request)}{busy}")
+    for field in ("traceback", "stacks"):
+        said += [f"  {line}" for line in lines(one.get(field) or "").splitlines()]
+    return "\n".join(said)
+
+
+def dumps(workers: Sequence[Reply]) -> str:
+    """The stacks of each worker, under its name and what it is at."""
+    return "\n\n".join(_dump(worker) for worker in workers)
+
+
+def _dump(worker: Reply) -> str:
+    busy = f", {span(worker['busy_seconds'])} in {text(worker['request'])}" if worker.get("request") else ", idle"
+    stacks = lines(worker.get("stacks") or "it has not written its stacks in time")
+    return f"{name_of(worker)}, pid {worker['pid']}{busy}\n{stacks}"
+
+
+# Events that people who wait want to hear of -> how they read. Fields that an event lacks are left empty.
+PROGRESS: Mapping[str, str] = {
+    "reload_started": "the configuration is read",
+    "worker_ready": "{pool}/{worker} of generation {generation} is ready (pid {pid}, after {boot_seconds} s)",
+    "template_ready": "the template of {pool} is ready (pid {pid}, after {boot_seconds} s)",
+    "worker_retired": "{pool}/{worker} of generation {generation} has gone (pid {pid})",
+    "worker_died": "{pool}/{worker} of generation {generation} died: {cause}",
+    "template_died": "the template of {pool} died: {cause}",
+    "adjustment_kept": "{pool} keeps its {workers} workers (the file says {file})",
+    "restart_needed": "{keys}: takes effect at an upgrade or a restart",
+    "upgrade_started": "the successor is started",
+    "upgrade_ready": "the successor {successor} is ready; this master retires",
 }
+
+
+class _Fields(dict[str, object]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def progress(event: Reply) -> str:
+    """A line about an event for whoever waits; empty where it says nothing to them."""
+    shape = PROGRESS.get(event["event"], "")
+    return shape.format_map(_Fields({name: text(value) for name, value in event.items()}))
