@@ -40,6 +40,7 @@ class ControlServer(Protocol):
     """The control socket, as the arbiter uses it: ``prefork.control.server.Server``."""
 
     path: str
+    listening: bool  # it takes new clients
 
     @property
     def holds_path(self) -> bool:
@@ -60,8 +61,14 @@ class ControlServer(Protocol):
     def renew(self, manner: Any) -> None:
         """Follow other settings of the same path. Raises OSError or PreforkError."""
 
+    def take_clients(self, other: Any) -> None:
+        """Go on with those who are connected to the server that this one follows."""
+
+    def deafen(self) -> None:
+        """Take no more clients."""
+
     def close(self, *, unlink: bool) -> None:
-        """Close everything."""
+        """Close everything; the path goes as well, if ``unlink``, where it is still ours."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Backing:
     command: Sequence[str]  # that starts a successor
     directory: str  # to start it in
     control_manner: Callable[[Config], Any]  # who may ask, and how the socket is made
-    open_control: Callable[[str, Any, bool], ControlServer]  # path, manner, over; raises BindError
+    open_control: Callable[[str, Any, int | None], ControlServer]  # path, manner, over; raises BindError
     notifier: Notifier  # to the service manager, if there is one
     title: str = ""  # the configuration, as people know it
     version: str = ""

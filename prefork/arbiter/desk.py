@@ -17,6 +17,7 @@ from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Worker
 from prefork.arbiter.overview import overview
 from prefork.arbiter.reload import ENDED, Course
+from prefork.arbiter.upgrade import Stage
 from prefork.config.models import Config, Control
 from prefork.control import words
 from prefork.control.words import Request
@@ -54,25 +55,30 @@ class Desk:
         self._server: ControlServer | None = None
         self._trial: ControlServer | None = None
         self._waits: dict[int, Wait] = {}
-        self._deaths: deque[dict[str, Any]] = deque(maxlen=DEATHS_KEPT)
+        self._deaths: deque[tuple[float, dict[str, Any]]] = deque(maxlen=DEATHS_KEPT)
 
     # The socket.
 
-    def open(self, config: Config, *, over: bool = False) -> None:
-        """Open what the configuration has, beside what is open. Raises BindError, and has then changed nothing."""
-        wanted = config.control
-        if wanted and (self._server is None or self._server.path != wanted.socket):
-            self._trial = self._opened(wanted, config, over=over)
+    def open(self, config: Config, *, over: int | None = None) -> None:
+        """Open what the configuration has, beside what is open. Raises BindError, and has then changed nothing.
+
+        ``over``: the path is taken over from the master of this pid, 0 if it has ended.
+        """
+        wanted, server = config.control, self._server
+        if wanted and (server is None or not server.listening or server.path != wanted.socket):
+            self._trial = self._opened(wanted, config, over)
 
     def adopt(self, config: Config) -> None:
         """This configuration is in force."""
-        wanted = config.control
-        if self._trial or wanted is None:
-            self.close()
-            self._server, self._trial = self._trial, None
-            if self._server:
-                self._arbiter.watch(self._server.fileno(), self.asked)
-        elif self._server:
+        if self._trial:
+            before, self._server, self._trial = self._server, self._trial, None
+            self._arbiter.watch(self._server.fileno(), self.asked)
+            if before:
+                self._server.take_clients(before)  # one of them may wait for this very reload
+                self._hang_up(before, unlink=True)
+        elif self._server and config.control is None:
+            self._server.deafen()  # who waits is answered yet
+        elif self._server and self._server.holds_path:
             try:
                 self._server.renew(self._arbiter.backing.control_manner(config))
             except (OSError, PreforkError) as error:
@@ -87,24 +93,27 @@ class Desk:
     def reclaim(self) -> None:
         """A successor that had taken the path over has ended: it leads here again."""
         config = self._arbiter.master.config
-        if self._server is None or config.control is None or self._server.holds_path:
+        if config.control is None or (self._server and self._server.holds_path):
             return
         try:
-            self._trial = self._opened(config.control, config, over=True)
+            self._trial = self._opened(config.control, config, 0)
         except BindError as error:
             self._arbiter.backing.log.error("control_lost", reason=str(error))
         else:
             self.adopt(config)
 
-    def close(self) -> None:
-        """Hang up; the path goes where it is still ours."""
+    def close(self, *, unlink: bool) -> None:
+        """Hang up; the path goes where it is still ours, if ``unlink``."""
         if self._server:
-            self._arbiter.unwatch(self._server.fileno())
-            self._server.close(unlink=True)
+            self._hang_up(self._server, unlink=unlink)
             self._server = None
             self._waits.clear()
 
-    def _opened(self, control: Control, config: Config, *, over: bool) -> ControlServer:
+    def _hang_up(self, server: ControlServer, *, unlink: bool) -> None:
+        self._arbiter.unwatch(server.fileno())
+        server.close(unlink=unlink)
+
+    def _opened(self, control: Control, config: Config, over: int | None) -> ControlServer:
         manner = self._arbiter.backing.control_manner(config)
         return self._arbiter.backing.open_control(control.socket, manner, over)
 
@@ -154,7 +163,7 @@ class Desk:
         """An event is being logged."""
         told = {"event": report.event, **report.fields}
         if report.event.endswith(("_died", "_stuck")):
-            self._deaths.append(told)
+            self._deaths.append((self._arbiter.now(), told))
         if report.level in QUIET or self._server is None:
             return
         for client, wait in self._waits.items():
@@ -172,6 +181,8 @@ class Desk:
                 self._server.say(client, line, last=True)
             if line is not None or not self._server.has(client):
                 del self._waits[client]
+        if not self._waits and not self._server.listening:
+            self.close(unlink=True)
 
     def _tell_status(self, _wait: Wait) -> bytes | None:
         arbiter = self._arbiter
@@ -194,7 +205,9 @@ class Desk:
     def _tell_upgrade(self, wait: Wait) -> bytes | None:
         reason = wait.refused("upgrade_refused", "upgrade_failed")
         if reason:
-            return words.answer(ok=False, reason=reason)
+            # When that is answered, another upgrade may be asked for: the successor has ended.
+            over = wait.refused("upgrade_refused") or self._arbiter.master.upgrade.stage is Stage.NONE
+            return words.answer(ok=False, reason=reason) if over or not wait.request.wait else None
         events = {heard["event"] for heard in wait.heard}
         if "upgrade_ended" in events:
             return words.answer(ok=False, reason="the new master ended before it was ready; its log may say why")
@@ -208,7 +221,10 @@ class Desk:
             return words.answer(ok=False, reason=reason)
         return words.answer(ok=True, pool=wait.request.pool, workers=wait.request.workers)
 
-    def _tell_done(self, _wait: Wait) -> bytes | None:
+    def _tell_done(self, wait: Wait) -> bytes | None:
+        failure = wait.refused("log_not_reopened")
+        if failure:
+            return words.answer(ok=False, reason=failure)
         return words.answer(ok=True, master=os.getpid())
 
     def _tell_dump(self, wait: Wait) -> bytes | None:
@@ -222,7 +238,10 @@ class Desk:
         return words.answer(ok=True, workers=dumped)
 
     def _tell_deaths(self, _wait: Wait) -> bytes | None:
-        return words.answer(ok=True, deaths=list(self._deaths))
+        now = self._arbiter.now()
+        return words.answer(
+            ok=True, deaths=[{"seconds_ago": round(now - when, 3), **told} for when, told in self._deaths]
+        )
 
 
 def _names(text: str, worker: Worker) -> bool:

@@ -97,7 +97,7 @@ class Arbiter:
         is no moment without a pidfile.
         """
         self.sockets.close(unlink=self.master.alone)
-        self.desk.close()
+        self.desk.close(unlink=self.master.alone)  # another master takes it over by renaming
         leave = self.master.predecessor or self.master.upgrade.stage is Stage.STARTED
         hindrance = self.backing.pidfile and self.backing.pidfile.release(leave=leave)
         if hindrance:

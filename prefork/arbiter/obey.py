@@ -111,7 +111,7 @@ def reopen_logs(arbiter: Arbiter, _order: orders.ReopenLogs) -> None:
         error = sink.reopen()
         if error:
             hint = "the old file is written to until USR1 finds the path writable"
-            arbiter.backing.log.error("log_not_reopened", log=name, reason=str(error), hint=hint)
+            report(arbiter, orders.report("error", "log_not_reopened", log=name, reason=str(error), hint=hint))
         for child in arbiter.children.values():
             child.channel.send(words.REOPEN, name, sink.fileno())
     arbiter.backing.log.info("logs_reopened", logs=len(arbiter.backing.sinks))
@@ -160,14 +160,14 @@ def restore_pidfile(arbiter: Arbiter, _order: orders.RestorePidfile) -> None:
 def announce_ready(arbiter: Arbiter, _order: orders.AnnounceReady) -> None:
     arbiter.sockets.close_unclaimed()
     if arbiter.backing.handoff:
-        _take_desk_over(arbiter)
+        _take_desk_over(arbiter, arbiter.backing.handoff.master)
     arbiter.backing.announce()
 
 
-def _take_desk_over(arbiter: Arbiter) -> None:
+def _take_desk_over(arbiter: Arbiter, predecessor: int) -> None:
     """From here on preforkctl talks to this master, and no more to its predecessor."""
     try:
-        arbiter.desk.open(arbiter.master.config, over=True)
+        arbiter.desk.open(arbiter.master.config, over=predecessor)
     except BindError as error:
         arbiter.backing.log.error("control_lost", reason=str(error))
     else:

@@ -145,7 +145,7 @@ def control_manner(config: Config) -> Manner:
     return Manner(config.control.mode, config.control.group, identity.uid if identity else None)
 
 
-def open_control(path: str, manner: Manner, over: bool) -> Server:  # noqa: FBT001 - passed on as it is
+def open_control(path: str, manner: Manner, over: int | None) -> Server:
     """The control socket. Raises BindError."""
     return Server(path, manner, over=over)
 

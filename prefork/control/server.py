@@ -25,7 +25,7 @@ CLIENTS_MOST = 32
 BACKLOG = 16
 WAITING_MOST = 32 * 1024 * 1024  # bytes that a client has not taken: stacks of many workers are large
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
-READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+READ, WRITE, HANG_UP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP
 
 
 class Asking(NamedTuple):
@@ -52,15 +52,21 @@ class _Client:
         self.unsent = b""
         self.asked = False
         self.last = False  # what is unsent ends it
+        self.deaf = False  # it has said that it will say no more
         raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
         self.pid, self.uid, self.gid = CREDENTIALS.unpack(raw)
+
+    @property
+    def awaited(self) -> int:
+        """What is to be heard of it; that it has hung up is always told (epoll_ctl(2))."""
+        return (0 if self.deaf else READ) | (WRITE if self.unsent else 0)
 
 
 class Server:
     """In the master."""
 
-    def __init__(self, path: str, manner: Manner, *, over: bool = False) -> None:
-        """``over``: take the path over from the master that has it. Raises BindError."""
+    def __init__(self, path: str, manner: Manner, *, over: int | None = None) -> None:
+        """``over``: take the path over from the master of this pid, 0 if it has ended. Raises BindError."""
         self.path = path
         self._manner = manner
         self._listener = _bind(path, manner, over=over)
@@ -70,10 +76,16 @@ class Server:
         self._clients: dict[int, _Client] = {}
         self._serial = 0
         self._ids: dict[int, int] = {}  # descriptor -> client
+        self.listening = True
 
     def fileno(self) -> int:
         """Readable when there is something to do."""
         return self._epoll.fileno()
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return len(self._clients)
 
     @property
     def holds_path(self) -> bool:
@@ -92,12 +104,17 @@ class Server:
         """Do what there is to do; the requests that are complete by now."""
         asked: list[Asking] = []
         for descriptor, events in self._epoll.poll(0):
-            if descriptor == self._listener.fileno():
+            number = self._ids.get(descriptor)
+            if self.listening and descriptor == self._listener.fileno():
                 self._accept()
+            elif number is None:
+                continue  # it was dropped a moment ago, in the same turn
+            elif events & (HANG_UP | select.EPOLLERR) and self._clients[number].deaf:
+                self._drop(number)
             elif events & WRITE:
-                self._send(self._ids[descriptor])
-            elif descriptor in self._ids:
-                asked += self._receive(self._ids[descriptor])
+                self._send(number)
+            else:
+                asked += self._receive(number)
         return asked
 
     def has(self, client: int) -> bool:
@@ -116,14 +133,33 @@ class Server:
         else:
             self._send(client)
 
-    def close(self, *, unlink: bool) -> None:
-        """Close everything; the path goes as well where it is still ours."""
-        for client in tuple(self._clients):
-            self._send(client)
-            self._drop(client)
-        if unlink and self.holds_path:
+    def take_clients(self, other: Server) -> None:
+        """Go on with those who are connected to the server that this one follows, under the numbers that they have."""
+        self._serial = max(self._serial, other._serial)
+        for number, client in tuple(other._clients.items()):
+            other._forget(number)
+            self._clients[number] = client
+            self._ids[client.sock.fileno()] = number
+            self._epoll.register(client.sock.fileno(), client.awaited)
+
+    def deafen(self) -> None:
+        """Take no more clients: the path goes where it is still ours, and those who are connected stay."""
+        if not self.listening:
+            return
+        self.listening = False
+        if self.holds_path:
             with suppress(OSError):  # the directory is not ours any more; the next start knows a stale file
                 os.unlink(self.path)
+        self._epoll.unregister(self._listener.fileno())
+        self._listener.close()
+
+    def close(self, *, unlink: bool) -> None:
+        """Close everything; the path goes as well, if ``unlink``, where it is still ours."""
+        if unlink:
+            self.deafen()
+        for number in tuple(self._clients):
+            self._send(number)  # what the socket takes at once
+            self._drop(number)
         self._epoll.close()
         self._listener.close()
 
@@ -133,20 +169,25 @@ class Server:
         except OSError:  # it has gone again, or there are too many open files
             return
         sock.setblocking(False)
-        self._make_room()
-        self._serial += 1
-        client = self._clients[self._serial] = _Client(sock)
-        self._ids[sock.fileno()] = self._serial
-        self._epoll.register(sock.fileno(), READ)
+        client = _Client(sock)
         if not self._may(client):
-            reason = "only root, the user of the master, and members of the group of [control] may ask"
-            self.say(self._serial, words.answer(ok=False, reason=reason), last=True)
+            _turn_away(sock, "only root, the user of the master, and members of the group of [control] may ask")
+        elif not self._has_room():
+            _turn_away(sock, "too many are being answered already: try again when one of them has gone")
+        else:
+            self._serial += 1
+            self._clients[self._serial] = client
+            self._ids[sock.fileno()] = self._serial
+            self._epoll.register(sock.fileno(), client.awaited)
 
-    def _make_room(self) -> None:
-        """The one that has been silent for longest gives way; one that is being answered does not, unless all are."""
-        if len(self._clients) >= CLIENTS_MOST:
-            silent = (number for number, client in self._clients.items() if not client.asked)
-            self._drop(next(silent, next(iter(self._clients))))
+    def _has_room(self) -> bool:
+        """Where it is full, the one that has been silent for longest gives way; one that is being answered does not."""
+        if len(self._clients) < CLIENTS_MOST:
+            return True
+        silent = next((number for number, client in self._clients.items() if not client.asked), None)
+        if silent is not None:
+            self._drop(silent)
+        return silent is not None
 
     def _may(self, client: _Client) -> bool:
         manner = self._manner
@@ -169,6 +210,10 @@ class Server:
             return
         except OSError:  # it has gone
             data = b""
+        if not data and client.asked:
+            client.deaf = True  # it may have ended what it sends, and still read
+            self._epoll.modify(client.sock.fileno(), client.awaited)
+            return
         if not data:
             self._drop(number)
             return
@@ -192,24 +237,32 @@ class Server:
             while client.unsent:
                 client.unsent = client.unsent[client.sock.send(client.unsent) :]
         except BlockingIOError:
-            self._epoll.modify(client.sock.fileno(), READ | WRITE)
-            return
+            pass  # the rest when there is room
         except OSError:  # it has gone
             self._drop(number)
             return
-        if client.last:
+        if client.last and not client.unsent:
             self._drop(number)
         else:
-            self._epoll.modify(client.sock.fileno(), READ)
+            self._epoll.modify(client.sock.fileno(), client.awaited)
 
     def _drop(self, number: int) -> None:
+        if number in self._clients:
+            self._forget(number).sock.close()
+
+    def _forget(self, number: int) -> _Client:
         client = self._clients.pop(number)
         del self._ids[client.sock.fileno()]
         self._epoll.unregister(client.sock.fileno())
-        client.sock.close()
+        return client
 
 
-def _bind(path: str, manner: Manner, *, over: bool) -> socket.socket:
+def _turn_away(sock: socket.socket, reason: str) -> None:
+    with sock, suppress(OSError):  # it has gone again
+        sock.send(words.answer(ok=False, reason=reason))
+
+
+def _bind(path: str, manner: Manner, *, over: int | None) -> socket.socket:
     try:
         listener = unixsocket.bind(path, BACKLOG, manner.mode, None, manner.group, over=over)
     except OSError as error:

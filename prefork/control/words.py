@@ -59,7 +59,7 @@ def parse(line: bytes) -> Request:
     if not isinstance(value, dict) or not isinstance(value.get("do"), str):
         raise Misunderstood('a request says what to "do"')
     version = value.pop("prefork", None)
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise Misunderstood(f'a request says "prefork": {VERSION}, the version of the words that are understood here')
     do = value.pop("do")
     if do not in WORDS:

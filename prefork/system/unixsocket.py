@@ -11,6 +11,7 @@ import fcntl
 import os
 import socket
 import stat
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,20 +21,27 @@ from prefork.system import privileges
 # Connecting needs the right to write. The owner and the group: a reverse proxy is let in by naming its group. Never
 # everybody by default, and never by the umask, which is meant for files.
 DEFAULT_MODE = 0o660
+CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+NOBODY, UNKNOWN = 0, -1  # instead of a pid
 PATIENCE = 1.0  # seconds that another start in the directory is waited for
 
 
 def bind(
-    path: str, backlog: int, mode: int | None, user: str | None, group: str | None, *, over: bool = False
+    path: str, backlog: int, mode: int | None, user: str | None, group: str | None, *, over: int | None = None
 ) -> socket.socket:
-    """A listening socket at ``path``, in place of a stale one; ``over``: of a living one too. In the master.
+    """A listening socket at ``path``, in place of a stale one. In the master.
+
+    ``over``: also in place of a living one, if it is of the process with this pid; the name is then never absent.
 
     Raises OSError (EADDRINUSE: somebody listens there; EEXIST: it is no socket), PrivilegeError for an unknown owner.
     """
     owner = (privileges.uid_of(user) if user else -1, privileges.gid_of(group) if group else -1)
     final = path
-    path = f"{final}.{os.getpid()}" if over else final
+    if over is not None:  # a short name: a path of the greatest length has to do as well
+        path = os.path.join(os.path.dirname(final), f".{os.getpid()}")
     with _alone_in(os.path.dirname(path) or "."):
+        if over is not None:
+            _check_whose(final, over)
         _clear_stale(path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -46,8 +54,8 @@ def bind(
                 os.chown(path, *owner)
             os.chmod(path, DEFAULT_MODE if mode is None else mode)  # after the owner: his rights are not for ours
             sock.listen(backlog)
-            if over:
-                os.rename(path, final)  # there is no moment without it
+            if over is not None:
+                os.rename(path, final)
         except BaseException:
             os.unlink(path)
             sock.close()
@@ -69,10 +77,7 @@ def _bind_under_safe_umask(sock: socket.socket, path: str) -> None:
 
 def _clear_stale(path: str) -> None:
     """Remove the socket of a dead server. Raises OSError if the path is taken by anything else."""
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise FileExistsError(errno.EEXIST, "the file there is no socket", path)
-    except FileNotFoundError:
+    if not _is_socket(path):
         return
     if _is_alive(path):
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
@@ -80,17 +85,43 @@ def _clear_stale(path: str) -> None:
         os.unlink(path)
 
 
+def _is_socket(path: str) -> bool:
+    """Whether there is anything. Raises OSError if it is no socket."""
+    try:
+        found = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISSOCK(found):
+        raise FileExistsError(errno.EEXIST, "the file there is no socket", path)
+    return True
+
+
+def _check_whose(path: str, pid: int) -> None:
+    """Raises OSError if the path is of anybody else than this process, as far as that can be told."""
+    if _is_socket(path) and _listener(path) not in (pid, NOBODY, UNKNOWN):
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
+
+
 def _is_alive(path: str) -> bool:
-    """Whether anybody listens there. When in doubt, yes: a full queue, no right to connect, another kind of socket."""
+    """Whether anybody listens there. When in doubt, yes."""
+    return _listener(path) != NOBODY
+
+
+def _listener(path: str) -> int:
+    """The pid of who listens there (unix(7), SO_PEERCRED).
+
+    UNKNOWN for a full queue, no right to connect, another kind of socket.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.connect(path)
+            pid: int = CREDENTIALS.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[0]
         except (ConnectionRefusedError, FileNotFoundError):
-            return False
+            return NOBODY
         except OSError:
-            return True
-    return True
+            return UNKNOWN
+    return pid or UNKNOWN  # 0: it lives in another PID namespace
 
 
 @contextmanager
