@@ -152,7 +152,7 @@ class Master:
             yield report("info", "master_stopping", signal=fact.signal, graceful=fact.graceful)
             yield from self.reload.stop(reason, now)
             if fact.graceful:
-                yield orders.StopListening(unlink=self.alone)
+                yield orders.StopListening(alone=self.alone)
         for worker in self.fleet:
             if fact.graceful:
                 # Nobody accepts after the last worker, unless a successor does.

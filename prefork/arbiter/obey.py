@@ -102,7 +102,9 @@ def drop_generation(arbiter: Arbiter, order: orders.DropGeneration) -> None:
 
 
 def stop_listening(arbiter: Arbiter, order: orders.StopListening) -> None:
-    arbiter.sockets.close(unlink=order.unlink)
+    if order.alone:
+        arbiter.sockets.refuse_newcomers()
+    arbiter.sockets.close(unlink=order.alone)
 
 
 def reopen_logs(arbiter: Arbiter, _order: orders.ReopenLogs) -> None:

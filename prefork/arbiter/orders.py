@@ -110,10 +110,10 @@ class DropGeneration:
 class StopListening:
     """Close the master's own copies of the listeners, so that the last worker's drain is the last close.
 
-    ``unlink``: no other master serves them, so that the paths of unix sockets go as well.
+    ``alone``: no other master serves them, so nobody is to connect any more, and the paths of unix sockets go as well.
     """
 
-    unlink: bool
+    alone: bool
 
 
 @dataclass(frozen=True)

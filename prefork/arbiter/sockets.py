@@ -89,6 +89,11 @@ class Sockets:
         """What a successor is given: configured address -> descriptor."""
         return {address: listener.socket.fileno() for address, listener in self._open.items()}
 
+    def refuse_newcomers(self) -> None:
+        """Nobody is to connect any more: the service ends when those in the queue are served."""
+        for listener in self._open.values():
+            listener.refuse_newcomers()
+
     def close(self, *, unlink: bool) -> None:
         """Close all; ``unlink`` unless another master serves them."""
         while self._open:

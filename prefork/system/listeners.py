@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
+from array import array
 from contextlib import suppress
 from typing import Any
 
@@ -19,12 +21,24 @@ from prefork.system import activation, unixsocket
 
 TCP = (socket.AF_INET, socket.AF_INET6)
 
+# Classic BPF for a listening TCP socket (socket(7)): all may pass but a SYN without ACK, which begins a connection.
+SO_ATTACH_FILTER = 26
+LOAD_BYTE, AND, JUMP_IF_EQUAL, RETURN = 0x30, 0x54, 0x15, 0x06
+FLAGS, SYN, SYN_ACK = 13, 0x02, 0x12
+NO_NEWCOMERS = (
+    (LOAD_BYTE, 0, 0, FLAGS),
+    (AND, 0, 0, SYN_ACK),
+    (JUMP_IF_EQUAL, 0, 1, SYN),
+    (RETURN, 0, 0, 0),
+    (RETURN, 0, 0, 0xFFFFFFFF),
+)
+
 
 class Listener:
     """An open listener. ``address`` is where it really listens, with the port that the kernel chose."""
 
-    def __init__(self, name: str, sock: socket.socket, path: str | None = None) -> None:
-        """``path``: of the unix socket that is ours to unlink."""
+    def __init__(self, name: str, sock: socket.socket, path: str | None = None, *, ours: bool = True) -> None:
+        """``path``: of the unix socket that is ours to unlink. ``ours``: nobody else keeps the socket when we stop."""
         sock.setblocking(False)
         sock.set_inheritable(False)
         if sock.family in TCP:
@@ -33,6 +47,7 @@ class Listener:
         self.name = name
         self.address = text_of(sock)
         self.socket = sock
+        self._ours = ours
         self._path = path
         self._inode = unixsocket.inode_of(path) if path else None
 
@@ -44,7 +59,8 @@ class Listener:
         """
         sock = _adopt(name, address, fd)
         named = address.startswith("unix:") and not address.startswith("unix:@")
-        return cls(name, sock, sock.getsockname() if named else None)
+        ours = not address.startswith(("fd:", "systemd:"))
+        return cls(name, sock, sock.getsockname() if named else None, ours=ours)
 
     def renew(self, *, backlog: int, mode: int | None) -> None:
         """Put changed settings in force on the open socket. In the master, after a reload."""
@@ -52,6 +68,20 @@ class Listener:
         if self._path and self._is_there():
             with suppress(OSError):  # it was removed just now, or is not ours to change any more
                 os.chmod(self._path, unixsocket.DEFAULT_MODE if mode is None else mode)
+
+    def refuse_newcomers(self) -> None:
+        """Nobody is to connect any more, while those who are in the queue still wait. In the master, at its end.
+
+        Between the last look into the queue and the close of the socket another could connect, and would be reset,
+        having been accepted as far as it knows. A SYN that is dropped is sent again a second later, and then finds
+        another server, or is refused, which every client and proxy knows how to deal with. Of a unix socket, which has
+        no such thing, the path goes first.
+        """
+        if self._ours and self.socket.family in TCP:
+            program = array("Q", b"".join(struct.pack("=HBBI", *step) for step in NO_NEWCOMERS))
+            where, steps = program.buffer_info()
+            with suppress(OSError):  # a system that cannot: the moment stays
+                self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", steps, where))
 
     def close(self, *, unlink: bool) -> None:
         """Close it in this process; ``unlink`` removes a unix socket's file, if it is still the one that we bound."""
@@ -97,7 +127,7 @@ def open_listener(
     else:
         sock = _adopt(name, str(address), _passed(name, address), duplicate=True)
     sock.listen(backlog)
-    return Listener(name, sock)
+    return Listener(name, sock, ours=False)
 
 
 def _passed(name: str, address: SystemdAddress) -> int:

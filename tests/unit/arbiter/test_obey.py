@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -77,6 +78,7 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
 
 
 def descriptors() -> set[str]:
+    gc.collect()  # what an earlier test has left is not to vanish in between
     return set(os.listdir("/proc/self/fd"))
 
 

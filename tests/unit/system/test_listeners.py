@@ -353,6 +353,35 @@ def test_a_file_that_cannot_be_unlinked_does_not_hinder_the_closing(opened, unix
     assert listener.socket.fileno() == -1
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_newcomers_wait_outside_and_those_in_the_queue_are_served(opened, host):
+    """What has connected is accepted and heard; a new one is not let in, and is refused when the socket has gone."""
+    listener = opened(TcpAddress(host, 0))
+    address = listener.socket.getsockname()
+    with socket.socket(listener.socket.family, socket.SOCK_STREAM) as queued:
+        queued.connect(address)
+        listener.refuse_newcomers()
+        queued.sendall(b"hello")
+        accepted, _ = listener.socket.accept()
+        with accepted:
+            accepted.settimeout(5)
+            assert accepted.recv(5) == b"hello"
+    with socket.socket(listener.socket.family, socket.SOCK_STREAM) as late:
+        late.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            late.connect(address)
+    listener.close(unlink=True)
+    with socket.socket(listener.socket.family, socket.SOCK_STREAM) as later, pytest.raises(ConnectionRefusedError):
+        later.connect(address)
+
+
+def test_newcomers_are_never_kept_from_a_socket_that_another_keeps(opened, passed):
+    """What systemd holds is open for the next start."""
+    listener = opened(FdAddress(passed.fileno()))
+    listener.refuse_newcomers()
+    greet(listener)
+
+
 def test_a_socket_of_systemd(opened, passed, monkeypatch):
     """It is found by its name, as often as reloads ask."""
     monkeypatch.setattr(activation, "FIRST", passed.fileno())
