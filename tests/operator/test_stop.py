@@ -38,7 +38,7 @@ def test_term_waits_for_the_request_in_flight(daemon: Preforkd):
 
 
 def test_term_waits_no_longer_than_graceful(daemon: Preforkd):
-    """What is still running then is said with its stacks, and ended."""
+    """What is still running then is said with its stacks, its client is told, and it is ended."""
     daemon.configure(timeout='graceful = "200ms"')
     daemon.start()
     thread, answers = in_flight(daemon)
@@ -47,7 +47,7 @@ def test_term_waits_no_longer_than_graceful(daemon: Preforkd):
     assert "site_of_test.py" in stuck["stacks"]
     assert daemon.wait() == 0
     thread.join()
-    assert isinstance(answers[0], Exception)
+    assert answers == [(504, b"504 Gateway Timeout\n")]
 
 
 def test_quit_drops_what_is_in_flight(daemon: Preforkd):
