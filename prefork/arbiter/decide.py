@@ -308,13 +308,15 @@ class Master:
             yield from self._stop_asked(facts.StopAsked(graceful=True, signal="upgrade"), now)
 
     def _successor_failed(self, fact: facts.SuccessorFailed, _now: float) -> Orders:
-        return self.upgrade.failed(fact.reason)
+        dismissed = self.upgrade.stage is Stage.DISMISSED  # that was its failure
+        return () if dismissed else self.upgrade.failed(fact.reason)
 
     def _successor_gone(self, _fact: facts.SuccessorGone, _now: float) -> Orders:
         return self.upgrade.gone(stopping=self.phase is Phase.STOPPING)
 
     def _predecessor_gone(self, _fact: facts.PredecessorGone, _now: float) -> Orders:
         self.predecessor = False
+        yield orders.CloseUnclaimed()
         yield report("info", "upgrade_completed")
 
     def _wanted_generations(self) -> Iterable[int]:

@@ -13,6 +13,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.backing import Backing
@@ -23,8 +24,9 @@ from prefork.arbiter.facts import Fact
 from prefork.arbiter.herald import Herald
 from prefork.arbiter.obey import OBEY
 from prefork.arbiter.sockets import Sockets
+from prefork.arbiter.succession import Successor
 from prefork.arbiter.upgrade import Stage
-from prefork.system import handoff, oom, process
+from prefork.system import oom, process
 from prefork.system.listeners import Listener
 from prefork.system.scoreboard import Scoreboard
 from prefork.system.signals import SignalInbox
@@ -64,7 +66,7 @@ class Arbiter:
         self._selector = selectors.DefaultSelector()
         self.subreaper = False  # orphans of our workers become our children
         self._oom_kills = oom.kills()
-        self._strangers: dict[int, Fact] = {}  # without a pidfd: pid -> what its end means
+        self._strangers: dict[int, Source] = {}  # without a pidfd: pid -> what its end means
 
     def run(self) -> orders.Exit:
         """Serve until told to stop. Raises BindError if a listener cannot be opened at the start."""
@@ -78,7 +80,7 @@ class Arbiter:
                 self.desk.adopt(self.backing.config)
             self.init_signals()
             if self.backing.handoff:
-                self._watch_stranger(self.backing.handoff.master, facts.PredecessorGone())
+                self._watch_stranger(self.backing.handoff.master, lambda: [facts.PredecessorGone()])
             self._take(facts.TimePassed())
             while self.ending is None:
                 for fact in self.sleep():
@@ -118,7 +120,7 @@ class Arbiter:
         for key, _events in ready:
             yield from key.data()
         for pid in [pid for pid in self._strangers if not process.lives(pid)]:
-            yield self._strangers.pop(pid)
+            yield from self._strangers.pop(pid)()
 
     def wakeup(self) -> None:
         """Make ``sleep`` return."""
@@ -226,20 +228,22 @@ class Arbiter:
         row = self.board.read(child.slot)
         return facts.RequestSeen(row.busy_since, row.request, row.served, row.queued)
 
-    def watch_successor(self, pid: int, report: int) -> None:
+    def watch_successor(self, successor: Successor) -> None:
         """Watch the new master: for its report, and for its end."""
-        self.watch(report, lambda: self._reported(report))
-        self._watch_stranger(pid, facts.SuccessorGone())
 
-    def _reported(self, report: int) -> Iterator[Fact]:
-        self._selector.unregister(report)
-        said = handoff.read_report(report)
-        os.close(report)
-        if said is not None:
-            ready, reason = said
-            yield facts.SuccessorReady() if ready else facts.SuccessorFailed(reason)
+        def heard() -> Iterator[Fact]:
+            self.unwatch(successor.report)
+            yield from successor.heard()
 
-    def _watch_stranger(self, pid: int, gone: Fact) -> None:
+        def ended() -> Iterator[Fact]:
+            with suppress(KeyError):  # it has been heard
+                self.unwatch(successor.report)
+            yield from successor.ended()
+
+        self.watch(successor.report, heard)
+        self._watch_stranger(successor.pid, ended)
+
+    def _watch_stranger(self, pid: int, gone: Source) -> None:
         """Say so when a process that is no child of ours ends."""
         pidfd = process.open_pidfd(pid)
         if pidfd is None:
@@ -251,7 +255,7 @@ class Arbiter:
         def ended() -> Iterator[Fact]:
             self._selector.unregister(descriptor)
             os.close(descriptor)
-            yield gone
+            yield from gone()
 
         self.watch(descriptor, ended)
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from prefork.arbiter import facts, orders
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.spawning import spawn_template, spawn_worker
+from prefork.arbiter.succession import Successor
 from prefork.errors import BindError, ConfigError, PreforkError
 from prefork.system import channel as words
 from prefork.system import process, signals
-from prefork.system.handoff import Handoff
 
 if TYPE_CHECKING:
     from prefork.arbiter.loop import Arbiter
@@ -120,29 +120,13 @@ def reopen_logs(arbiter: Arbiter, _order: orders.ReopenLogs) -> None:
 
 
 def reexec(arbiter: Arbiter, _order: orders.Reexec) -> Fact:
-    """Start the successor: beside this master, on the same sockets, with the pidfile's name there for it to take."""
-    backing = arbiter.backing
+    """Start the successor."""
     try:
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-    except OSError as error:
-        return facts.SuccessorFailed(str(error))
-    handoff = Handoff(os.getpid(), arbiter.sockets.handed_over(), writer)
-    try:
-        if backing.pidfile:
-            backing.pidfile.name_oldbin()
-        environment = {**handoff.environment(os.environ), **backing.notifier.for_successor()}
-        if arbiter.subreaper:
-            process.set_subreaper(False)  # else the successor would become our child, and not that of PID 1
-        pid = process.spawn_detached(backing.command, environment, handoff.descriptors(), backing.directory)
+        successor = Successor.start(arbiter)
     except (OSError, PreforkError) as error:
-        os.close(reader)
-        return facts.SuccessorFailed(f"{backing.command[0]}: {error}")
-    finally:
-        os.close(writer)
-        if arbiter.subreaper:
-            process.set_subreaper(True)
-    arbiter.watch_successor(pid, reader)
-    return facts.SuccessorStarted(pid)
+        return facts.SuccessorFailed(f"{arbiter.backing.command[0]}: {error}")
+    arbiter.watch_successor(successor)
+    return facts.SuccessorStarted(successor.pid)
 
 
 def kill_successor(arbiter: Arbiter, order: orders.KillSuccessor) -> None:
@@ -160,10 +144,13 @@ def restore_pidfile(arbiter: Arbiter, _order: orders.RestorePidfile) -> None:
 
 
 def announce_ready(arbiter: Arbiter, _order: orders.AnnounceReady) -> None:
-    arbiter.sockets.close_unclaimed()
     if arbiter.backing.handoff:
         _take_desk_over(arbiter, arbiter.backing.handoff.master)
     arbiter.backing.announce()
+
+
+def close_unclaimed(arbiter: Arbiter, _order: orders.CloseUnclaimed) -> None:
+    arbiter.sockets.close_unclaimed()
 
 
 def _take_desk_over(arbiter: Arbiter, predecessor: int) -> None:
@@ -203,6 +190,7 @@ OBEY: dict[type, Callable[[Arbiter, Any], Fact | None]] = {
     orders.KillSuccessor: kill_successor,
     orders.RestorePidfile: restore_pidfile,
     orders.AnnounceReady: announce_ready,
+    orders.CloseUnclaimed: close_unclaimed,
     orders.Report: report,
     orders.Exit: exit_master,
 }

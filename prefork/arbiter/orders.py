@@ -137,6 +137,11 @@ class RestorePidfile:
 
 
 @dataclass(frozen=True)
+class CloseUnclaimed:
+    """The predecessor has gone: the listeners that it had, and the configuration has not, go as well."""
+
+
+@dataclass(frozen=True)
 class AnnounceReady:
     """Tell whoever waits for it (the launching shell, a predecessor) that the service is up."""
 
@@ -181,6 +186,7 @@ Order = Union[
     KillSuccessor,
     RestorePidfile,
     AnnounceReady,
+    CloseUnclaimed,
     Report,
     Exit,
 ]

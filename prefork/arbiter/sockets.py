@@ -6,7 +6,6 @@ it. New ones are opened before any is closed, so that a reload that fails has ch
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 
 from prefork.config.addresses import parse
@@ -71,9 +70,13 @@ class Sockets:
             self._open.pop(address).close(unlink=True)
 
     def close_unclaimed(self) -> None:
-        """Close what an old master handed over and the configuration does not have. In a successor, once."""
+        """Close what an old master handed over and the configuration does not have. In a successor, when it has gone.
+
+        Until then it may be gone back to, and the paths of its unix sockets are its own.
+        """
         while self._inherited:
-            os.close(self._inherited.popitem()[1])
+            address, descriptor = self._inherited.popitem()
+            Listener.inherit("", descriptor, address).close(unlink=True)
 
     def of(self, generation: int, names: Iterable[str]) -> dict[str, Listener]:
         """The named listeners of a generation."""

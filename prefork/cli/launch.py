@@ -72,6 +72,8 @@ def run(config: Config, load: Callable[[], Config], title: str, directory: str) 
     ``load`` reads the configuration again, ``title`` names it, ``directory`` is where we were started.
     """
     succession = handoff.take(os.environ)
+    if succession:
+        succession.take_stderr()
     launch = None
     if config.master.daemonize and succession is None:  # a successor is detached already
         place = config.master.working_directory or "/"

@@ -24,21 +24,36 @@ NOT_INHERITED = (VARIABLE, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHD
 
 @dataclass(frozen=True)
 class Handoff:
-    """``listeners``: configured address -> descriptor. ``report``: where the successor says ready, or why not."""
+    """``listeners``: configured address -> descriptor. ``report``: where the successor says ready, or why not.
+
+    ``stderr``: the old master's standard error, for the successor to take when it has understood this.
+    """
 
     master: int  # the old master's pid
     listeners: Mapping[str, int]
     report: int
+    stderr: int
 
     def descriptors(self) -> tuple[int, ...]:
         """What the successor must be started with."""
-        return (*self.listeners.values(), self.report)
+        return (*self.listeners.values(), self.report, self.stderr)
 
     def environment(self, before: Mapping[str, str]) -> dict[str, str]:
         """The successor's environment."""
         kept = {name: value for name, value in before.items() if name not in NOT_INHERITED}
-        value = {"version": VERSION, "master": self.master, "listeners": dict(self.listeners), "report": self.report}
+        value = {
+            "version": VERSION,
+            "master": self.master,
+            "listeners": dict(self.listeners),
+            "report": self.report,
+            "stderr": self.stderr,
+        }
         return {**kept, VARIABLE: json.dumps(value)}
+
+    def take_stderr(self) -> None:
+        """Until now the old master has read what was said there. In the successor, once."""
+        os.dup2(self.stderr, 2)
+        os.close(self.stderr)
 
 
 def take(environment: MutableMapping[str, str]) -> Handoff | None:
@@ -56,7 +71,10 @@ def take(environment: MutableMapping[str, str]) -> Handoff | None:
             hint = "start the new version instead of upgrading to it"
             raise HandoffError(f"the old master hands over in version {version}, this one knows {VERSION}", hint=hint)
         handoff = Handoff(
-            int(value["master"]), {str(k): int(v) for k, v in value["listeners"].items()}, int(value["report"])
+            int(value["master"]),
+            {str(k): int(v) for k, v in value["listeners"].items()},
+            int(value["report"]),
+            int(value["stderr"]),
         )
         for descriptor in handoff.descriptors():
             os.set_inheritable(descriptor, False)

@@ -197,19 +197,24 @@ def set_title(text: str) -> None:
 
 
 def spawn_detached(
-    argv: Sequence[str], env: Mapping[str, str], pass_fds: Collection[int], directory: str | None = None
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    pass_fds: Collection[int],
+    *,
+    directory: str | None = None,
+    stderr: int = 2,
 ) -> int:
-    """Start a program that is nobody's child here, in ``directory``; its pid.
+    """Start a program that is nobody's child here, in ``directory``, with this descriptor as its standard error.
 
     It is forked twice, so that PID 1 (or the nearest subreaper) adopts it. It has the descriptors 0, 1, 2 and
-    ``pass_fds``, under their numbers, no signal blocked and none ignored. Raises OSError if it could not be started:
-    then nothing is left of it. In the master.
+    ``pass_fds``, under their numbers, no signal blocked and none ignored. Returns its pid. Raises OSError if it could
+    not be started: then nothing is left of it. In the master.
     """
     reader, writer = os.pipe()
     try:
         middle = fork()
         if middle == 0:
-            _start_and_exit(argv, env, {*pass_fds, writer}, directory, writer)
+            _start_and_exit(argv, env, {*pass_fds, writer}, directory, stderr, writer)
     except OSError:
         os.close(reader)
         raise
@@ -228,13 +233,13 @@ def spawn_detached(
 
 
 def _start_and_exit(
-    argv: Sequence[str], env: Mapping[str, str], keep: Collection[int], directory: str | None, report: int
+    argv: Sequence[str], env: Mapping[str, str], keep: Collection[int], directory: str | None, stderr: int, report: int
 ) -> NoReturn:
     """The middle process: fork the program, report its pid, leave. The program's own failure is reported by itself."""
     try:
         pid = os.fork()
         if pid == 0:
-            _execute(argv, env, keep, directory, report)
+            _execute(argv, env, keep, directory, stderr, report)
         os.write(report, b"pid %d\n" % pid)
         os._exit(0)
     except OSError as error:
@@ -244,9 +249,10 @@ def _start_and_exit(
 
 
 def _execute(
-    argv: Sequence[str], env: Mapping[str, str], keep: Collection[int], directory: str | None, report: int
+    argv: Sequence[str], env: Mapping[str, str], keep: Collection[int], directory: str | None, stderr: int, report: int
 ) -> NoReturn:
     """Become the program. ``report`` closes by the exec: its end without a word is success."""
+    os.dup2(stderr, 2)
     close_all_but(keep)
     for descriptor in keep:
         os.set_inheritable(descriptor, descriptor != report)

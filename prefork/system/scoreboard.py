@@ -9,9 +9,9 @@ trusted for nothing but reports and deadlines.
 from __future__ import annotations
 
 import mmap
-import os
-import tempfile
 from typing import NamedTuple
+
+from prefork.system.memory import memory_file
 
 WORDS = 16
 ROW = 512
@@ -48,24 +48,13 @@ class Row:
         self.text = text
 
 
-def _memory(size: int) -> int:
-    """A file that has no name, of zeros."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("prefork-scoreboard", os.MFD_CLOEXEC)
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
-    return descriptor
-
-
 class Scoreboard:
     """Rows for ``capacity`` workers. Made by the master before it forks; untouched pages cost nothing."""
 
     def __init__(self, capacity: int = 1024, descriptor: int | None = None) -> None:
         """``descriptor``: of a scoreboard that was made before this program was executed."""
         self.capacity = capacity
-        self.descriptor = _memory(capacity * ROW) if descriptor is None else descriptor
+        self.descriptor = memory_file("prefork-scoreboard", capacity * ROW) if descriptor is None else descriptor
         self._memory = mmap.mmap(self.descriptor, capacity * ROW)  # shared: forks and executions see the same pages
         self._bytes = memoryview(self._memory)
 

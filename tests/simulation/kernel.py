@@ -379,6 +379,7 @@ OBEY: dict[type, Callable[[Kernel, Any], Fact | None]] = {
     orders.KillSuccessor: Kernel.kill_successor,
     orders.RestorePidfile: Kernel.restore_pidfile,
     orders.AnnounceReady: Kernel.nothing,
+    orders.CloseUnclaimed: Kernel.nothing,
     orders.Report: Kernel.report,
     orders.Exit: Kernel.end,
 }

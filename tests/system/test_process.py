@@ -290,7 +290,7 @@ class TestSpawnDetached:
     def test_a_directory_that_is_not_there(self, tmp_path):
         """As for the program."""
         with pytest.raises(FileNotFoundError):
-            process.spawn_detached(["/bin/true"], {}, (), str(tmp_path / "none"))
+            process.spawn_detached(["/bin/true"], {}, (), directory=str(tmp_path / "none"))
 
     def test_a_passed_descriptor_that_is_closed(self):
         """It is told, not left to the program to find out."""

@@ -230,7 +230,7 @@ def test_a_stranger_without_a_pidfd_is_looked_at(arbiter: Arbiter, monkeypatch: 
     monkeypatch.setattr(arbiter, "_signalled", lambda: iter(()))
     waited: list[float] = []
     monkeypatch.setattr(arbiter._selector, "select", lambda timeout: waited.append(timeout) or [])
-    arbiter._watch_stranger(4242, facts.SuccessorGone())
+    arbiter._watch_stranger(4242, lambda: [facts.SuccessorGone()])
     assert list(arbiter.sleep()) == []
     assert waited[-1] <= 1.0
     alive.clear()

@@ -25,7 +25,7 @@ def pipe():
 
 def test_what_is_given_is_taken(pipe):
     """Names, numbers and the pid come out as they went in, and the variable is gone."""
-    given = Handoff(7, {"127.0.0.1:80": pipe[0]}, pipe[1])
+    given = Handoff(7, {"127.0.0.1:80": pipe[0]}, pipe[1], pipe[0])
     environment = given.environment({"PATH": "/bin"})
     assert handoff.take(environment) == given
     assert environment == {"PATH": "/bin"}
@@ -33,7 +33,7 @@ def test_what_is_given_is_taken(pipe):
 
 def test_no_listener_at_all(pipe):
     """A master whose sockets all came from elsewhere has none to hand over (PEERS 3.3)."""
-    given = Handoff(7, {}, pipe[1])
+    given = Handoff(7, {}, pipe[1], pipe[0])
     assert handoff.take(given.environment({})) == given
 
 
@@ -45,19 +45,19 @@ def test_nothing_was_given():
 def test_descriptors_end_with_the_successor(pipe):
     """What was inherited on purpose is inherited no further."""
     os.set_inheritable(pipe[1], True)
-    handoff.take(Handoff(7, {}, pipe[1]).environment({}))
+    handoff.take(Handoff(7, {}, pipe[1], pipe[0]).environment({}))
     assert not os.get_inheritable(pipe[1])
 
 
 def test_what_systemd_told_the_old_master_is_not_for_the_new(pipe):
     """LISTEN_* and WATCHDOG_* name a process that it is not; NOTIFY_SOCKET is for both."""
     before = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "web", "WATCHDOG_PID": "1", "NOTIFY_SOCKET": "/x"}
-    assert set(Handoff(7, {}, pipe[1]).environment(before)) == {"NOTIFY_SOCKET", handoff.VARIABLE}
+    assert set(Handoff(7, {}, pipe[1], pipe[0]).environment(before)) == {"NOTIFY_SOCKET", handoff.VARIABLE}
 
 
 def test_an_older_handoff_does_not_reach_the_successor(pipe):
     """Each upgrade hands over its own."""
-    environment = Handoff(8, {}, pipe[1]).environment(Handoff(7, {}, pipe[0]).environment({}))
+    environment = Handoff(8, {}, pipe[1], pipe[0]).environment(Handoff(7, {}, pipe[0], pipe[0]).environment({}))
     taken = handoff.take(environment)
     assert taken is not None
     assert taken.master == 8
@@ -79,10 +79,11 @@ def test_another_version_is_refused(pipe):
         "null",
         "{}",
         '{"version": 1}',
-        '{"version": 1, "master": "x", "listeners": {}, "report": 1}',
-        '{"version": 1, "master": 1, "listeners": [], "report": 1}',
-        '{"version": 1, "master": 1, "listeners": {"a": "b"}, "report": 1}',
-        '{"version": 1, "master": 1, "listeners": {}, "report": 987}',
+        '{"version": 1, "master": 1, "listeners": {}, "report": 1}',
+        '{"version": 1, "master": "x", "listeners": {}, "report": 1, "stderr": 1}',
+        '{"version": 1, "master": 1, "listeners": [], "report": 1, "stderr": 1}',
+        '{"version": 1, "master": 1, "listeners": {"a": "b"}, "report": 1, "stderr": 1}',
+        '{"version": 1, "master": 1, "listeners": {}, "report": 987, "stderr": 1}',
     ],
 )
 def test_what_cannot_be_understood_is_refused(text):
