@@ -69,9 +69,12 @@ class Master:
     # What the loop calls.
 
     def handle(self, fact: Fact, now: float) -> list[Order]:
-        """React to one fact and converge."""
+        """React to one fact and converge.
+
+        Deadlines are looked at when time has passed, which is said after everything else: a master that was stopped
+        for an hour, or had no processor, first hears what its workers have said meanwhile.
+        """
         found = list(REACTIONS[type(fact)](self, fact, now))
-        found += self.murder_workers(now)
         found += self.manage_workers(now)
         found += self._conclude(now)
         return found
@@ -199,8 +202,8 @@ class Master:
 
     # Reactions: what became of workers.
 
-    def _time_passed(self, _fact: facts.TimePassed, _now: float) -> Orders:
-        return ()
+    def _time_passed(self, _fact: facts.TimePassed, now: float) -> Orders:
+        return self.murder_workers(now)
 
     def _worker_spawned(self, fact: facts.WorkerSpawned, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)

@@ -39,7 +39,7 @@ class Step(Enum):
 # (life, step) -> life. A pair that is missing cannot happen or changes nothing; ``Fleet.move`` says which.
 NEXT: dict[tuple[Life, Step], Life] = {
     (Life.BOOTING, Step.BOOTED): Life.READY,
-    (Life.BOOTING, Step.RETIRE): Life.QUITTING,  # it serves nobody yet
+    (Life.BOOTING, Step.RETIRE): Life.RETIRING,  # it serves nobody yet, or has not been heard to
     (Life.BOOTING, Step.QUIT): Life.QUITTING,
     (Life.BOOTING, Step.OVERDUE): Life.STUCK,
     (Life.READY, Step.RETIRE): Life.RETIRING,

@@ -23,19 +23,14 @@ class Ladder:
         self._fleet = fleet
 
     def retire(self, worker: Worker, reason: str, now: float, *, drain: bool = False) -> Iterable[Order]:
-        """Have it finish what it has. One that serves nobody just quits."""
+        """Have it finish what it has. One that boots just goes; if it is ready by now, we have yet to hear of it."""
         if worker.template:
             yield from self.quit(worker, reason, now)
             return
-        booting = worker.life is Life.BOOTING
-        if not self._fleet.move(worker, Step.RETIRE):
-            return
-        worker.cause, worker.unwanted = reason, True
-        if booting:
-            worker.deadline = now + policy.QUIT_WITHIN
-            yield orders.KillWorker(worker.id, Signals.SIGQUIT)
-        else:
-            worker.deadline = now + policy.graceful_within(worker.settings)
+        if self._fleet.move(worker, Step.RETIRE):
+            worker.cause, worker.unwanted = reason, True
+            limit = now + policy.graceful_within(worker.settings)
+            worker.deadline = limit if limit < inf else worker.deadline  # that of its boot, if it has one
             yield orders.RetireWorker(worker.id, drain)
 
     def quit(self, worker: Worker, reason: str, now: float) -> Iterable[Order]:

@@ -38,6 +38,7 @@ class Process:
     watched: bool = False
     template: bool = False
     unborn: bool = False  # a template is to fork it, and nobody knows its pid yet
+    unwanted: bool = False  # it was told to go before it was ready
     deaf: frozenset[str] = frozenset()  # the signals that it does not die of
     given: Counter[str] = field(default_factory=Counter)
 
@@ -136,15 +137,20 @@ class Kernel:
         """Ready capacity never falls below what is wanted, or below what it was, because of a reload or a scaling."""
         if self.master.phase is not Phase.SERVING or self.master.pools.resting:
             return
-        retired = {self.processes[order.worker].pool for order in found if isinstance(order, orders.RetireWorker)}
+        retired = {process.pool for process in self._retired(found)}
         for pool in retired & self.master.config.pool.keys() & before.keys():
             enough = min(self.master.pools.wanted(pool), before[pool])
             assert self.ready(pool) >= enough or self._only_trial(found, pool), pool
 
     def _only_trial(self, found: list[orders.Order], pool: str) -> bool:
         """Those retired are a refused generation's."""
-        retired = [self.processes[order.worker] for order in found if isinstance(order, orders.RetireWorker)]
+        retired = self._retired(found)
         return all(p.generation > self.master.generation for p in retired if p.pool == pool)
+
+    def _retired(self, found: list[orders.Order]) -> list[Process]:
+        """Those that served: one that boots is no capacity."""
+        retired = [self.processes.get(order.worker) for order in found if isinstance(order, orders.RetireWorker)]
+        return [process for process in retired if process and process.ready]
 
     def _check_numbers(self) -> None:
         """A pool never has more serving workers of its generation than it wants."""
@@ -221,6 +227,8 @@ class Kernel:
             return None
         process.unborn = False
         self._plan_life(process, boot)
+        if process.unwanted:
+            self._go(process)
         return facts.WorkerSpawned(process.worker, 10000 + process.worker)
 
     def _check_template(self, order: orders.SpawnWorker) -> None:
@@ -282,11 +290,21 @@ class Kernel:
     # Obeying.
 
     def retire(self, order: orders.RetireWorker) -> None:
+        if order.worker not in self.processes:
+            return  # its fork failed, and the master is about to be told
         process = self._living(order.worker)
         self._once("retire", order.worker)
-        if "TERM" not in process.deaf:
+        if not process.ready:
+            process.unwanted = True
+            self._go(process)
+        elif "TERM" not in process.deaf:
             self.at(SOON, lambda: facts.AcceptingEnded(process.worker) if process.alive else None)
             self.at(self.rng.uniform(SOON, 4.0), lambda: self.die(process, "exit code 0"))
+
+    def _go(self, process: Process) -> None:
+        """One that boots ends when it hears that it may; one that is still to be forked, when it has been."""
+        if not process.unborn and "TERM" not in process.deaf:
+            self.at(SOON, lambda: self.die(process, "exit code 0"))
 
     def kill(self, order: orders.KillWorker) -> None:
         if order.worker not in self.processes:

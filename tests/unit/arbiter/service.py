@@ -66,8 +66,18 @@ class Service:
         return self
 
     def tell(self, fact: Fact, *, after: float = 0.0) -> list[orders.Order]:
-        """Give a fact ``after`` so many seconds; the orders, those that followed from obeying them included."""
+        """Give a fact ``after`` so many seconds; the orders, those that followed from obeying them included.
+
+        What is overdue after that is told as the loop tells it.
+        """
         self.now += after
+        found = self._tell(fact)
+        if self.master.deadline() <= self.now:
+            found += self._tell(facts.TimePassed())
+        self.given += found
+        return found
+
+    def _tell(self, fact: Fact) -> list[orders.Order]:
         found: list[orders.Order] = []
         waiting = [fact]
         while waiting:
@@ -80,7 +90,6 @@ class Service:
                         if self.forks
                         else facts.SpawnFailed(order.worker, "EAGAIN")
                     )
-        self.given += found
         return found
 
     def pass_time(self, seconds: float) -> list[orders.Order]:

@@ -220,3 +220,14 @@ def test_a_word_at_the_wrong_time_changes_nothing(fact: facts.Fact):
     assert [type(order).__name__ for order in given if type(order).__name__ not in ("WatchWorker", "Report")] == []
     assert service.life(1) == "ready"
     assert service.lives() == {"web": ["ready"]}
+
+
+def test_what_was_said_while_the_master_slept_is_heard_before_anybody_is_late():
+    """A master that was stopped for an hour: the workers that became ready meanwhile are not late with it."""
+    service = Service({"web": 3})
+    service.tell(facts.TimePassed())
+    service.now += 3600.0
+    for worker in (1, 2, 3):
+        assert service.master.handle(facts.WorkerReady(worker), service.now)
+    assert service.tell(facts.TimePassed()) == []
+    assert service.lives() == {"web": ["ready", "ready", "ready"]}

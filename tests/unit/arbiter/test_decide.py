@@ -82,8 +82,10 @@ class TestStart:
         service.tell(facts.TimePassed())
         service.tell(facts.WorkerReady(1))
         service.tell(TERM)
-        assert service.told(orders.KillWorker) == [orders.KillWorker(2, Signals.SIGQUIT)]
-        assert service.told(orders.RetireWorker) == [orders.RetireWorker(1, drain=True)]
+        assert service.told(orders.RetireWorker) == [
+            orders.RetireWorker(1, drain=True),
+            orders.RetireWorker(2, drain=True),
+        ]
         service.retired_go()
         assert service.told(orders.Exit) == [orders.Exit(0)]
 
@@ -140,7 +142,7 @@ class TestStop:
         service.reload()
         service.tell(TERM)
         assert service.told(orders.DropGeneration) == [orders.DropGeneration(2)]
-        assert service.lives() == {"web": ["retiring", "quitting"]}
+        assert service.lives() == {"web": ["retiring", "retiring"]}
         service.retired_go()
         assert service.told(orders.Exit) == [orders.Exit(0)]
 
@@ -250,7 +252,7 @@ class TestReload:
         service.given.clear()
         service.reload()
         assert service.told(orders.DropGeneration) == [orders.DropGeneration(2)]
-        assert service.lives(generation=2) == {"web": ["quitting"]}
+        assert service.lives(generation=2) == {"web": ["retiring"]}
         assert service.lives(generation=3) == {"web": ["booting"]}
         service.die(2, "exit code 0")
         assert service.reports("reload_refused") == []

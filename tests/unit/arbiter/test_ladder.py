@@ -42,13 +42,11 @@ def test_retiring_asks_once_and_waits_a_little_longer_than_the_worker(ladder: La
     assert worker.cause == "scaled down"
 
 
-def test_one_that_boots_has_nothing_to_finish(ladder: Ladder, worker: Worker):
-    """It quits at once, and has two seconds for it."""
+def test_one_that_boots_is_asked_like_one_that_serves(ladder: Ladder, worker: Worker):
+    """It may have become ready, and have accepted somebody, before it hears of it and before we hear of that."""
     worker.life = Life.BOOTING
-    assert list(ladder.retire(worker, "superseded", 10.0)) == [orders.KillWorker(1, Signals.SIGQUIT)]
-    assert worker.deadline == 10.0 + policy.QUIT_WITHIN
-    assert list(ladder.overdue(worker, worker.deadline)) == [orders.KillWorker(1, Signals.SIGKILL)]
-    assert worker.deadline == inf
+    assert list(ladder.retire(worker, "scaled down", 10.0)) == [orders.RetireWorker(1, drain=False)]
+    assert worker.deadline == 10.0 + policy.graceful_within(worker.settings)
 
 
 def test_quit_hastens_one_that_retires_and_keeps_its_cause(ladder: Ladder, worker: Worker):
