@@ -74,7 +74,7 @@ class Arbiter:
         gc.collect()
         gc.freeze()
         try:
-            self.sockets.open(self.master.generation, self.backing.config)
+            self.sockets.open(self.master.generation, self.backing.config, self.backing.patience)
             if not self.backing.handoff:  # a successor takes its predecessor's when it serves
                 self.desk.open(self.backing.config)
                 self.desk.adopt(self.backing.config)
@@ -114,7 +114,8 @@ class Arbiter:
         """Wait for whatever comes first, and give what it was."""
         longest = STRANGER_LOOK if self._strangers else LONGEST_SLEEP
         timeout = min(min(self.master.deadline(), self._herald.due) - self.now(), longest)
-        ready = self._selector.select(max(0.0, timeout))
+        # Interrupted when its time is over, as by SIGSTOP, the first gives up without having looked (PEP 475).
+        ready = self._selector.select(max(0.0, timeout)) or self._selector.select(0)
         # Signals first: after Ctrl-C the workers end by themselves, and that is then no surprise.
         yield from self._signalled()
         for key, _events in ready:

@@ -23,13 +23,16 @@ class Sockets:
         self._names: dict[int, dict[str, str]] = {}  # generation -> name -> address
         self._opened = opened
 
-    def open(self, generation: int, config: Config) -> None:
-        """Open what this generation has and no other had. Raises BindError, and has then changed nothing."""
+    def open(self, generation: int, config: Config, patience: float = 0.0) -> None:
+        """Open what this generation has and no other had. Raises BindError, and has then changed nothing.
+
+        ``patience``: seconds that an address in use is waited for.
+        """
         fresh: dict[str, Listener] = {}
         try:
             for name, listen in config.listen.items():
                 if listen.address not in self._open:
-                    fresh[listen.address] = self._obtain(name, listen)
+                    fresh[listen.address] = self._obtain(name, listen, patience)
         except BindError:
             for listener in fresh.values():
                 listener.close(unlink=True)
@@ -39,7 +42,7 @@ class Sockets:
         for listener in fresh.values():
             self._opened(listener)
 
-    def _obtain(self, name: str, listen: Listen) -> Listener:
+    def _obtain(self, name: str, listen: Listen, patience: float) -> Listener:
         inherited = self._inherited.pop(listen.address, None)
         if inherited is not None:
             return Listener.inherit(name, inherited, listen.address)
@@ -50,6 +53,7 @@ class Sockets:
             mode=listen.mode,
             user=listen.user,
             group=listen.group,
+            patience=patience,
         )
 
     def adopt(self, generation: int, config: Config) -> None:

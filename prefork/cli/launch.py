@@ -105,6 +105,10 @@ def _serve(
     log = logs.get()
     process.set_title(f"prefork: master [{title}]")
     log.info("master_started", pid=os.getpid(), version=__version__, config=title)
+    orphaned = pidfile is not None and pidfile.was_stale
+    if orphaned:
+        hint = "its workers finish what they have, and may hold the listeners so long: they are waited for"
+        log.warning("predecessor_was_killed", hint=hint)
     backing = Backing(
         config=config,
         load=load,
@@ -120,6 +124,7 @@ def _serve(
         control_manner=control_manner,
         open_control=open_control,
         notifier=Notifier(os.environ, os.getpid()),
+        patience=max(pool.timeout.graceful for pool in config.pool.values()) if orphaned else 0.0,
         title=title,
         version=__version__,
         sinks=sinks,

@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import struct
+import time
 from array import array
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,7 @@ from prefork.errors import BindError, PrivilegeError
 from prefork.system import activation, unixsocket
 
 TCP = (socket.AF_INET, socket.AF_INET6)
+AGAIN = 0.02  # seconds between two looks at an address in use
 
 # Classic BPF for a listening TCP socket (socket(7)): all may pass but a SYN without ACK, which begins a connection.
 SO_ATTACH_FILTER = 26
@@ -103,11 +105,25 @@ def open_listener(
     mode: int | None = None,
     user: str | None = None,
     group: str | None = None,
+    patience: float = 0.0,
 ) -> Listener:
     """Open, or adopt, what a ``[listen.NAME]`` section asks for. In the master; resolves host names.
 
-    ``mode``, ``user`` and ``group`` are of a unix socket's file. Raises BindError, with what to do about it.
+    ``mode``, ``user`` and ``group`` are of a unix socket's file. ``patience``: seconds that an address in use is waited
+    for. Raises BindError, with what to do about it.
     """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return _open(name, address, backlog, mode, user, group)
+        except BindError as error:
+            cause = error.__cause__
+            if not isinstance(cause, OSError) or cause.errno != errno.EADDRINUSE or time.monotonic() >= end:
+                raise
+        time.sleep(AGAIN)
+
+
+def _open(name: str, address: Address, backlog: int, mode: int | None, user: str | None, group: str | None) -> Listener:
     if isinstance(address, TcpAddress):
         return Listener(name, _open_tcp(name, address, backlog))
     if isinstance(address, UnixAddress):

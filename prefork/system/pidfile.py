@@ -39,6 +39,7 @@ class Pidfile:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
         self.oldbin = self.path + ".oldbin"
+        self.was_stale = False  # there was one, of a master that did not live to remove it
         self._descriptor = -1
 
     def acquire(self, *, succeeding: bool = False) -> None:
@@ -112,7 +113,7 @@ class Pidfile:
             if over and _are_one(place, over):
                 os.rename(temporary, place)  # the old master keeps its file under its other name
             else:
-                _name(temporary, place)
+                self.was_stale = _name(temporary, place)
         except BaseException:
             os.close(descriptor)
             with suppress(OSError):  # it has the other name already, or the directory has gone
@@ -129,8 +130,8 @@ class Pidfile:
         return self._descriptor >= 0 and _is_at(self._descriptor, place)
 
 
-def _name(temporary: str, place: str) -> None:
-    """Give a finished file its name, which is free or a stale file's. Raises AlreadyRunning."""
+def _name(temporary: str, place: str) -> bool:
+    """Give a finished file its name, which is free or a stale file's; whether it was stale. Raises AlreadyRunning."""
     while True:
         try:
             os.link(temporary, place)
@@ -138,13 +139,13 @@ def _name(temporary: str, place: str) -> None:
             rival = _stale(place)
         else:
             os.unlink(temporary)
-            return
+            return False
         if rival >= 0:  # its lock is ours now: whoever else found it stale has to wait, and then finds ours
             try:
                 os.rename(temporary, place)
             finally:
                 os.close(rival)
-            return
+            return True
 
 
 def _stale(place: str) -> int:

@@ -7,6 +7,7 @@ import re
 import resource
 import socket
 import stat
+import threading
 
 import pytest
 
@@ -114,6 +115,14 @@ def test_a_port_is_taken_again_at_once(opened):
     client.close()
     first.close(unlink=True)
     opened(TcpAddress(*address))
+
+
+def test_an_address_in_use_is_waited_for_if_asked(opened):
+    """The workers of a master that was killed have it until they have finished."""
+    before = socket.create_server(("127.0.0.1", 0))
+    port = before.getsockname()[1]
+    threading.Timer(0.1, before.close).start()
+    assert opened(TcpAddress("127.0.0.1", port), patience=10.0).address == f"127.0.0.1:{port}"
 
 
 def test_an_address_of_another_machine_is_explained(opened):

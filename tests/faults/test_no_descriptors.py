@@ -1,0 +1,50 @@
+"""EMFILE, in the worker and in the master."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import signal
+
+from tests.faults.limits import limited, next_descriptor
+from tests.operator.daemon import Preforkd, until
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+def test_on_accept(daemon: Preforkd):
+    """Who connects waits in the queue, the log says why once, and they are served when there is room."""
+    daemon.configure()
+    daemon.start()
+    worker = daemon.served_by()
+    with contextlib.ExitStack() as open_ones:
+        with limited(worker, resource.RLIMIT_NOFILE, next_descriptor(worker)):
+            waiting = [open_ones.enter_context(daemon.connect()) for _ in range(2)]
+            for client in waiting:
+                client.sendall(REQUEST)
+            failed = daemon.expect("accept_failed")
+            assert failed["reason"] == "Too many open files"
+            assert "ulimit" in failed["hint"]
+        for client in waiting:
+            assert b"hello" in client.makefile("rb").read()
+    assert daemon.served_by() == worker
+    assert len(daemon.events.named("accept_failed")) == 1
+
+
+def test_in_the_master(daemon: Preforkd):
+    """A worker that dies cannot be replaced yet; a reload and an upgrade are refused; later all of it works."""
+    daemon.configure(workers=2)
+    daemon.start()
+    with limited(daemon.pid, resource.RLIMIT_NOFILE, next_descriptor(daemon.pid)):
+        daemon.signal(signal.SIGUSR2)
+        assert "Too many open files" in daemon.expect("upgrade_failed")["reason"]
+        daemon.signal(signal.SIGHUP)
+        assert "Too many open files" in daemon.expect("reload_refused")["reason"]
+        daemon.signal(signal.SIGKILL, daemon.served_by())
+        daemon.expect("worker_died")
+        assert daemon.get() == (200, b"hello")
+    until(lambda: len(daemon.workers()) == 2, "the replacement")
+    daemon.signal(signal.SIGHUP)
+    daemon.expect("reload_done")
+    daemon.signal(signal.SIGUSR2)
+    daemon.successor()
