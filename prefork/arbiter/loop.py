@@ -81,12 +81,15 @@ class Arbiter:
             self.init_signals()
             if self.backing.handoff:
                 self._watch_stranger(self.backing.handoff.master, lambda: [facts.PredecessorGone()])
-            self._take(facts.TimePassed())
+            self._take(facts.TimePassed(), self.now())
             while self.ending is None:
+                # Whatever was said before this moment is heard in this turn, however long it takes: who was ready by
+                # then is not late, though the master be stopped (SIGSTOP) or without a processor for an hour.
+                heard = self.now()
                 for fact in self.sleep():
-                    self._take(fact)
-                if self.master.deadline() <= self.now():
-                    self._take(facts.TimePassed())
+                    self._take(fact, self.now())
+                if self.master.deadline() <= heard:
+                    self._take(facts.TimePassed(), heard)
                 self._herald.update(self.master, self.now())
         finally:
             self._leave()
@@ -114,8 +117,7 @@ class Arbiter:
         """Wait for whatever comes first, and give what it was."""
         longest = STRANGER_LOOK if self._strangers else LONGEST_SLEEP
         timeout = min(min(self.master.deadline(), self._herald.due) - self.now(), longest)
-        # Interrupted when its time is over, as by SIGSTOP, the first gives up without having looked (PEP 475).
-        ready = self._selector.select(max(0.0, timeout)) or self._selector.select(0)
+        ready = self._selector.select(max(0.0, timeout))
         # Signals first: after Ctrl-C the workers end by themselves, and that is then no surprise.
         yield from self._signalled()
         for key, _events in ready:
@@ -127,11 +129,11 @@ class Arbiter:
         """Make ``sleep`` return."""
         self._inbox.wake()
 
-    def _take(self, fact: Fact) -> None:
+    def _take(self, fact: Fact, now: float) -> None:
         """Let the policy decide on a fact, and on the facts that follow from obeying it."""
         waiting = deque([fact])
         while waiting and self.ending is None:
-            for order in self.master.handle(waiting.popleft(), self.now()):
+            for order in self.master.handle(waiting.popleft(), now):
                 answer = OBEY[type(order)](self, order)
                 if answer is not None:
                     waiting.append(answer)

@@ -16,7 +16,7 @@ def test_on_accept(daemon: Preforkd):
     """Who connects waits in the queue, the log says why once, and they are served when there is room."""
     daemon.configure()
     daemon.start()
-    worker = daemon.served_by()
+    [worker] = daemon.workers()
     with contextlib.ExitStack() as open_ones:
         with limited(worker, resource.RLIMIT_NOFILE, next_descriptor(worker)):
             waiting = [open_ones.enter_context(daemon.connect()) for _ in range(2)]

@@ -36,6 +36,7 @@ class Load:
         self.path = path
         self.problems: list[str] = []
         self.lost: Counter[str] = Counter()
+        self.lost_at: list[float] = []  # moments of the monotonic clock
         self.times: list[tuple[float, float]] = []  # when each request began, and how long it took
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -69,6 +70,7 @@ class Load:
     def _lose(self, kind: str, problem: str) -> None:
         with self._lock:
             self.lost[kind] += 1
+            self.lost_at.append(time.monotonic())
             self.problems.append(problem)
 
     def slowest(self, since: float = 0.0, until: float = float("inf")) -> float:
