@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from contrib.bench import machine, measure, peers, report
+from contrib.bench import kept, machine, measure, peers, report
 from contrib.bench.figures import Results
 from contrib.bench.loads import LOADS
 from contrib.bench.processes import HERE, Cores
@@ -39,7 +39,7 @@ def main() -> int:
     text = report.render(results, [server.name for server in servers], facts)
     print(text)
     if options.output:
-        options.output.write_text(text, encoding="utf-8")
+        kept.put(options.output, "rates", text)
         measure.say(f"kept in {options.output}")
     return 0
 

@@ -55,6 +55,7 @@ class Running:
 
     port: int
     pid: int  # of the process that was started, and of its session
+    home: Path  # its files
 
     def cpu(self) -> float:
         """Seconds of processor time that its living processes have used."""
@@ -89,7 +90,7 @@ def serving(server: Server, venv: Path, workers: int, core: int | None) -> Itera
         log = Path(home, "output")
         process = _start(command, home, log, core)
         try:
-            running = Running(port, process.pid)
+            running = Running(port, process.pid, Path(home))
             _await_answer(running, process, log)
             yield running
         finally:

@@ -12,9 +12,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from contrib.bench.clients import load
 from tests.faults.limits import limited
 from tests.operator.daemon import PATIENCE, Preforkd, until
-from tests.operator.load import load
 
 BODY = bytes(3 << 20)  # more than is kept in memory
 

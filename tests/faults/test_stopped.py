@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from contrib.bench.clients import load
 from tests.operator.daemon import PATIENCE, Preforkd, gone, until
-from tests.operator.load import load
 
 
 def stop(pid: int) -> None:

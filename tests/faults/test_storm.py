@@ -6,8 +6,8 @@ import random
 import signal
 import time
 
+from contrib.bench.clients import load
 from tests.operator.daemon import Preforkd, until
-from tests.operator.load import load
 
 SIGNALS = [signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from contrib.bench.clients import Load, load
 from tests.operator.daemon import Preforkd
-from tests.operator.load import Load, load
 
 
 @dataclass

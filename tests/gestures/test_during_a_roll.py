@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 
+from contrib.bench.clients import load
 from tests.gestures.conftest import Service
 from tests.operator.daemon import gone
-from tests.operator.load import load
 
 SLOWLY = "surge = 1\n"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from contrib.bench.clients import load
 from tests.gestures.conftest import Service
-from tests.operator.load import load
 
 
 def test_only_requests_in_flight_in_that_worker_are_lost(service: Service):

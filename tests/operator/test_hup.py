@@ -117,7 +117,7 @@ def test_what_a_reload_cannot_change_is_said(daemon: Preforkd):
 
 def test_ten_reloads_in_a_row_lose_no_request(daemon: Preforkd):
     """Under load from clients that keep connections and clients that do not: nothing refused, reset or failed."""
-    from tests.operator.load import load
+    from contrib.bench.clients import load
 
     daemon.configure(workers=2)
     daemon.start()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from contrib.bench.clients import load
 from tests.operator.control import asked, command, connect, ctl, section
 from tests.operator.daemon import PATIENCE, Preforkd, children, gone, open_to_others, until
-from tests.operator.load import load
 
 
 @pytest.fixture

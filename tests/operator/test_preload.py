@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from contrib.bench.clients import load
 from tests.operator.daemon import Preforkd, children, gone, open_to_others, until
-from tests.operator.load import load
 
 COUNTING = """
 import os

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import signal
 
+from contrib.bench.clients import load
 from tests.operator.daemon import Preforkd
-from tests.operator.load import load
 
 FAILING = """
 def application(environ, start_response):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from contrib.bench.clients import load
 from tests.operator.daemon import Preforkd, gone, open_to_others
-from tests.operator.load import load
 
 TELLING = """
 import sys

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contrib.bench.clients import load
 from tests.operator.daemon import Preforkd
-from tests.operator.load import load
 
 
 def recycled(daemon: Preforkd, reason: str) -> dict[str, object]:

@@ -47,7 +47,7 @@ def test_a_reload_keeps_the_adjustment_and_says_so_unless_the_file_has_a_new_num
 
 def test_scaling_up_and_down_ten_times_loses_no_request(daemon: Preforkd):
     """A worker that retires finishes what it has, on kept connections too."""
-    from tests.operator.load import load
+    from contrib.bench.clients import load
 
     daemon.configure(workers=2)
     daemon.start()

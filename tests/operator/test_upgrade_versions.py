@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from contrib.bench.clients import load
 from tests.operator.daemon import Preforkd, gone
-from tests.operator.load import load
 from tests.operator.upgrades import Installation, unchanged, upgrade_succeeds
 
 

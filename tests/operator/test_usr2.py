@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from contrib.bench.clients import load
 from tests.operator.daemon import Preforkd, children, gone, until
-from tests.operator.load import load
 
 
 def test_then_term_completes_the_upgrade(daemon: Preforkd):
