@@ -135,7 +135,9 @@ def render(outcomes: dict[tuple[str, str], Outcome], rounds: int, software: str)
         [
             gesture.name,
             *(cell for c in CONTENDERS for cell in outcomes[c.name, gesture.name].cells()),
-            "; ".join(f"{c.name}: {note}" for c in CONTENDERS for note in dict.fromkeys(outcomes[c.name, gesture.name].notes)),
+            "; ".join(
+                f"{c.name}: {note}" for c in CONTENDERS for note in dict.fromkeys(outcomes[c.name, gesture.name].notes)
+            ),
         ]
         for gesture in GESTURES
     ]

@@ -56,6 +56,8 @@ class Child:
             yield facts.AcceptingEnded(self.worker)
         elif message.kind == words.RANG:
             yield facts.WorkerRang(self.worker)
+        elif message.kind == words.WARM:
+            yield facts.WorkerWarm(self.worker)
         elif message.kind == words.WORN and message.text in words.WEAR:
             yield facts.WorkerWorn(self.worker, message.text)
 

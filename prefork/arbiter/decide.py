@@ -8,15 +8,15 @@ sockets, files and the clock are elsewhere: nothing here can fail, and every fat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import Enum
 from math import inf
 from typing import Any
 
-from prefork.arbiter import deaths, facts, orders, policy, recycling
+from prefork.arbiter import asked, deaths, facts, orders, policy, recycling
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Fleet, Life, Step, Worker
 from prefork.arbiter.ladder import Ladder
 from prefork.arbiter.orders import Order, report
+from prefork.arbiter.phase import Phase
 from prefork.arbiter.pools import Pools
 from prefork.arbiter.reload import Reload
 from prefork.arbiter.stalls import Stalls
@@ -28,14 +28,6 @@ from prefork.errors import BootError
 Orders = Iterable[Order]
 
 
-class Phase(Enum):
-    """Where the service stands as a whole."""
-
-    STARTING = "starting"  # not every pool has been up yet: what cannot boot ends the master
-    SERVING = "serving"  # from now on the master never gives up
-    STOPPING = "stopping"
-
-
 class Master:
     """The state of the whole service, as the master knows it. Times in seconds of the monotonic clock."""
 
@@ -43,12 +35,12 @@ class Master:
         self.phase = Phase.STARTING
         self.fleet = Fleet()
         self.pools = Pools(config, self.fleet, workers_of)
-        self._ladder = Ladder(self.fleet)
-        self.reload = Reload(config, self.fleet, self.pools, self._ladder)
+        self.ladder = Ladder(self.fleet)
+        self.reload = Reload(config, self.fleet, self.pools, self.ladder)
         self.upgrade = Upgrade()
         self.predecessor = predecessor
-        self._nursery = Nursery(self.fleet, self._ladder)
-        self._stalls = Stalls(self.fleet, self._ladder)
+        self._nursery = Nursery(self.fleet, self.ladder)
+        self.stalls = Stalls(self.fleet, self.ladder)
         self._exit = orders.Exit(0)
 
     @property
@@ -99,10 +91,10 @@ class Master:
         for worker in self.fleet:
             if worker.deadline <= now:
                 yield from self._nursery.barren(worker, now)
-                yield from self._ladder.overdue(worker, now)
-        yield from self._stalls.complete(now)
+                yield from self.ladder.overdue(worker, now)
+        yield from self.stalls.complete(now)
         recycling.mark(self.fleet, now)
-        due = tuple(self._stalls.due(now))
+        due = tuple(self.stalls.due(now))
         for worker in tuple(self.pools.proving()):
             if worker.ready_at + policy.SETTLED_AFTER <= now:
                 self.pools.settle(worker)
@@ -115,14 +107,14 @@ class Master:
             return
         for worker in self.fleet:
             if worker.pool not in self.pools and worker.generation <= self.generation:
-                yield from self._ladder.retire(worker, "its pool was removed", now)
+                yield from self.ladder.retire(worker, "its pool was removed", now)
         for name in self.pools:
             owed = self.pools.owed(name, self.generation)
             for worker in owed.retire:
                 old = worker.generation < self.generation
                 reason = "replaced by a new generation" if old else "scaled down"
                 recycled = worker is owed.worn
-                yield from self._ladder.retire(worker, f"recycled ({worker.worn})" if recycled else reason, now)
+                yield from self.ladder.retire(worker, f"recycled ({worker.worn})" if recycled else reason, now)
             if self.pools.patient(name, now):
                 # Those who retire make room, and it may be long before they say anything.
                 spawn = self.pools.owed(name, self.generation).spawn if owed.retire else owed.spawn
@@ -146,60 +138,6 @@ class Master:
         if self.generation != before:
             yield from self.manage_workers(now)
 
-    # Reactions: what the operator asked.
-
-    def _stop_asked(self, fact: facts.StopAsked, now: float) -> Orders:
-        reason = f"the service stops ({fact.signal})"
-        if self.phase is not Phase.STOPPING:
-            self.phase = Phase.STOPPING
-            yield report("info", "master_stopping", signal=fact.signal, graceful=fact.graceful)
-            yield from self.reload.stop(reason, now)
-            if fact.graceful:
-                yield orders.StopListening(alone=self.alone)
-        for worker in self.fleet:
-            if fact.graceful:
-                # Nobody accepts after the last worker, unless a successor does.
-                yield from self._ladder.retire(worker, reason, now, drain=not self.upgrade.ready)
-            else:
-                yield from self._ladder.quit(worker, reason, now)
-
-    def _reload_asked(self, _fact: facts.ReloadAsked, now: float) -> Orders:
-        serving = self.phase is Phase.SERVING
-        return self.reload.asked("" if serving else f"the service is {self.phase.value}", now)
-
-    def _upgrade_asked(self, fact: facts.UpgradeAsked, _now: float) -> Orders:
-        obstacle = ""
-        if self.phase is not Phase.SERVING:
-            obstacle = f"the service is {self.phase.value}"
-        elif self.predecessor:
-            obstacle = "the old master of the last upgrade is still running: stop it first"
-        return self.upgrade.asked(obstacle, auto=fact.auto or self.config.master.upgrade == "auto")
-
-    def _reopen_asked(self, _fact: facts.ReopenAsked, _now: float) -> Orders:
-        yield orders.ReopenLogs()
-
-    def _scale_asked(self, fact: facts.ScaleAsked, _now: float) -> Orders:
-        name = fact.pool or next(iter(self.pools))
-        if name not in self.pools:
-            yield report("warning", "scale_refused", pool=name, reason=f"there is no pool {name}")
-            return
-        change = fact.workers - self.pools.scaled(name) if fact.workers else fact.change
-        wanted = self.pools.scale(name, change)
-        if wanted is not None:
-            yield report("info", "pool_scaled", pool=name, workers=wanted)
-        else:
-            yield report("warning", "scale_refused", pool=name, reason="a pool keeps at least one worker")
-
-    def _dump_asked(self, fact: facts.DumpAsked, now: float) -> Orders:
-        return self._stalls.dump_asked(fact, now)
-
-    def _rest_asked(self, _fact: facts.RestAsked, now: float) -> Orders:
-        if self.phase is not Phase.SERVING:
-            return
-        yield from self.reload.drop("the workers were sent to rest", now)
-        self.pools.resting = True
-        yield report("info", "workers_resting", hint="HUP brings them back")
-
     # Reactions: what became of workers.
 
     def _time_passed(self, _fact: facts.TimePassed, now: float) -> Orders:
@@ -216,6 +154,8 @@ class Master:
         if worker is None:
             return
         self.fleet.strike(worker)
+        if worker.level and worker.template:
+            return  # another warm worker, or none, will be the next template
         delay = self.pools.backoff_of(worker.pool).died_booting(now)
         yield report("error", "spawn_failed", pool=worker.pool, reason=fact.reason, next_try_in=round(delay, 1))
         if self.reload.on_trial(worker):
@@ -228,6 +168,9 @@ class Master:
             worker.ready_at = now
             worker.deadline = inf
             yield report("info", f"{worker.kind}_ready", **worker.describe(), boot_seconds=round(now - worker.born, 3))
+            if worker.template:
+                yield from self._nursery.supersede(worker, now)
+            self._nursery.mark_colder()
 
     def _boot_failed(self, fact: facts.BootFailed, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
@@ -242,10 +185,10 @@ class Master:
         return ()
 
     def _worker_rang(self, fact: facts.WorkerRang, now: float) -> Orders:
-        return self._stalls.rang(fact, now)
+        return self.stalls.rang(fact, now)
 
     def _board_read(self, fact: facts.BoardRead, now: float) -> Orders:
-        return self._stalls.seen(fact, now)
+        return self.stalls.seen(fact, now)
 
     def _worker_worn(self, fact: facts.WorkerWorn, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
@@ -253,10 +196,15 @@ class Master:
             worker.worn = worker.worn or fact.reason
         return ()
 
+    def _worker_warm(self, fact: facts.WorkerWarm, now: float) -> Orders:
+        worker = self.fleet.get(fact.worker)
+        if worker and self.phase is Phase.SERVING and worker.generation == self.generation:
+            yield from self._nursery.warm(worker, self.config, now)
+
     def _stacks_dumped(self, fact: facts.StacksDumped, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
-        if worker and not self._stalls.dumped(worker, fact.stacks, now):
-            self._ladder.dumped(worker, fact.stacks, now)
+        if worker and not self.stalls.dumped(worker, fact.stacks, now):
+            self.ladder.dumped(worker, fact.stacks, now)
         return ()
 
     def _child_exited(self, fact: facts.ChildExited, now: float) -> Orders:
@@ -265,9 +213,12 @@ class Master:
             return
         self.fleet.strike(worker)
         worker.stacks = worker.stacks or (worker.dump.stacks if worker.dump else "")
-        yield from self._stalls.tell(worker, now)
+        yield from self.stalls.tell(worker, now)
         if worker.unwanted:
             yield deaths.retirement(worker, fact) if fact.clean else deaths.certificate(worker, fact, 0.0, now)
+            return
+        if worker.template and worker.level and not worker.was_ready:
+            yield from self._nursery.refused(worker, fact)
             return
         on_trial = self.reload.on_trial(worker)
         delay = 0.0 if on_trial else self.pools.count_death(worker, now)  # a canary's death costs the reload
@@ -283,7 +234,7 @@ class Master:
         self._exit = orders.Exit(BootError.exit_code, deaths.boot_story(worker, fact))
         yield report("error", "start_failed", pool=worker.pool, reason=f"a {worker.kind} ended before it was ready")
         for other in self.fleet:
-            yield from self._ladder.quit(other, "the service cannot start", now)
+            yield from self.ladder.quit(other, "the service cannot start", now)
 
     # Reactions: reload.
 
@@ -308,7 +259,7 @@ class Master:
             return
         yield from self.upgrade.serves()
         if self.upgrade.auto:
-            yield from self._stop_asked(facts.StopAsked(graceful=True, signal="upgrade"), now)
+            yield from asked.stop_asked(self, facts.StopAsked(graceful=True, signal="upgrade"), now)
 
     def _successor_failed(self, fact: facts.SuccessorFailed, _now: float) -> Orders:
         dismissed = self.upgrade.stage is Stage.DISMISSED  # that was its failure
@@ -332,13 +283,13 @@ class Master:
 
 REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {
     facts.TimePassed: Master._time_passed,
-    facts.StopAsked: Master._stop_asked,
-    facts.ReloadAsked: Master._reload_asked,
-    facts.UpgradeAsked: Master._upgrade_asked,
-    facts.ReopenAsked: Master._reopen_asked,
-    facts.ScaleAsked: Master._scale_asked,
-    facts.DumpAsked: Master._dump_asked,
-    facts.RestAsked: Master._rest_asked,
+    facts.StopAsked: asked.stop_asked,
+    facts.ReloadAsked: asked.reload_asked,
+    facts.UpgradeAsked: asked.upgrade_asked,
+    facts.ReopenAsked: asked.reopen_asked,
+    facts.ScaleAsked: asked.scale_asked,
+    facts.DumpAsked: asked.dump_asked,
+    facts.RestAsked: asked.rest_asked,
     facts.WorkerSpawned: Master._worker_spawned,
     facts.SpawnFailed: Master._spawn_failed,
     facts.WorkerReady: Master._worker_ready,
@@ -346,6 +297,7 @@ REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {
     facts.AcceptingEnded: Master._accepting_ended,
     facts.WorkerRang: Master._worker_rang,
     facts.WorkerWorn: Master._worker_worn,
+    facts.WorkerWarm: Master._worker_warm,
     facts.StacksDumped: Master._stacks_dumped,
     facts.BoardRead: Master._board_read,
     facts.ChildExited: Master._child_exited,

@@ -106,6 +106,13 @@ class WorkerRang:
 
 
 @dataclass(frozen=True)
+class WorkerWarm:
+    """A worker has served as many requests as a template needs (pool.*.refork)."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
 class WorkerWorn:
     """A worker has reached a limit of ``[pool.*.recycle]``; ``reason`` says which. It serves on."""
 
@@ -211,6 +218,7 @@ Fact = Union[
     BootFailed,
     AcceptingEnded,
     WorkerRang,
+    WorkerWarm,
     WorkerWorn,
     StacksDumped,
     BoardRead,

@@ -80,6 +80,8 @@ class Worker:
     settings: Pool  # of its own generation: the timeouts that it was born with
     born: float
     template: bool = False  # it serves nobody: workers are forked from it
+    level: int = 0  # how often a warm worker has become the template, from the application's import to this one
+    refused: bool = False  # of a template: what its workers have become by now does not survive a fork
     life: Life = Life.BOOTING
     pid: int = 0
     ready_at: float = inf
@@ -156,7 +158,9 @@ class Fleet:
         """The processes that workers are forked from."""
         return [worker for worker in self._workers.values() if worker.template]
 
-    def enlist(self, pool: str, settings: Pool, generation: int, now: float, *, template: bool = False) -> Worker:
+    def enlist(
+        self, pool: str, settings: Pool, generation: int, now: float, *, template: bool = False, level: int = 0
+    ) -> Worker:
         """A new worker, with the lowest number in its pool and the lowest slot that nobody has."""
         self._serial += 1
         worker = Worker(
@@ -164,6 +168,7 @@ class Fleet:
             pool=pool,
             number=0 if template else _lowest(1, (other.number for other in self.of(pool))),
             template=template,
+            level=level,
             accepts=not template,
             slot=_lowest(0, (other.slot for other in self._workers.values())),
             generation=generation,

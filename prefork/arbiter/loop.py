@@ -197,6 +197,8 @@ class Arbiter:
     def reap_workers(self) -> Iterator[Fact]:
         """Collect the children that have ended: ours, and orphans that a master with pid 1 inherits."""
         for child in tuple(self.children.values()):
+            if not child.pid:  # it may have said hello, and ended: then it is one of ours, and no orphan
+                yield from self._listen(child, child.hear, child.channel.fileno())
             yield from self._reap(child)
         if os.getpid() == 1 or self.subreaper:
             process.reap_orphans(child.pid for child in self.children.values())

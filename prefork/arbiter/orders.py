@@ -25,6 +25,7 @@ class SpawnWorker:
     generation: int
     config: Config
     template: int = 0  # the serial number of the template that forks it; 0: the master does
+    warm_at: int = 0  # after so many requests it says that it could be a template; 0: never
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class SpawnTemplate:
     slot: int
     generation: int
     config: Config
+    source: int = 0  # the serial number of the warm worker that forks it; 0: the master does
 
 
 @dataclass(frozen=True)

@@ -100,9 +100,9 @@ class Pools:
         for name, backoff in self._backoff.items():
             if not backoff.not_before or name not in self._pools:
                 continue
-            if self.owed(name, generation).spawn and not self._has_template_booting(name, generation):
+            if self.owed(name, generation).spawn and not self._waits_for_template(name, generation):
                 yield backoff.not_before
 
-    def _has_template_booting(self, name: str, generation: int) -> bool:
-        booting = (template for template in self._fleet.templates if template.life is Life.BOOTING)
-        return any((template.pool, template.generation) == (name, generation) for template in booting)
+    def _waits_for_template(self, name: str, generation: int) -> bool:
+        lives = {one.life for one in self._fleet.templates if (one.pool, one.generation) == (name, generation)}
+        return Life.BOOTING in lives and Life.READY not in lives

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from prefork.arbiter import facts, orders
@@ -56,12 +56,15 @@ def connect(*, asks_sender: bool = False) -> Ends:
 def spawn_worker(arbiter: Arbiter, order: orders.SpawnWorker) -> Fact | None:
     """A worker, by whoever forks it."""
     if order.template:
-        return _have_forked(arbiter, order)
+        place = {"number": order.number, "slot": order.slot, "warm_at": order.warm_at}
+        return _have_forked(arbiter, order, order.template, place)
     return _fork(arbiter, order, order.number, arbiter.backing.serve)
 
 
 def spawn_template(arbiter: Arbiter, order: orders.SpawnTemplate) -> Fact | None:
-    """From now on the orphans below us are ours: what a template forks is to be our child."""
+    """A template, by the master or by a warm worker. From now on the orphans below us are ours: it forks workers."""
+    if order.source:
+        return _have_forked(arbiter, order, order.source, {"number": 0})
     arbiter.subreaper = arbiter.subreaper or process.set_subreaper(True)
     if not arbiter.subreaper:
         return facts.SpawnFailed(
@@ -92,20 +95,21 @@ def _fork(
         ends.close_its()
 
 
-def _have_forked(arbiter: Arbiter, order: orders.SpawnWorker) -> Fact | None:
-    """Ask a template. Its worker says hello when it is there; should neither come to it, the channel ends."""
-    template = arbiter.children.get(order.template)
+def _have_forked(
+    arbiter: Arbiter, order: orders.SpawnWorker | orders.SpawnTemplate, parent: int, place: Mapping[str, int]
+) -> Fact | None:
+    """Ask another to fork. The child says hello when it is there; should neither come to it, the channel ends."""
+    forks = arbiter.children.get(parent)
     try:
         ends = connect(asks_sender=True)
     except OSError as error:
         return facts.SpawnFailed(order.worker, str(error))
     arbiter.board.clear(order.slot)
-    place = json.dumps({"number": order.number, "slot": order.slot})
-    asked = template and template.channel.send(words.FORK, place, ends.its_channel.fileno(), ends.its_stacks)
+    asked = forks and forks.channel.send(words.FORK, json.dumps(place), ends.its_channel.fileno(), ends.its_stacks)
     ends.close_its()
     if not asked:
         ends.close_ours()
-        return facts.SpawnFailed(order.worker, "its template does not listen")
+        return facts.SpawnFailed(order.worker, "who was to fork it does not listen")
     arbiter.adopt_child(Child(order.worker, order.slot, 0, None, ends.channel, ends.stacks))
     return None
 

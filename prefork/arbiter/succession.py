@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prefork.arbiter.loop import Arbiter
 
 WORDS_MOST = 8000  # bytes of the standard error of one that failed; the end of a traceback says most
-SILENT = "the successor ended before it could report; was it killed?"
+SILENT = "the successor ended before it could report: it was killed, or its log says why"
 
 
 class Successor:

@@ -2,16 +2,20 @@
 
 A pool on trial or in force has one template a generation, made when the first worker is owed. A template shares the
 life of a worker: its boot has a deadline, and its failure is the pool's. Its death is no worker's death.
+
+A worker that has served long enough is warm: what it has imported and cached by now is forked off as the next
+template, one level up, and the other workers are replaced by its children. Should that fail, everything stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prefork.arbiter import orders, policy
+from prefork.arbiter import deaths, orders, policy
+from prefork.arbiter.facts import ChildExited
 from prefork.arbiter.fleet import Fleet, Life, Worker
 from prefork.arbiter.ladder import Ladder
-from prefork.arbiter.orders import Order
+from prefork.arbiter.orders import Order, report
 from prefork.config.models import Config
 
 
@@ -31,15 +35,56 @@ class Nursery:
             made.deadline = now + policy.limit(settings.timeout.boot)
             yield orders.SpawnTemplate(made.id, pool, made.slot, generation, config)
         elif template is None or template.ready:
-            worker = self._fleet.enlist(pool, settings, generation, now)
+            level = template.level if template else 0
+            worker = self._fleet.enlist(pool, settings, generation, now, level=level)
             worker.deadline = now + policy.limit(settings.timeout.boot)
             source = template.id if template else 0
-            yield orders.SpawnWorker(worker.id, pool, worker.number, worker.slot, generation, config, source)
+            warm_at = settings.refork[level] if level < len(settings.refork) else 0
+            yield orders.SpawnWorker(worker.id, pool, worker.number, worker.slot, generation, config, source, warm_at)
 
     def template_of(self, pool: str, generation: int) -> Worker | None:
-        """The template that is there, or on its way."""
+        """The template that is there, or, if none is, on its way."""
+        templates = self._templates_of(pool, generation)
+        return max(templates, key=lambda template: (template.ready, template.level), default=None)
+
+    def _templates_of(self, pool: str, generation: int) -> list[Worker]:
         templates = (worker for worker in self._fleet.templates if worker.serving)
-        return next((one for one in templates if (one.pool, one.generation) == (pool, generation)), None)
+        return [one for one in templates if (one.pool, one.generation) == (pool, generation)]
+
+    # Reforking.
+
+    def warm(self, worker: Worker, config: Config, now: float) -> Iterable[Order]:
+        """A worker has served enough to be the next template, unless another is before it."""
+        template = self.template_of(worker.pool, worker.generation)
+        alone = len(self._templates_of(worker.pool, worker.generation)) == 1
+        if not (worker.ready and template and template.ready and alone) or template.refused:
+            return
+        if template.level == worker.level and worker.pool in config.pool:
+            settings, level = worker.settings, worker.level + 1
+            made = self._fleet.enlist(worker.pool, settings, worker.generation, now, template=True, level=level)
+            made.deadline = now + policy.limit(settings.timeout.boot)
+            yield orders.SpawnTemplate(made.id, made.pool, made.slot, made.generation, config, worker.id)
+
+    def supersede(self, template: Worker, now: float) -> Iterable[Order]:
+        """A warmer template is ready: the former one goes."""
+        for other in self._templates_of(template.pool, template.generation):
+            if other.level < template.level:
+                yield from self._ladder.quit(other, "a warmer template is ready", now)
+
+    def mark_colder(self) -> None:
+        """Note which workers were forked from a template that there is a warmer one than."""
+        for template in self._fleet.templates:
+            if template.ready and template.level:
+                for worker in self._fleet.of(template.pool):
+                    if worker.ready and worker.generation == template.generation and worker.level < template.level:
+                        worker.worn = worker.worn or "refork"
+
+    def refused(self, made: Worker, fact: ChildExited) -> Iterable[Order]:
+        """What was to be the next template has ended before it was ready: the present one is kept."""
+        template = self.template_of(made.pool, made.generation)
+        if template:
+            template.refused = True
+        yield report("warning", "refork_refused", **made.describe(), reason=deaths.boot_story(made, fact))
 
     def dismiss(self, needed: Iterable[int], reason: str, now: float) -> Iterable[Order]:
         """End the templates of generations that are not needed."""

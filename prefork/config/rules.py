@@ -6,7 +6,7 @@ with the configuration, so that one mistake does not hide another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prefork.config.addresses import parse
@@ -45,6 +45,13 @@ def detached(addresses: Mapping[str, str], logs: Mapping[str, str]) -> Iterator[
         if address.startswith("systemd:"):
             hint = "systemd passes sockets to the process that it starts: set master.daemonize = false"
             yield Breach(("listen", name, "address"), "a daemon is not given the sockets of systemd", hint)
+
+
+def without_template(pools: Iterable[str]) -> Iterator[Breach]:
+    """``pools``: the names of those that refork and do not preload."""
+    for name in pools:
+        problem = "there is no template to renew: the pool does not preload"
+        yield Breach(("pool", name, "refork"), problem, "set preload = true, or leave it out")
 
 
 def _same_address(addresses: Mapping[str, str]) -> Iterator[Breach]:

@@ -23,12 +23,15 @@ FAILED = b"F"  # it cannot boot: the traceback follows
 CLOSED = b"C"  # it has been told to retire, and no longer accepts
 HELLO = b"H"  # it has been forked by a template; who it is, the kernel says
 RANG = b"!"  # it took up a request while the master was not watching its row
+WARM = b"T"  # it has served enough to become a template
 WORN = b"W"  # it has reached a limit of [pool.*.recycle]; which one follows, a word of WEAR
 WEAR = ("requests", "memory")
 # From the master.
 DRAIN = b"D"  # the service stops: serve what waits in the accept queue before closing it
 REOPEN = b"L"  # a log was opened anew: its name follows, its descriptor travels along
-FORK = b"K"  # to a template: fork a worker; its place follows as JSON, its channel and its stacks' pipe travel along
+# To a template: fork a worker; to a warm worker: fork a template. Its place follows as JSON, its channel and the pipe
+# of its stacks travel along.
+FORK = b"K"
 
 
 class Message(NamedTuple):

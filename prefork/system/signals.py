@@ -61,6 +61,11 @@ class SignalInbox:
             taken.append(self._queue.popleft())
         return taken
 
+    def close(self) -> None:
+        """Give the descriptors back. In a child that has other handlers by now."""
+        os.close(self._reader)
+        os.close(self._writer)
+
 
 @contextmanager
 def blocked() -> Iterator[None]:

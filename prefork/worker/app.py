@@ -17,6 +17,22 @@ from typing import Any
 from prefork.errors import BootError
 from prefork.worker.plugin import WsgiApp
 
+_fork_safe = True
+
+
+def no_longer_fork_safe() -> None:
+    """From here on this process must not be forked: it has made what a child would share to its harm. For applications.
+
+    A worker whose application says so never becomes the template of others (pool.*.refork).
+    """
+    global _fork_safe
+    _fork_safe = False
+
+
+def is_fork_safe() -> bool:
+    """The application has not objected."""
+    return _fork_safe
+
 
 def load(spec: str) -> WsgiApp:
     """The application that ``module:attribute`` or ``module:factory()`` names. Raises BootError."""

@@ -9,27 +9,36 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 
 
 class Audit:
-    """Made before the import; ``findings`` after it."""
+    """Made before the import; ``threads`` and ``sockets`` after it."""
 
     def __init__(self) -> None:
         self._before = _sockets()
 
     def findings(self) -> Iterator[str]:
         """A sentence for each thread, and each socket that was not there before."""
-        known = threading.enumerate()
-        for thread in known:
-            if thread is not threading.main_thread():
-                yield f"the thread {thread.name!r} is running"
-        foreign = _thread_count() - len(known)
-        if foreign > 0:
-            yield f"{foreign} threads that Python did not start are running"
-        for descriptor in sorted(_sockets() - self._before):
+        yield from threads()
+        yield from self.sockets()
+
+    def sockets(self, ours: Collection[int] = ()) -> Iterator[str]:
+        """A sentence for each socket that was not there before, and is not one of these descriptors."""
+        for descriptor in sorted(_sockets() - self._before - {*ours}):
             yield f"a socket is open: {_described(descriptor)}"
+
+
+def threads() -> Iterator[str]:
+    """A sentence for each thread beside the main one."""
+    known = threading.enumerate()
+    for thread in known:
+        if thread is not threading.main_thread():
+            yield f"the thread {thread.name!r} is running"
+    foreign = _thread_count() - len(known)
+    if foreign > 0:
+        yield f"{foreign} threads that Python did not start are running"
 
 
 def _thread_count() -> int:

@@ -25,6 +25,7 @@ from prefork.system.channel import Channel
 from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Row
 from prefork.worker import app, lifeline, probe
+from prefork.worker.heir import Heir
 from prefork.worker.lifeline import Lifeline
 from prefork.worker.plugin import Log, Post, Worker, WsgiApp
 from prefork.worker.settings import Settings
@@ -62,12 +63,12 @@ class Loaded:
 
 def serve(duty: Duty) -> int:
     """A worker's life, forked by the master. Returns its exit code; the caller ends the process with it."""
-    return _serve(duty, lambda: take_place(duty.settings, umask=duty.umask, identity=duty.identity), None)
+    return _serve(duty, lambda: take_place(duty.settings, umask=duty.umask, identity=duty.identity), None, None)
 
 
-def serve_in_place(duty: Duty, loaded: Loaded | None) -> int:
+def serve_in_place(duty: Duty, loaded: Loaded | None, heir: Heir | None) -> int:
     """The same, forked by a template: it has the place already, and, where the pool preloads, the application."""
-    return _serve(duty, lambda: None, loaded)
+    return _serve(duty, lambda: None, loaded, heir)
 
 
 def load(settings: Settings) -> Loaded:
@@ -76,7 +77,7 @@ def load(settings: Settings) -> Loaded:
     return Loaded(application, app.load_attribute(LOOPS.get(settings.kind, settings.kind)))
 
 
-def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None) -> int:
+def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, heir: Heir | None) -> int:
     begin(duty.stacks, f"worker {duty.settings.pool} {duty.number} gen {duty.generation}")
     try:
         take()
@@ -89,8 +90,10 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None) -> int:
         if duty.settings.probe:
             probe.ask(loaded.application, duty.settings.probe, Errors(duty.log))
         # From here on signals are heard by the loop; until now, being told to go was to go.
-        line = Lifeline(duty.row, duty.channel, duty.sinks, Wear(duty.settings.recycle))
+        line = Lifeline(duty.row, duty.channel, duty.sinks, Wear(duty.settings.recycle), heir)
         worker = loaded.loop(_post(duty, loaded.application, line))
+        if heir:
+            heir.worker = worker
         lifeline.run_on_expiry(getattr(worker, "expire", None))
         # What is there by now stays: no collection needs to look at it again.
         gc.collect()

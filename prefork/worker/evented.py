@@ -116,6 +116,12 @@ class EventedWorker:
         if self._post.access is not None:
             self._post.access.flush()
 
+    def leave(self) -> None:
+        """Let go of the clients, and of the set in which they are watched. In a child, which does not serve."""
+        for client in self._clients.values():
+            client.hang_up()  # the connection itself stays, for the parent has it as well
+        self._epoll.close()
+
     # Clients.
 
     def _settle(self, client: Client) -> None:

@@ -21,8 +21,9 @@ from prefork.system import signals
 from prefork.system.channel import Channel, Message
 from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
 from prefork.system.signals import SignalInbox
+from prefork.worker.heir import Heir
 from prefork.worker.plugin import Wish
-from prefork.worker.wear import Wear
+from prefork.worker.wear import NEVER, Wear
 
 
 def leave_stacks(descriptor: int) -> None:
@@ -67,7 +68,9 @@ def follow(sinks: Mapping[str, Sink], message: Message) -> None:
 class Lifeline:
     """What a loop asks, and what it tells. Implements ``prefork.worker.plugin.Attention``."""
 
-    def __init__(self, row: Row, channel: Channel, sinks: Mapping[str, Sink], wear: Wear) -> None:
+    def __init__(
+        self, row: Row, channel: Channel, sinks: Mapping[str, Sink], wear: Wear, heir: Heir | None = None
+    ) -> None:
         self._words = row.words
         self._text = row.text
         self._channel = channel
@@ -81,7 +84,9 @@ class Lifeline:
         self._orphaned = False
         self._served = self._sent = self._queued = 0
         self._wear = wear
-        self._worn_at, self._measure_at = wear.worn_at, wear.measure_at
+        self._heir = heir
+        self._warm_at = heir.warm_at if heir else NEVER
+        self._mark_at, self._measure_at = min(wear.worn_at, self._warm_at), wear.measure_at
 
     def filenos(self) -> tuple[int, ...]:
         return (self._watched.fileno(),)
@@ -106,8 +111,16 @@ class Lifeline:
     def _understand(self, message: Message) -> Wish:
         if message.kind == words.DRAIN:
             return Wish.DRAIN
+        if message.kind == words.FORK and self._heir:
+            self._heir.fork(message, self.leave)
+            return self._wish
         follow(self._sinks, message)
         return self._wish
+
+    def leave(self) -> None:
+        """Let go of what only the parent listens to. In a child that the worker has forked."""
+        self._watched.close()
+        self._inbox.close()
 
     def ready(self) -> None:
         self._channel.send(words.READY)
@@ -143,15 +156,24 @@ class Lifeline:
         numbers[BUSY_SINCE] = 0
         numbers[SERVED] = self._served
         numbers[SENT] = self._sent
-        if self._served == self._worn_at:
-            self._report_wear("requests")
+        if self._served == self._mark_at:
+            self._reach_mark()
 
     def _measure(self, now: int) -> None:
         if self._wear.measure(now):
             self._report_wear("memory")
         self._measure_at = self._wear.measure_at
 
+    def _reach_mark(self) -> None:
+        if self._served == self._warm_at:
+            self._warm_at = NEVER
+            if self._heir and self._heir.fit():
+                self._channel.send(words.WARM)
+        if self._served == self._wear.worn_at:
+            self._report_wear("requests")
+        self._mark_at = min(self._wear.worn_at, self._warm_at)
+
     def _report_wear(self, reason: str) -> None:
         self._channel.send(words.WORN, reason)
         self._wear.stop()
-        self._worn_at, self._measure_at = self._wear.worn_at, self._wear.measure_at
+        self._mark_at, self._measure_at = min(self._wear.worn_at, self._warm_at), self._wear.measure_at

@@ -84,6 +84,9 @@ class Worker(Protocol):
     def run(self) -> None:
         """Serve until told otherwise."""
 
-    # A class may have ``expire()`` as well: the request that it is at has run past its timeout, and the worker is about
+    # A class may have ``leave()`` as well: called in a child that was forked from between two requests, it closes what
+    # is the worker's alone, such as the sockets of its clients, without a word to anybody.
+
+    # And ``expire()``: the request that it is at has run past its timeout, and the worker is about
     # to be aborted. Called in the main thread between two bytecodes of the application, wherever that is: it may do no
     # more than tell clients so, without waiting for them.

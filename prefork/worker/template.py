@@ -10,10 +10,13 @@ import gc
 import json
 import os
 import select
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NoReturn
 
+from prefork.errors import BootError
 from prefork.observe import logs
 from prefork.observe.sink import Sink
 from prefork.system import channel as words
@@ -24,7 +27,8 @@ from prefork.system.scoreboard import Scoreboard
 from prefork.worker import boot
 from prefork.worker.audit import Audit
 from prefork.worker.boot import Duty, Loaded
-from prefork.worker.lifeline import follow
+from prefork.worker.heir import Heir, LetGo
+from prefork.worker.lifeline import follow, report_failure, run_on_expiry
 from prefork.worker.settings import Settings
 
 HINT = "start or open it in the post_fork hook: a forked worker has no such thread, and shares such a socket"
@@ -55,6 +59,10 @@ def serve(origin: Origin) -> int:
         loaded = _preload(origin) if settings.preload else None
     except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
         return boot.fail(origin.channel, error)
+    return _offer(origin, loaded)
+
+
+def _offer(origin: Origin, loaded: Loaded | None) -> int:
     # A worker's first collection would otherwise write to, and so copy, every page that it shares with us.
     gc.collect()
     gc.freeze()
@@ -87,14 +95,20 @@ def _obey(origin: Origin, loaded: Loaded | None) -> int:
             follow(origin.sinks, message)
 
 
-def _fork(origin: Origin, loaded: Loaded | None, message: Message) -> None:
-    """Fork a process that forks the worker and ends. The worker goes on when the end of the pipe says that it has."""
+def _nothing() -> Sequence[str]:
+    """A template has nothing that its children do not need."""
+    return ()
+
+
+def _fork(origin: Origin, loaded: Loaded | None, message: Message, let_go: LetGo = _nothing) -> None:
+    """Fork a process that forks the child and ends. The child goes on when the end of the pipe says that it has."""
     reader, writer = os.pipe()
     try:
         middle = process.fork()
         if middle == 0:
-            _fork_again(origin, loaded, message, (reader, writer))
-        os.waitpid(middle, 0)
+            _fork_again(origin, loaded, message, let_go, (reader, writer))
+        with suppress(ChildProcessError):  # reaped already, where an application ignores SIGCHLD
+            os.waitpid(middle, 0)
     except OSError as error:
         log = logs.get(pool=origin.settings.pool, generation=origin.generation)
         log.error("fork_failed", reason=str(error))  # the master sees that the worker's channel has ended
@@ -104,7 +118,9 @@ def _fork(origin: Origin, loaded: Loaded | None, message: Message) -> None:
         os.close(writer)
 
 
-def _fork_again(origin: Origin, loaded: Loaded | None, message: Message, pipe: tuple[int, int]) -> NoReturn:
+def _fork_again(
+    origin: Origin, loaded: Loaded | None, message: Message, let_go: LetGo, pipe: tuple[int, int]
+) -> NoReturn:
     code = 1
     try:
         if os.fork() == 0:
@@ -112,13 +128,13 @@ def _fork_again(origin: Origin, loaded: Loaded | None, message: Message, pipe: t
             os.close(writer)
             os.read(reader, 1)
             os.close(reader)
-            code = _live(origin, loaded, message)
+            code = _live(origin, loaded, message, let_go())
     finally:
         os._exit(code)
 
 
-def _live(origin: Origin, loaded: Loaded | None, message: Message) -> int:
-    """The worker's whole life, in the worker."""
+def _live(origin: Origin, loaded: Loaded | None, message: Message, hindrances: Sequence[str]) -> int:
+    """The whole life of the child: a worker, or the next template, unless something hinders it."""
     origin.channel.close()
     os.close(origin.stacks)
     place = json.loads(message.text)
@@ -126,7 +142,12 @@ def _live(origin: Origin, loaded: Loaded | None, message: Message) -> int:
     channel = Channel.adopt(descriptor)
     if not channel.send(words.HELLO):
         return 0  # it is not wanted any more
+    origin = replace(origin, channel=channel, stacks=stacks)
+    if not place["number"]:
+        return _succeed(origin, loaded, hindrances)
     settings = origin.settings
+    log = logs.get(pool=settings.pool, worker=place["number"], generation=origin.generation)
+    heir = Heir(place["warm_at"], partial(_fork, origin, loaded), log) if place["warm_at"] else None
     duty = Duty(
         settings=settings,
         number=place["number"],
@@ -136,9 +157,19 @@ def _live(origin: Origin, loaded: Loaded | None, message: Message) -> int:
         stacks=stacks,
         listeners=origin.listeners,
         sinks=origin.sinks,
-        log=logs.get(pool=settings.pool, worker=place["number"], generation=origin.generation),
+        log=log,
         access_format=origin.access_format,
         umask=origin.umask,
         identity=origin.identity,
     )
-    return boot.serve_in_place(duty, loaded)
+    return boot.serve_in_place(duty, loaded, heir)
+
+
+def _succeed(origin: Origin, loaded: Loaded | None, hindrances: Sequence[str]) -> int:
+    """Be the next template, with all that the worker has become that forked this process."""
+    boot.begin(origin.stacks, f"template {origin.settings.pool} gen {origin.generation}")
+    run_on_expiry(None)
+    if hindrances:
+        report_failure(origin.channel, "\n".join((*hindrances, HINT)))
+        return BootError.exit_code
+    return _offer(origin, loaded)

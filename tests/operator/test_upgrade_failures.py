@@ -125,7 +125,7 @@ def test_it_is_killed_while_it_boots(gated: Preforkd):
         successor = booting_successor(gated)
         worker = next(iter(gated.workers(successor)))
         gated.signal(signal.SIGKILL, successor)
-        assert "was it killed?" in gated.expect("upgrade_failed", successor=successor)["reason"]
+        assert "it was killed" in gated.expect("upgrade_failed", successor=successor)["reason"]
         gated.expect("upgrade_ended", successor=successor)
         shut(gated, False)
         assert gone(worker)

@@ -16,9 +16,10 @@ from random import Random
 from typing import Any
 
 from prefork.arbiter import facts, orders
-from prefork.arbiter.decide import Master, Phase
+from prefork.arbiter.decide import Master
 from prefork.arbiter.facts import Fact, RequestSeen
 from prefork.arbiter.fleet import Life
+from prefork.arbiter.phase import Phase
 from prefork.arbiter.scaling import surge_of
 from prefork.config.models import Config
 
@@ -38,6 +39,7 @@ class Process:
     watched: bool = False
     template: bool = False
     unborn: bool = False  # a template is to fork it, and nobody knows its pid yet
+    warm_at: float = 0.0  # it can be a template after about so many seconds; 0: never
     unwanted: bool = False  # it was told to go before it was ready
     deaf: frozenset[str] = frozenset()  # the signals that it does not die of
     given: Counter[str] = field(default_factory=Counter)
@@ -61,7 +63,7 @@ def config_of(rng: Random) -> Config:
                         "slow": rng.choice([0.0, 0.5]),
                         "graceful": 3.0,
                     },
-                    "preload": rng.random() < 0.3,
+                    **rng.choice([{}, {}, {"preload": True}, {"preload": True, "refork": [10, 100]}]),
                     "recycle": {"age": rng.choice([0.0, 0.0, 20.0])},
                 }
                 for name in names
@@ -207,18 +209,26 @@ class Kernel:
             self.at(SOON, lambda: self.die(process, "an unknown end"))
         return None
 
-    def spawn_template(self, order: orders.SpawnTemplate) -> Fact:
+    def spawn_template(self, order: orders.SpawnTemplate) -> Fact | None:
         self._once("spawn", order.worker)
         self.births += 1
         if self.chance(0.5):
             return facts.SpawnFailed(order.worker, "Resource temporarily unavailable")
-        process = self._begin(order, template=True)
-        self._plan_life(process, order.config.pool[order.pool].timeout.boot)
+        boot = order.config.pool[order.pool].timeout.boot
+        process = self._begin(order, template=True, unborn=bool(order.source))
+        if order.source:
+            warm = self._living(order.source)
+            assert (warm.pool, warm.generation, warm.template) == (order.pool, order.generation, False)
+            if not self.chance():  # else it is stuck, or has gone
+                self.at(SOON, lambda: self._be_born(process, boot))
+            return None
+        self._plan_life(process, boot)
         return facts.WorkerSpawned(order.worker, 10000 + order.worker)
 
     def _begin(self, order: orders.SpawnWorker | orders.SpawnTemplate, **kind: bool) -> Process:
         deaf = frozenset(name for name in ("TERM", "QUIT", "ABRT") if self.chance())
         process = Process(order.worker, order.pool, order.generation, deaf=deaf, **kind)
+        process.warm_at = getattr(order, "warm_at", 0)
         self.processes[order.worker] = process
         return process
 
@@ -260,6 +270,8 @@ class Kernel:
         self.at(self.rng.expovariate(0.3), lambda: self._take_request(process))
         if self.rng.random() < 0.2:
             self.at(self.rng.expovariate(0.1), lambda: facts.WorkerWorn(process.worker, "requests"))
+        if process.warm_at:
+            self.at(self.rng.expovariate(1 / process.warm_at), lambda: facts.WorkerWarm(process.worker))
         return facts.WorkerReady(process.worker)
 
     def _take_request(self, process: Process) -> Fact | None:

@@ -9,7 +9,7 @@ from prefork.config.models.master import Control, Log, Master, Status
 from prefork.config.models.pool import Pool
 from prefork.config.models.section import Section, all_wrong
 from prefork.config.models.values import Name, Texts
-from prefork.config.rules import DEFAULT_LISTENERS, breaches, detached
+from prefork.config.rules import DEFAULT_LISTENERS, breaches, detached, without_template
 
 
 def _default_listeners() -> dict[str, Listen]:
@@ -38,6 +38,7 @@ class Config(Section):
     def _agrees(self) -> Config:
         addresses = {name: listen.address for name, listen in self.listen.items()}
         found = breaches(addresses, {name: pool.listen for name, pool in self.pool.items()})
+        found += without_template(name for name, pool in self.pool.items() if pool.refork and not pool.preload)
         if self.master.daemonize:
             logs = {"log.file": self.log.file}
             if self.log.access:

@@ -17,7 +17,6 @@ NOT_YET: Mapping[str, str] = {
     "pool.*.worker = task": 'use "sync" for a WSGI application',
     "pool.*.workers.max": 'give a number or "auto"',
     "pool.*.threads": 'only worker = "thread" has threads; leave it out',
-    "pool.*.refork": "leave it out",
     "pool.*.http.proxy_protocol": "let the proxy send X-Forwarded-For, and name it in trusted_proxies",
 }
 

@@ -7,7 +7,7 @@ from signal import Signals
 import pytest
 
 from prefork.arbiter import facts, orders, policy
-from prefork.arbiter.decide import Phase
+from prefork.arbiter.phase import Phase
 from tests.unit.arbiter.service import Service, config
 
 TERM = facts.StopAsked(graceful=True, signal="TERM")

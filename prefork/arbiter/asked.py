@@ -1,0 +1,84 @@
+"""Pure. Reactions to what the operator asks, by signal or by command: one function a wish.
+
+A wish that cannot be granted is refused with a sentence; nothing else of it happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from prefork.arbiter import facts, orders
+from prefork.arbiter.orders import Order, report
+from prefork.arbiter.phase import Phase
+
+if TYPE_CHECKING:
+    from prefork.arbiter.decide import Master
+
+Orders = Iterable[Order]
+
+
+def stop_asked(master: Master, fact: facts.StopAsked, now: float) -> Orders:
+    """Graceful: every worker finishes what it has; else it drops that. The master exits when none is left."""
+    reason = f"the service stops ({fact.signal})"
+    if master.phase is not Phase.STOPPING:
+        master.phase = Phase.STOPPING
+        yield report("info", "master_stopping", signal=fact.signal, graceful=fact.graceful)
+        yield from master.reload.stop(reason, now)
+        if fact.graceful:
+            yield orders.StopListening(alone=master.alone)
+    for worker in master.fleet:
+        if fact.graceful:
+            # Nobody accepts after the last worker, unless a successor does.
+            yield from master.ladder.retire(worker, reason, now, drain=not master.upgrade.ready)
+        else:
+            yield from master.ladder.quit(worker, reason, now)
+
+
+def reload_asked(master: Master, _fact: facts.ReloadAsked, now: float) -> Orders:
+    """The configuration and the applications anew, unless the service is only starting, or stopping."""
+    serving = master.phase is Phase.SERVING
+    return master.reload.asked("" if serving else f"the service is {master.phase.value}", now)
+
+
+def upgrade_asked(master: Master, fact: facts.UpgradeAsked, _now: float) -> Orders:
+    """A successor on the same sockets, one at a time."""
+    obstacle = ""
+    if master.phase is not Phase.SERVING:
+        obstacle = f"the service is {master.phase.value}"
+    elif master.predecessor:
+        obstacle = "the old master of the last upgrade is still running: stop it first"
+    return master.upgrade.asked(obstacle, auto=fact.auto or master.config.master.upgrade == "auto")
+
+
+def reopen_asked(master: Master, _fact: facts.ReopenAsked, _now: float) -> Orders:
+    """Every log anew."""
+    yield orders.ReopenLogs()
+
+
+def scale_asked(master: Master, fact: facts.ScaleAsked, _now: float) -> Orders:
+    """Another number of workers for a pool, until the file says another."""
+    name = fact.pool or next(iter(master.pools))
+    if name not in master.pools:
+        yield report("warning", "scale_refused", pool=name, reason=f"there is no pool {name}")
+        return
+    change = fact.workers - master.pools.scaled(name) if fact.workers else fact.change
+    wanted = master.pools.scale(name, change)
+    if wanted is not None:
+        yield report("info", "pool_scaled", pool=name, workers=wanted)
+    else:
+        yield report("warning", "scale_refused", pool=name, reason="a pool keeps at least one worker")
+
+
+def dump_asked(master: Master, fact: facts.DumpAsked, now: float) -> Orders:
+    """The stacks of workers, which go on unharmed."""
+    return master.stalls.dump_asked(fact, now)
+
+
+def rest_asked(master: Master, _fact: facts.RestAsked, now: float) -> Orders:
+    """No workers, while the sockets stay open."""
+    if master.phase is not Phase.SERVING:
+        return
+    yield from master.reload.drop("the workers were sent to rest", now)
+    master.pools.resting = True
+    yield report("info", "workers_resting", hint="HUP brings them back")
