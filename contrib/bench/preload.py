@@ -38,15 +38,27 @@ address = "127.0.0.1:{port}"
 [pool.web]
 app = "shop.wsgi:application"
 workers = {workers}
+python_path = ["{here}/../../tests/applications"]
 """
 PRELOAD = "preload = true\n"
-REFORK = "refork = [200]\n"
-GUNICORN = ("{bin}/gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "{workers}", "--log-level", "warning")
+REFORK = "refork = [20]\n"
+GUNICORN = (
+    "{bin}/gunicorn",
+    "--bind",
+    "127.0.0.1:{port}",
+    "--workers",
+    "{workers}",
+    "--log-level",
+    "warning",
+    "--pythonpath",
+    "{here}/../../tests/applications",
+)
 APP = "shop.wsgi:application"
 
 SERVERS = (
     Server("prefork", "prefork", PREFORKD, {"prefork.toml": PREFORK_TOML}),
     Server("prefork, preload", "prefork", PREFORKD, {"prefork.toml": PREFORK_TOML + PRELOAD}),
+    Server("prefork, preload and refork", "prefork", PREFORKD, {"prefork.toml": PREFORK_TOML + PRELOAD + REFORK}),
     Server("gunicorn", "gunicorn", (*GUNICORN, APP)),
     Server("gunicorn --preload", "gunicorn", (*GUNICORN, "--preload", APP)),
 )
@@ -119,7 +131,7 @@ Made by `python3 -m contrib.bench.preload` on {dt.datetime.now(dt.timezone.utc).
 - {WORKERS} workers, {REQUESTS} requests on connections of their own, {rounds} rounds, medians. The sum of the
   proportional set sizes of all processes of the service, the master and the template included.
 
-{table(["server", "PSS MiB", "of prefork's", ""], rows)}
+{table(["server", "PSS MiB", "of prefork's", "notes"], rows)}
 """
 
 
