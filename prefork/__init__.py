@@ -8,12 +8,12 @@ master.
 **Floors.** A module imports only from floors below, or from its own room; a test holds it::
 
     cli                                       where everything meets
-    arbiter            worker                 the master; what runs after the fork
+    arbiter     worker     control            the master; what runs after the fork; preforkctl and its socket
     config (files)     system     observe     the operating system, one concept a file
     pure modules                              models, http, facts and orders, settings: no I/O, no clock
     errors
 
-**Four journeys.**
+**Journeys.**
 
 *Start*: ``cli`` reads the file (``config.load``), detaches (``system.daemon``), and runs ``arbiter.loop.Arbiter``,
 which opens the listeners and lets ``arbiter.decide.Master`` say what to do; the first orders are to spawn.
@@ -21,11 +21,20 @@ which opens the listeners and lets ``arbiter.decide.Master`` say what to do; the
 *A worker's life*: ``arbiter.obey.spawn_worker`` forks; ``worker.boot`` takes the identity, imports the application,
 and runs the loop of its kind (``worker.evented``); ready, stuck, retired and dead are told in ``arbiter.fleet``.
 
+*A preloaded worker's life*: ``arbiter.templates`` owes the pool a template; ``worker.template`` imports the application
+and forks workers on the master's order, which the master adopts; ``worker.executed`` does that under the application's
+own interpreter. A warm worker may become the next template (``worker.heir``).
+
 *A request*: ``worker.evented`` reads bytes, ``http.connection`` makes a request of them, ``http.wsgi`` an environ of
 that and bytes of the answer.
 
-*A signal*: ``system.signals`` queues it, ``arbiter.loop`` turns it into a fact, ``Master.handle`` into orders, and
-``arbiter.obey`` carries them out.
+*A signal*: ``system.signals`` queues it, ``arbiter.loop`` turns it into a fact, ``Master.handle`` into orders
+(``arbiter.asked`` says what each wish means), and ``arbiter.obey`` carries them out. A command of ``preforkctl`` comes
+through ``control.server`` and ``arbiter.desk``, and is the same fact from there on.
+
+*A reload*: ``arbiter.reload`` puts the new generation on trial, ``arbiter.rollout`` replaces the old one by it. *An
+upgrade*: ``arbiter.succession`` starts the new master, ``system.handoff`` is what it is given, ``arbiter.upgrade`` the
+way there and back.
 """
 
 __version__ = "0.1.0"
