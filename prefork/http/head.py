@@ -15,9 +15,10 @@ from prefork.http.events import Request, RequestLine
 from prefork.http.fields import HIDDEN, REMEMBERED, REMEMBERED_LENGTH, TOKEN, Pair, check_host, learn, recall
 from prefork.http.limits import Limits
 
-_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
-_OTHER_VERSION = re.compile(rb"(" + TOKEN + rb") [\x21-\x7e\x80-\xff]+ HTTP/[0-9]\.[0-9]")
-_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
+_TARGET = rb"[\x21\x22\x24-\x7e\x80-\xff]+"  # a fragment is the client's alone (RFC 3986 section 3.5)
+_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (" + _TARGET + rb") HTTP/1\.([01])")
+_OTHER_VERSION = re.compile(rb"(" + TOKEN + rb") " + _TARGET + rb" HTTP/[0-9]\.[0-9]")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)", re.DOTALL)
 # What no head can hold, at whatever point it stops: looked for while the rest is awaited.
 _HOPELESS = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 

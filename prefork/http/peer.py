@@ -41,12 +41,19 @@ class Trust:
         if forwarded is None:
             return
         for entry in reversed(forwarded.split(",")):
-            parsed = _parsed(entry.strip(" \t"))
+            parsed = _parsed(_without_port(entry.strip(" \t")))
             if parsed is None:
                 return  # no address: whatever stands before it was written by somebody unknown
             environ["REMOTE_ADDR"] = str(parsed)
             if not any(parsed in network for network in self._networks):
                 return
+
+
+def _without_port(entry: str) -> str:
+    """An address that some proxies write with the client's port (RFC 7239 section 6)."""
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    return entry.partition(":")[0] if entry.count(":") == 1 else entry
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:

@@ -7,6 +7,7 @@ worker.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -21,6 +22,7 @@ from prefork.http.wsgi import Answer, ApplicationError, Environs
 from prefork.worker.site import Site
 
 BLOCK = 64 * 1024  # bytes of a file at a time
+NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # of some file systems (sendfile(2))
 ENDED: Any = object()  # what an exhausted iterable gives: an application may give None
 
 
@@ -104,14 +106,14 @@ class Exchange:
             server, date = site.server_date()
             head, keep = answer.head(len(piece), server, date, keep_alive=keep_alive)
             if answer.left != len(piece):
-                piece = answer.frame(piece)
+                piece = self._framed(piece)
             else:
                 answer.left = 0
         except BaseException as error:  # an application may raise anything; none of it ends the worker
             return self._break_off(error) if answer.writes else self._break_down(error)
         self.done = True
         self.sent = len(piece)
-        self._end(whole=not answer.short)
+        self._end(whole=not answer.short or self._tell_short())
         return head, piece, keep
 
     def _open(self, result: Iterable[bytes], keep_alive: bool) -> tuple[bytes, bytes, bool]:
@@ -131,7 +133,7 @@ class Exchange:
         if first is not None:
             return head, self._frame(first), keep
         self.done = True
-        self._end(whole=not answer.short)
+        self._end(whole=not answer.short or self._tell_short())
         return head, self._tail(), keep
 
     def _send_file(self, region: tuple[int, int, int]) -> None:
@@ -164,9 +166,24 @@ class Exchange:
                 return produced
 
     def _frame(self, piece: bytes) -> bytes:
-        framed = self._answer.frame(piece)
+        framed = self._framed(piece)
         self.sent += len(framed)
         return framed
+
+    def _framed(self, piece: bytes) -> bytes:
+        framed = self._answer.frame(piece)
+        if len(framed) < len(piece) and not self._answer.bodyless:
+            self._tell_length("it gave more bytes than it promised: the rest is dropped")
+        return framed
+
+    def _tell_short(self) -> bool:
+        """Say that the connection is cut because of it; False: the answer is not whole."""
+        self._tell_length(f"it gave {self._answer.left} bytes less than it promised: the connection is cut")
+        return False
+
+    def _tell_length(self, reason: str) -> None:
+        line = self.request.line
+        self._site.log.error("content_length_wrong", method=line.method, target=line.target, reason=reason)
 
     def _tail(self) -> bytes:
         return b"0\r\n\r\n" if self._answer.chunked else b""
@@ -187,7 +204,7 @@ class Exchange:
         if piece is not None:
             return self._frame(piece)
         self.done = True
-        self._end(whole=not self._answer.short)
+        self._end(whole=not self._answer.short or self._tell_short())
         return self._tail()
 
     @property
@@ -199,7 +216,14 @@ class Exchange:
         """Let the kernel send a part of the file to a socket. Raises OSError of that socket; returns the bytes sent."""
         assert self._file is not None
         source, position, count = self._file
-        sent = os.sendfile(descriptor, source, position, min(count, 1 << 20))
+        try:
+            sent = os.sendfile(descriptor, source, position, min(count, 1 << 20))
+        except OSError as error:
+            if error.errno not in NO_SENDFILE:
+                raise
+            self._file, self._iterator = None, _pieces_of(source, position, count)
+            self._answer.left += count
+            return 0
         self.sent += sent
         self._file = (source, position + sent, count - sent) if count > sent else None
         if not sent:  # the file has been cut short meanwhile
@@ -267,6 +291,14 @@ class Exchange:
             took = time.monotonic_ns() - self._began
             visit = (self.request, self._remote, code or self._answer.code, self.sent, took, self.queued)
             site.access.add(visit)
+
+
+def _pieces_of(descriptor: int, position: int, count: int) -> Iterator[bytes]:
+    """A part of a file, read piece by piece, where the kernel cannot send it."""
+    while count and (piece := os.pread(descriptor, min(count, BLOCK), position)):
+        yield piece
+        position += len(piece)
+        count -= len(piece)
 
 
 def _known_length(result: Iterable[bytes], first: bytes | None) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import itertools
+import os
 import socket
 import sys
 import threading
@@ -153,6 +155,14 @@ def test_less_than_the_length_cuts_the_connection(live):
             data += piece
     assert data.count(b"HTTP/1.1 ") == 1
     assert body_of(data) == b"abc"
+    assert worker.log.names() == ["content_length_wrong"]
+
+
+def test_more_than_the_length_in_one_piece_is_cut_and_logged(live):
+    """The application is told of its fault; the client has what it was promised."""
+    worker = live(answering([b"abcdef"], [("Content-Length", "3")]))
+    assert body_of(worker.get()) == b"abc"
+    assert worker.log.names() == ["content_length_wrong"]
 
 
 def test_more_than_the_length_is_cut_and_no_more_is_asked_for(live):
@@ -316,6 +326,21 @@ def test_a_real_file_is_sent_from_where_it_stands(live, tmp_path):
     assert b"\r\nContent-Length: 999995\r\n" in answer
     assert body_of(answer) == (b"0123456789" * 100_000)[5:]
     assert opened[0].closed
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS])
+def test_a_file_that_the_kernel_cannot_send_is_read(live, tmp_path, monkeypatch, number):
+    """Some file systems have no sendfile(2): the answer is the same."""
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789" * 100_000)
+
+    def refuse(*_arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "sendfile", refuse)
+    worker = live(answering(lambda environ: environ["wsgi.file_wrapper"](path.open("rb"))))
+    assert body_of(worker.get()) == b"0123456789" * 100_000
+    assert worker.log.names() == []
 
 
 def test_a_file_longer_than_the_length_is_cut(live, tmp_path):
