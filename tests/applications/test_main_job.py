@@ -85,17 +85,20 @@ def test_django_under_load_through_hup_usr1_and_usr2_loses_no_request(daemon: Pr
     wrk = subprocess.Popen(
         ["wrk", "-t1", "-c16", f"-d{SECONDS}s", f"http://127.0.0.1:{port}/signed"], stdout=subprocess.PIPE, text=True
     )
-    os.kill(old, signal.SIGHUP)
-    until(lambda: events(log, "reload_done"), "the reload")
-    access.rename(tmp_path / "access.log.1")
-    os.kill(old, signal.SIGUSR1)
-    until(lambda: events(log, "logs_reopened"), "the rotation")
-    os.kill(old, signal.SIGUSR2)
-    until(lambda: events(log, "upgrade_ready"), "the successor")
-    os.kill(old, signal.SIGTERM)
-    assert gone(old)
-    said = wrk.communicate()[0]
-    clients.stop()
+    try:
+        os.kill(old, signal.SIGHUP)
+        until(lambda: events(log, "reload_done"), "the reload")
+        access.rename(tmp_path / "access.log.1")
+        os.kill(old, signal.SIGUSR1)
+        until(lambda: events(log, "logs_reopened"), "the rotation")
+        os.kill(old, signal.SIGUSR2)
+        until(lambda: events(log, "upgrade_ready"), "the successor")
+        os.kill(old, signal.SIGTERM)
+        assert gone(old)
+    finally:
+        said = wrk.communicate()[0]
+        clients.stop()
+        print(log.read_text())
 
     assert "Socket errors" not in said, said
     assert "Non-2xx" not in said, said
