@@ -217,6 +217,7 @@ def test_the_old_master_is_killed(gated: Preforkd, moment: str):
         gated.successor()
         gated.signal(signal.SIGKILL)
     gated.process.wait(PATIENCE)
+    gated.expect("service_ready")  # the successor's: that of the old master was awaited at its start
     gated.expect("upgrade_completed")
     assert all(gone(pid) for pid in old)
     assert gated.pidfile.read_text() == f"{successor}\n"
