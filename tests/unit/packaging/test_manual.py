@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import signal
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ import pytest
 
 from prefork.arbiter.fleet import NEXT, Life, Step
 from prefork.arbiter.loop import SIGNALS
+from prefork.control.words import WORDS
 
 MAN = Path(__file__).parents[3] / "packaging/man"
 
@@ -45,3 +47,11 @@ def test_every_signal_is_in_the_page_of_the_daemon(signum: signal.Signals):
     page = (MAN / "preforkd.8").read_text()
     chapter = page[page.index(".SH SIGNALS") : page.index(".SH RELOAD")]
     assert signum.name.removeprefix("SIG") in chapter
+
+
+@pytest.mark.parametrize("command", sorted(WORDS))
+def test_every_command_is_in_the_page_of_preforkctl(command: str):
+    """With its own paragraph."""
+    page = (MAN / "preforkctl.1").read_text()
+    chapter = page[page.index(".SH COMMANDS") : page.index(".SH OPTIONS")]
+    assert re.search(rf"^\.TP\n\.[BR]+[I]? {command}\b", chapter, re.MULTILINE)
