@@ -13,7 +13,6 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.backing import Backing
@@ -120,8 +119,10 @@ class Arbiter:
         ready = self._selector.select(max(0.0, timeout))
         # Signals first: after Ctrl-C the workers end by themselves, and that is then no surprise.
         yield from self._signalled()
+        watched = self._selector.get_map()
         for key, _events in ready:
-            yield from key.data()
+            if watched.get(key.fd) is key:  # else it was given up a moment ago, in the same turn
+                yield from key.data()
         for pid in [pid for pid in self._strangers if not process.lives(pid)]:
             yield from self._strangers.pop(pid)()
 
@@ -241,7 +242,7 @@ class Arbiter:
             yield from successor.heard()
 
         def ended() -> Iterator[Fact]:
-            with suppress(KeyError):  # it has been heard
+            if successor.report in self._selector.get_map():  # it has not been heard yet
                 self.unwatch(successor.report)
             yield from successor.ended()
 

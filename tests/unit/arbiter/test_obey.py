@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,26 @@ def test_a_stranger_without_a_pidfd_is_looked_at(arbiter: Arbiter, monkeypatch: 
     assert list(arbiter.sleep()) == [facts.SuccessorGone()]
     assert list(arbiter.sleep()) == []
     assert waited[-1] > 1.0
+
+
+def test_what_was_given_up_in_the_same_turn_has_nothing_to_say(arbiter: Arbiter, monkeypatch: pytest.MonkeyPatch):
+    """The report of a successor and its end may be read in one turn of the loop, in either order."""
+    monkeypatch.setattr(arbiter, "_signalled", lambda: iter(()))
+    pipes = [os.pipe() for _ in range(2)]
+    asked: list[int] = []
+
+    def source(mine: int, other: int) -> Iterator[facts.Fact]:
+        asked.append(mine)
+        arbiter.unwatch(other)
+        os.close(other)
+        yield facts.TimePassed()
+
+    for (mine, _), (other, _) in (pipes, pipes[::-1]):
+        arbiter.watch(mine, partial(source, mine, other))
+    for _, writer in pipes:
+        os.write(writer, b".")
+    assert list(arbiter.sleep()) == [facts.TimePassed()]
+    arbiter.unwatch(asked[0])
+    for descriptor in (asked[0], *(writer for _, writer in pipes)):
+        os.close(descriptor)
+    assert len(asked) == 1
