@@ -19,7 +19,9 @@ def installed(daemon: Preforkd, tmp_path: Path) -> Installation:
     installation = Installation(tmp_path)
     daemon.interpreter = str(installation.python)
     daemon.configure(workers=2)
-    daemon.start(cwd=tmp_path)  # python -m looks there first
+    environment = daemon.environment()
+    environment.pop("PYTHONPATH", None)
+    daemon.start(cwd=tmp_path, env=environment)  # python -m looks there first
     daemon.expect("master_started", version="0.1.0")
     return installation
 

@@ -24,7 +24,7 @@ SECONDS = float(os.environ.get("PREFORK_SOAK_SECONDS", "10"))
 SEED = int(os.environ.get("PREFORK_SOAK_SEED", "0")) or random.randrange(1, 10**6)
 WORKERS = 3
 FELT = 2.0  # seconds after a kill in which a client may notice it
-GROWTH = 4 << 20  # bytes of private memory that a master may gain after its second reload
+GROWTH = 4 << 20  # bytes of memory that a master may gain after its second reload
 RECYCLING = '[pool.web.recycle]\nrequests = 2000\nage = "5s"\njitter = 0.5'
 
 
@@ -35,17 +35,17 @@ class Size:
     descriptors: int
     children: int
     rows: int  # bytes of the scoreboard
-    memory: int  # bytes, private
+    memory: int  # bytes, anonymous and resident, whoever shares them
 
 
 def size_of(pid: int) -> Size:
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    private = sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_"))
+    status = Path(f"/proc/{pid}/status").read_text()
+    memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:"))
     descriptors, rows = list(Path(f"/proc/{pid}/fd").iterdir()), 0
     for entry in descriptors:
         with contextlib.suppress(FileNotFoundError):  # it was closed just now
             rows += entry.stat().st_size if "prefork-scoreboard" in os.readlink(entry) else 0
-    return Size(len(descriptors), len(children(pid)), rows, private * 1024)
+    return Size(len(descriptors), len(children(pid)), rows, memory * 1024)
 
 
 class Operator:
