@@ -23,6 +23,7 @@ from tests.operator.daemon import Preforkd, children, gone, until
 SECONDS = float(os.environ.get("PREFORK_SOAK_SECONDS", "10"))
 SEED = int(os.environ.get("PREFORK_SOAK_SEED", "0")) or random.randrange(1, 10**6)
 WORKERS = 3
+STEADY = 0.1  # seconds in which the size of a master that is at rest does not change
 FELT = 2.0  # seconds after a kill in which a client may notice it
 GROWTH = 4 << 20  # bytes of memory that a master may gain after its second reload
 RECYCLING = '[pool.web.recycle]\nrequests = 2000\nage = "5s"\njitter = 0.5'
@@ -135,19 +136,25 @@ class Operator:
         self.master = master
         for _ in range(2):
             self.reload()
-        self._size = until(lambda: (size := size_of(master)).children == self._children and size, "the workers")
+        self._size = until(self._steady, "the workers")
 
     def rest(self) -> None:
         """Back to the number of workers of the file, and nothing has grown."""
         self.reload()
-        until(lambda: size_of(self.master).children == self._children, "the workers")
-        before, now = self._size, until(self._shrunk, f"what was {self._size} to be so again")
+        before, now = self._size, until(self._shrunk, f"{size_of(self.master)} to be {self._size} again")
         assert now.memory <= before.memory + GROWTH, (before, now)
 
+    def _steady(self) -> Size | None:
+        """With all of its workers, and not in the middle of letting go of others that have ended."""
+        first = size_of(self.master)
+        time.sleep(STEADY)
+        now = size_of(self.master)
+        same = (now.descriptors, now.children, now.rows) == (first.descriptors, first.children, first.rows)
+        return now if same and now.children == self._children else None
+
     def _shrunk(self) -> Size | None:
-        """A connection to a worker that has just ended may be open for a moment yet."""
-        now, before = size_of(self.master), self._size
-        return now if (now.descriptors, now.rows) == (before.descriptors, before.rows) else None
+        now, before = self._steady(), self._size
+        return now if now and now.descriptors <= before.descriptors and now.rows <= before.rows else None
 
 
 GESTURES: list[Callable[[Operator], None]] = [
