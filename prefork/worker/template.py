@@ -102,11 +102,12 @@ def _nothing() -> Sequence[str]:
 
 def _fork(origin: Origin, loaded: Loaded | None, message: Message, let_go: LetGo = _nothing) -> None:
     """Fork a process that forks the child and ends. The child goes on when the end of the pipe says that it has."""
-    reader, writer = os.pipe()
+    pipe: tuple[int, ...] = ()
     try:
+        pipe = os.pipe()
         middle = process.fork()
         if middle == 0:
-            _fork_again(origin, loaded, message, let_go, (reader, writer))
+            _fork_again(origin, loaded, message, let_go, pipe)
         with suppress(ChildProcessError):  # reaped already, where an application ignores SIGCHLD
             os.waitpid(middle, 0)
     except OSError as error:
@@ -114,8 +115,8 @@ def _fork(origin: Origin, loaded: Loaded | None, message: Message, let_go: LetGo
         log.error("fork_failed", reason=str(error))  # the master sees that the worker's channel has ended
     finally:
         message.discard()
-        os.close(reader)
-        os.close(writer)
+        for descriptor in pipe:
+            os.close(descriptor)
 
 
 def _fork_again(

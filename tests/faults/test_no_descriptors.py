@@ -48,3 +48,21 @@ def test_in_the_master(daemon: Preforkd):
     daemon.expect("reload_done")
     daemon.signal(signal.SIGUSR2)
     daemon.successor()
+
+
+def test_in_a_template_and_in_a_warm_worker(daemon: Preforkd):
+    """Neither ends for it: who was to be forked is forked later, and who serves serves on."""
+    daemon.configure(workers=1, pool="preload = true\nrefork = [5]")
+    daemon.start()
+    template = int(daemon.expect("template_ready")["pid"])
+    [worker] = daemon.workers() - {template}
+    with limited(worker, resource.RLIMIT_NOFILE, next_descriptor(worker) + 3):  # its client, and what it is passed
+        for _ in range(6):
+            assert daemon.served_by() == worker
+        daemon.expect("fork_failed")
+        daemon.expect("refork_refused")
+    with limited(template, resource.RLIMIT_NOFILE, next_descriptor(template)):
+        daemon.signal(signal.SIGTTIN)
+        daemon.expect("worker_died", cause="it was not forked")
+    until(lambda: len(daemon.workers()) == 3, "the worker that was owed")
+    assert {worker, template} < daemon.workers()
