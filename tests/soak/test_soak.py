@@ -110,7 +110,8 @@ class Operator:
         if len(living) < 2:
             return  # those that were killed so soon after their birth are replaced after a pause
         victim = self.rng.choice(living)
-        os.kill(victim, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has just been recycled
+            os.kill(victim, signal.SIGKILL)
         self.kills.append(time.monotonic())
         assert gone(victim)
 
