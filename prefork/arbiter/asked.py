@@ -26,11 +26,13 @@ def stop_asked(master: Master, fact: facts.StopAsked, now: float) -> Orders:
         yield report("info", "master_stopping", signal=fact.signal, graceful=fact.graceful)
         yield from master.reload.stop(reason, now)
         if fact.graceful:
-            yield orders.StopListening(alone=master.alone)
+            master.again = fact.again and master.keeps
+            yield orders.StopListening(last=master.alone and not master.again)
     for worker in master.fleet:
         if fact.graceful:
-            # Nobody accepts after the last worker, unless a successor does.
-            yield from master.ladder.retire(worker, reason, now, drain=not master.upgrade.ready)
+            # Nobody accepts after the last worker, unless another master does, or will.
+            drain = not (master.upgrade.ready or master.again)
+            yield from master.ladder.retire(worker, reason, now, drain=drain)
         else:
             yield from master.ladder.quit(worker, reason, now)
 

@@ -89,6 +89,7 @@ class Backing:
     control_manner: Callable[[Config], Any]  # who may ask, and how the socket is made
     open_control: Callable[[str, Any, int | None], ControlServer]  # path, manner, over; raises BindError
     notifier: Notifier  # to the service manager, if there is one
+    kept: Mapping[str, int] = field(default_factory=dict)  # what it kept of a master before: address -> descriptor
     patience: float = 0.0  # seconds that an address in use is waited for at the start
     title: str = ""  # the configuration, as people know it
     version: str = ""

@@ -31,8 +31,12 @@ Orders = Iterable[Order]
 class Master:
     """The state of the whole service, as the master knows it. Times in seconds of the monotonic clock."""
 
-    def __init__(self, config: Config, workers_of: Callable[[Pool], int], *, predecessor: bool = False) -> None:
+    def __init__(
+        self, config: Config, workers_of: Callable[[Pool], int], *, predecessor: bool = False, keeps: bool = False
+    ) -> None:
         self.phase = Phase.STARTING
+        self.keeps = keeps  # the sockets are kept for a master that is started after this one
+        self.again = False  # one is
         self.fleet = Fleet()
         self.pools = Pools(config, self.fleet, workers_of)
         self.ladder = Ladder(self.fleet)

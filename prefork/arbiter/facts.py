@@ -20,10 +20,11 @@ class TimePassed:
 
 @dataclass(frozen=True)
 class StopAsked:
-    """TERM (graceful), QUIT or INT."""
+    """TERM (graceful), QUIT or INT. ``again``: a master is started next, and the sockets are kept for it."""
 
     graceful: bool
     signal: str
+    again: bool = False
 
 
 @dataclass(frozen=True)

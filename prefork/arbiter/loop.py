@@ -21,21 +21,23 @@ from prefork.arbiter.decide import Master
 from prefork.arbiter.desk import Desk
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.herald import Herald
+from prefork.arbiter.keeping import Keeping
 from prefork.arbiter.obey import OBEY
+from prefork.arbiter.phase import Phase
 from prefork.arbiter.sockets import Sockets
 from prefork.arbiter.succession import Successor
 from prefork.arbiter.upgrade import Stage
 from prefork.system import oom, process
 from prefork.system.listeners import Listener
 from prefork.system.scoreboard import Scoreboard
-from prefork.system.signals import SignalInbox
+from prefork.system.signals import RESTART, SignalInbox
 
 Source = Callable[[], Iterable[Fact]]
 
 LONGEST_SLEEP = 86400.0  # epoll takes no more than 24 days
 STRANGER_LOOK = 1.0  # seconds between looks at a stranger that has no pidfd: only during an upgrade, on old kernels
 
-SIGNALS: dict[signal.Signals, Fact | None] = {
+SIGNALS: dict[int, Fact | None] = {
     signal.SIGQUIT: facts.StopAsked(graceful=False, signal="QUIT"),
     signal.SIGINT: facts.StopAsked(graceful=False, signal="INT"),
     signal.SIGTERM: facts.StopAsked(graceful=True, signal="TERM"),
@@ -46,6 +48,7 @@ SIGNALS: dict[signal.Signals, Fact | None] = {
     signal.SIGUSR2: facts.UpgradeAsked(),
     signal.SIGWINCH: facts.RestAsked(),
     signal.SIGCHLD: None,  # reap
+    **({RESTART: facts.StopAsked(graceful=True, signal="restart", again=True)} if RESTART else {}),
 }
 
 
@@ -54,11 +57,13 @@ class Arbiter:
 
     def __init__(self, backing: Backing) -> None:
         self.backing = backing
-        inherited = backing.handoff.listeners if backing.handoff else {}
+        inherited = backing.handoff.listeners if backing.handoff else backing.kept
+        self.keeping = Keeping(backing.notifier, inherited)
         self.sockets = Sockets(inherited, self._listener_opened)
         self.board = Scoreboard()
         self.children: dict[int, Child] = {}
-        self.master = Master(backing.config, backing.workers_of, predecessor=backing.handoff is not None)
+        keeps = backing.notifier.keeps
+        self.master = Master(backing.config, backing.workers_of, predecessor=bool(backing.handoff), keeps=keeps)
         self.ending: orders.Exit | None = None
         self.desk = Desk(self)
         self._herald = Herald(backing.notifier.tell, backing.notifier.interval)
@@ -90,22 +95,31 @@ class Arbiter:
                 if self.master.deadline() <= heard:
                     self._take(facts.TimePassed(), heard)
                 self._herald.update(self.master, self.now())
+                if self.master.phase is Phase.SERVING and not self.master.predecessor:
+                    self.keeping.update(self.sockets.ours())
         finally:
             self._leave()
         return self.ending
 
     def _leave(self) -> None:
-        """Give back the paths that are ours alone.
+        """Give back the paths that are ours alone, unless the sockets are kept for the master that comes next.
 
         The pidfile's name is left to a predecessor to take back, and to a successor that has not reported yet: there
         is no moment without a pidfile.
         """
-        self.sockets.close(unlink=self.master.alone)
+        asked = self.ending is not None and self.ending.code == 0 and not self.master.again
+        self.leave_sockets(last=self.master.alone and (asked or not self.backing.notifier.keeps))
         self.desk.close(unlink=self.master.alone)  # another master takes it over by renaming
         leave = self.master.predecessor or self.master.upgrade.stage is Stage.STARTED
         hindrance = self.backing.pidfile and self.backing.pidfile.release(leave=leave)
         if hindrance:
             self.backing.log.warning("pidfile_not_removed", reason=str(hindrance))
+
+    def leave_sockets(self, *, last: bool) -> None:
+        """Close them here; the ``last`` who serves them takes care that they are closed everywhere."""
+        if last:
+            self.keeping.update({})
+        self.sockets.close(unlink=last)
 
     def init_signals(self) -> None:
         """From here on signals are queued, and wake the loop through its pipe."""
@@ -159,7 +173,7 @@ class Arbiter:
             fact = SIGNALS[signum]
             if fact is None:
                 yield from self.reap_workers()
-            elif not (signum is signal.SIGWINCH and self.backing.terminal):
+            elif signum != signal.SIGWINCH or not self.backing.terminal:
                 yield fact
 
     def adopt_child(self, child: Child) -> None:

@@ -16,6 +16,7 @@ from prefork.arbiter import facts, orders
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.spawning import spawn_template, spawn_worker
 from prefork.arbiter.succession import Successor
+from prefork.config.models import Config
 from prefork.errors import BindError, ConfigError, PreforkError
 from prefork.system import channel as words
 from prefork.system import process, signals
@@ -91,7 +92,8 @@ def open_listeners(arbiter: Arbiter, order: orders.OpenListeners) -> Fact:
 
 
 def adopt_generation(arbiter: Arbiter, order: orders.AdoptGeneration) -> None:
-    arbiter.sockets.adopt(order.generation, order.config)
+    arbiter.sockets.adopt(order.generation)
+    _renew_listeners(arbiter, order.config)
     arbiter.desk.adopt(order.config)
     arbiter.backing.set_level(order.config.log.level)
 
@@ -102,9 +104,9 @@ def drop_generation(arbiter: Arbiter, order: orders.DropGeneration) -> None:
 
 
 def stop_listening(arbiter: Arbiter, order: orders.StopListening) -> None:
-    if order.alone:
+    if order.last:
         arbiter.sockets.refuse_newcomers()
-    arbiter.sockets.close(unlink=order.alone)
+    arbiter.leave_sockets(last=order.last)
 
 
 def reopen_logs(arbiter: Arbiter, _order: orders.ReopenLogs) -> None:
@@ -146,11 +148,21 @@ def restore_pidfile(arbiter: Arbiter, _order: orders.RestorePidfile) -> None:
 def announce_ready(arbiter: Arbiter, _order: orders.AnnounceReady) -> None:
     if arbiter.backing.handoff:
         _take_desk_over(arbiter, arbiter.backing.handoff.master)
+    else:
+        arbiter.sockets.close_unclaimed()
+        _renew_listeners(arbiter, arbiter.master.config)
     arbiter.backing.announce()
 
 
 def close_unclaimed(arbiter: Arbiter, _order: orders.CloseUnclaimed) -> None:
     arbiter.sockets.close_unclaimed()
+    _renew_listeners(arbiter, arbiter.master.config)
+
+
+def _renew_listeners(arbiter: Arbiter, config: Config) -> None:
+    """Those that were open before follow the configuration, now that it is in force."""
+    for name, error in arbiter.sockets.renew(config):
+        arbiter.backing.log.warning("listener_not_renewed", name=name, reason=str(error))
 
 
 def _take_desk_over(arbiter: Arbiter, predecessor: int) -> None:

@@ -112,10 +112,11 @@ class DropGeneration:
 class StopListening:
     """Close the master's own copies of the listeners, so that the last worker's drain is the last close.
 
-    ``alone``: no other master serves them, so nobody is to connect any more, and the paths of unix sockets go as well.
+    ``last``: no other master serves them, or will, so nobody is to connect any more, and the paths of unix sockets go
+    as well.
     """
 
-    alone: bool
+    last: bool
 
 
 @dataclass(frozen=True)

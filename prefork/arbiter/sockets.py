@@ -6,11 +6,11 @@ it. New ones are opened before any is closed, so that a reload that fails has ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prefork.config.addresses import parse
 from prefork.config.models import Config, Listen
-from prefork.errors import BindError
+from prefork.errors import BindError, PrivilegeError
 from prefork.system.listeners import Listener, open_listener
 
 
@@ -18,7 +18,7 @@ class Sockets:
     """In the master. Listeners are known by their configured address."""
 
     def __init__(self, inherited: Mapping[str, int], opened: Callable[[Listener], None]) -> None:
-        self._inherited = dict(inherited)  # of an old master, until they are claimed
+        self._inherited = dict(inherited)  # of a master before this one, until they are claimed
         self._open: dict[str, Listener] = {}
         self._names: dict[int, dict[str, str]] = {}  # generation -> name -> address
         self._opened = opened
@@ -45,7 +45,10 @@ class Sockets:
     def _obtain(self, name: str, listen: Listen, patience: float) -> Listener:
         inherited = self._inherited.pop(listen.address, None)
         if inherited is not None:
-            return Listener.inherit(name, inherited, listen.address)
+            listener = Listener.inherit(name, inherited, listen.address)
+            if listener.reachable:
+                return listener
+            listener.close(unlink=False)
         return open_listener(
             name,
             parse(listen.address),
@@ -56,12 +59,19 @@ class Sockets:
             patience=patience,
         )
 
-    def adopt(self, generation: int, config: Config) -> None:
-        """This generation alone is in force: what it has not is closed, and what it kept follows its settings."""
+    def adopt(self, generation: int) -> None:
+        """This generation alone is in force: what it has not is closed."""
         self._names = {generation: self._names[generation]}
         self._sweep()
-        for listen in config.listen.values():
-            self._open[listen.address].renew(backlog=listen.backlog, mode=listen.mode)
+
+    def renew(self, config: Config) -> Iterator[tuple[str, Exception]]:
+        """Have what was open before follow the settings in force. Names the listeners that cannot, and why."""
+        for name, listen in config.listen.items():
+            listener = self._open[listen.address]
+            try:
+                listener.renew(backlog=listen.backlog, mode=listen.mode, user=listen.user, group=listen.group)
+            except (OSError, PrivilegeError) as error:
+                yield name, error
 
     def drop(self, generation: int) -> None:
         """This generation is not to be: close what only it has."""
@@ -74,7 +84,7 @@ class Sockets:
             self._open.pop(address).close(unlink=True)
 
     def close_unclaimed(self) -> None:
-        """Close what an old master handed over and the configuration does not have. In a successor, when it has gone.
+        """Close what a master before this one had and the configuration has not, when that master has gone.
 
         Until then it may be gone back to, and the paths of its unix sockets are its own.
         """
@@ -95,6 +105,10 @@ class Sockets:
     def handed_over(self) -> dict[str, int]:
         """What a successor is given: configured address -> descriptor."""
         return {address: listener.socket.fileno() for address, listener in self._open.items()}
+
+    def ours(self) -> dict[str, int]:
+        """Those that nobody but us keeps open: configured address -> descriptor."""
+        return {address: listener.socket.fileno() for address, listener in self._open.items() if listener.ours}
 
     def refuse_newcomers(self) -> None:
         """Nobody is to connect any more: the service ends when those in the queue are served."""

@@ -25,7 +25,7 @@ from prefork.control.server import Manner, Server
 from prefork.errors import PreforkError
 from prefork.observe import logs
 from prefork.observe.sink import Sink
-from prefork.system import daemon, handoff, process
+from prefork.system import activation, daemon, handoff, process
 from prefork.system.handoff import Handoff
 from prefork.system.notify import Notifier
 from prefork.system.pidfile import Pidfile
@@ -124,6 +124,7 @@ def _serve(
         control_manner=control_manner,
         open_control=open_control,
         notifier=Notifier(os.environ, os.getpid()),
+        kept=activation.kept(),
         patience=max(pool.timeout.graceful for pool in config.pool.values()) if orphaned else 0.0,
         title=title,
         version=__version__,

@@ -65,8 +65,8 @@ COSTS: Mapping[str, Cost] = {
     # listen(2) and chmod(2) on the open socket; its owner was decided when it was bound.
     "listen.*.backlog": Cost.NOTHING,
     "listen.*.mode": Cost.NOTHING,
-    "listen.*.user": Cost.UPGRADE,
-    "listen.*.group": Cost.UPGRADE,
+    "listen.*.user": Cost.NOTHING,
+    "listen.*.group": Cost.NOTHING,
     "listen.*.tls": Cost.WORKERS,
     "listen.*.tls.certificate": Cost.WORKERS,
     "listen.*.tls.key": Cost.WORKERS,

@@ -1,7 +1,7 @@
-"""The sockets that systemd passed at the start, by sd_listen_fds(3).
+"""The sockets that systemd passed at the start, by sd_listen_fds(3): those of its units, and those that it kept for us.
 
 The variables are read once and taken out of the environment, so that no child takes them for its own. The descriptors
-stay open for the master's life, for a later reload may name one that no listener had so far.
+of units stay open for the master's life, for a later reload may name one that no listener had so far.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 
+from prefork.system import fdstore
+
 FIRST = 3  # SD_LISTEN_FDS_START
 VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 UNNAMED = "unknown"  # sd_listen_fds_with_names(3), for a socket without a name
@@ -18,7 +20,7 @@ UNNAMED = "unknown"  # sd_listen_fds_with_names(3), for a socket without a name
 
 def descriptor(name: str) -> int:
     """The descriptor that was passed under ``name``. Raises LookupError with a sentence. In the master."""
-    passed = _received()
+    passed = {number: its for number, its in _received().items() if not fdstore.address_of(its)}
     found = [number for number, its in passed.items() if its == name]
     if len(found) == 1:
         return found[0]
@@ -29,6 +31,13 @@ def descriptor(name: str) -> int:
     if not passed:
         raise LookupError("none was passed to this process; was it started by a .socket unit?")
     raise LookupError(f"none is named {name!r}; passed were {', '.join(sorted(set(passed.values())))}")
+
+
+def kept() -> dict[str, int]:
+    """The listeners of a master before this one that were kept for it: configured address -> descriptor."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) and not _received.cache_info().currsize:
+        return {}  # whose they are is said once a listener asks for one
+    return {address: number for number, name in _received().items() if (address := fdstore.address_of(name))}
 
 
 @functools.cache

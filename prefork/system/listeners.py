@@ -24,7 +24,7 @@ TCP = (socket.AF_INET, socket.AF_INET6)
 AGAIN = 0.02  # seconds between two looks at an address in use
 
 # Classic BPF for a listening TCP socket (socket(7)): all may pass but a SYN without ACK, which begins a connection.
-SO_ATTACH_FILTER = 26
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 LOAD_BYTE, AND, JUMP_IF_EQUAL, RETURN = 0x30, 0x54, 0x15, 0x06
 FLAGS, SYN, SYN_ACK = 13, 0x02, 0x12
 NO_NEWCOMERS = (
@@ -49,27 +49,38 @@ class Listener:
         self.name = name
         self.address = text_of(sock)
         self.socket = sock
-        self._ours = ours
+        self.ours = ours
         self._path = path
         self._inode = unixsocket.inode_of(path) if path else None
 
     @classmethod
     def inherit(cls, name: str, fd: int, address: str) -> Listener:
-        """The listener that an old master opened at ``address`` (as configured) and handed over. In a successor.
+        """The listener that an old master opened at ``address`` (as configured) and handed over, or had kept.
 
-        Raises BindError if the descriptor is no listening socket.
+        In the master that comes after it. Raises BindError if the descriptor is no listening socket.
         """
         sock = _adopt(name, address, fd)
-        named = address.startswith("unix:") and not address.startswith("unix:@")
         ours = not address.startswith(("fd:", "systemd:"))
+        if ours:
+            with suppress(OSError):  # there is none: its end was not announced to newcomers
+                sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+        named = address.startswith("unix:") and not address.startswith("unix:@")
         return cls(name, sock, sock.getsockname() if named else None, ours=ours)
 
-    def renew(self, *, backlog: int, mode: int | None) -> None:
-        """Put changed settings in force on the open socket. In the master, after a reload."""
+    def renew(self, *, backlog: int, mode: int | None, user: str | None, group: str | None) -> None:
+        """Put changed settings in force on the open socket. In the master, after a reload or an upgrade.
+
+        Raises OSError or PrivilegeError if its file is not ours to give.
+        """
         self.socket.listen(backlog)
         if self._path and self._is_there():
-            with suppress(OSError):  # it was removed just now, or is not ours to change any more
-                os.chmod(self._path, unixsocket.DEFAULT_MODE if mode is None else mode)
+            with suppress(FileNotFoundError):  # it was removed just now
+                unixsocket.give(self._path, mode, user, group)
+
+    @property
+    def reachable(self) -> bool:
+        """Clients can connect: of a unix socket somebody may have removed the file."""
+        return self._path is None or self._is_there()
 
     def refuse_newcomers(self) -> None:
         """Nobody is to connect any more, while those who are in the queue still wait. In the master, at its end.
@@ -79,7 +90,7 @@ class Listener:
         another server, or is refused, which every client and proxy knows how to deal with. Of a unix socket, which has
         no such thing, the path goes first.
         """
-        if self._ours and self.socket.family in TCP:
+        if self.ours and self.socket.family in TCP:
             program = array("Q", b"".join(struct.pack("=HBBI", *step) for step in NO_NEWCOMERS))
             where, steps = program.buffer_info()
             with suppress(OSError):  # a system that cannot: the moment stays

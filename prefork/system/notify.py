@@ -6,42 +6,63 @@ The watchdog (sd_watchdog_enabled(3)) is told at half its interval; without one 
 
 from __future__ import annotations
 
+import array
 import socket
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from math import inf
 
 SOCKET = "NOTIFY_SOCKET"
 INTERVAL = "PREFORK_WATCHDOG_USEC"  # for a successor: systemd's own variables are addressed to its predecessor
-VARIABLES = (SOCKET, INTERVAL, "WATCHDOG_PID", "WATCHDOG_USEC")
+STORE = "FDSTORE"  # how many descriptors the manager keeps; before systemd 254 the unit has to say it
+VARIABLES = (SOCKET, INTERVAL, "WATCHDOG_PID", "WATCHDOG_USEC", STORE)
 
 
 class Notifier:
-    """In the master. ``interval``: seconds between two signs of life, inf where nobody asks for them."""
+    """In the master. ``interval``: seconds between two signs of life, inf where nobody asks for them.
+
+    ``keeps``: descriptors that are sent to the manager outlive this process.
+    """
 
     def __init__(self, environment: MutableMapping[str, str], pid: int) -> None:
         """Takes the variables out of the environment: they speak to this process, and to none that it starts."""
-        name, of_predecessor, addressee, asked = (environment.pop(variable, "") for variable in VARIABLES)
+        name, of_predecessor, addressee, asked, store = (environment.pop(variable, "") for variable in VARIABLES)
         self._name = name
         if addressee not in ("", str(pid)):
             asked = ""
         self.interval = _half(of_predecessor or asked) if name else inf
+        self._store = store if name and store.isdigit() else "0"
+        self.keeps = int(self._store) > 0
 
     def tell(self, **fields: object) -> None:
         """Send assignments, in one message."""
+        if self._name:
+            self._send(fields, ())
+
+    def store(self, name: str, descriptor: int) -> bool:
+        """Have the manager keep a descriptor; False if it cannot be told now."""
+        return self._send({STORE: 1, "FDNAME": name}, (descriptor,))
+
+    def remove(self, name: str) -> bool:
+        """Have it close what it keeps under a name; False if it cannot be told now."""
+        return self._send({"FDSTOREREMOVE": 1, "FDNAME": name}, ())
+
+    def _send(self, fields: Mapping[str, object], descriptors: Sequence[int]) -> bool:
         address = self._name.replace("@", "\0", 1) if self._name.startswith("@") else self._name
-        if not address:
-            return
-        message = "\n".join(f"{name}={value}" for name, value in fields.items())
+        message = "\n".join(f"{name}={value}" for name, value in fields.items()).encode(errors="replace")
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:  # it is full, or gone
             sock.setblocking(False)
-            sock.sendto(message.encode(errors="replace"), address)
+            sock.sendmsg([message], rights, 0, address)
+            return True
+        return False
 
     def for_successor(self) -> dict[str, str]:
         """What a successor must find in its environment."""
         if not self._name:
             return {}
-        return {SOCKET: self._name, **({INTERVAL: str(round(self.interval * 2e6))} if self.interval < inf else {})}
+        watchdog = {INTERVAL: str(round(self.interval * 2e6))} if self.interval < inf else {}
+        return {SOCKET: self._name, STORE: self._store, **watchdog}
 
 
 def _half(microseconds: str) -> float:

@@ -23,13 +23,16 @@ DUMP = getattr(signal, "SIGRTMIN", signal.SIGUSR2)
 # Sent together with DUMP and delivered after it, for the lower number comes first (signal(7)); None: there is none.
 EXPIRE = signal.SIGRTMIN + 1 if hasattr(signal, "SIGRTMIN") else None
 
+# What the service manager tells the master for a stop that a start follows (RestartKillSignal= in systemd.kill(5)).
+RESTART = signal.SIGRTMIN + 2 if hasattr(signal, "SIGRTMIN") else None
+
 
 class SignalInbox:
     """Collects the signals asked for. In the master, or in a worker after fork; the main thread only."""
 
-    def __init__(self, signals: Iterable[signal.Signals]) -> None:
+    def __init__(self, signals: Iterable[int]) -> None:
         self._signals = tuple(signals)
-        self._queue: deque[signal.Signals] = deque()
+        self._queue: deque[int] = deque()
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for signum in self._signals:
@@ -38,7 +41,7 @@ class SignalInbox:
             signal.siginterrupt(signum, False)
 
     def _note(self, signum: int, _frame: FrameType | None) -> None:
-        self._queue.append(signal.Signals(signum))
+        self._queue.append(signum)
 
     def fileno(self) -> int:
         """Readable when a signal waits, or when ``wake`` was called."""
@@ -49,7 +52,7 @@ class SignalInbox:
         with suppress(BlockingIOError):  # the pipe is full: it is readable already
             os.write(self._writer, b".")
 
-    def take(self) -> list[signal.Signals]:
+    def take(self) -> list[int]:
         """The signals since the last call, in the order of their arrival."""
         try:
             while len(os.read(self._reader, 4096)) == 4096:

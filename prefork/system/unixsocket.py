@@ -35,7 +35,7 @@ def bind(
 
     Raises OSError (EADDRINUSE: somebody listens there; EEXIST: it is no socket), PrivilegeError for an unknown owner.
     """
-    owner = (privileges.uid_of(user) if user else -1, privileges.gid_of(group) if group else -1)
+    owner = _owner(user, group)
     final = path
     if over is not None:  # a short name: a path of the greatest length has to do as well
         path = os.path.join(os.path.dirname(final), f".{os.getpid()}")
@@ -50,9 +50,7 @@ def bind(
             sock.close()
             raise
         try:
-            if owner != (-1, -1):
-                os.chown(path, *owner)
-            os.chmod(path, DEFAULT_MODE if mode is None else mode)  # after the owner: his rights are not for ours
+            _give(path, mode, owner)
             sock.listen(backlog)
             if over is not None:
                 os.rename(path, final)
@@ -61,6 +59,21 @@ def bind(
             sock.close()
             raise
     return sock
+
+
+def give(path: str, mode: int | None, user: str | None, group: str | None) -> None:
+    """Make the file of an open socket theirs. Raises OSError, PrivilegeError for an unknown owner."""
+    _give(path, mode, _owner(user, group))
+
+
+def _owner(user: str | None, group: str | None) -> tuple[int, int]:
+    return privileges.uid_of(user) if user else -1, privileges.gid_of(group) if group else -1
+
+
+def _give(path: str, mode: int | None, owner: tuple[int, int]) -> None:
+    if owner != (-1, -1):
+        os.chown(path, *owner)
+    os.chmod(path, DEFAULT_MODE if mode is None else mode)  # after the owner: his rights are not for ours
 
 
 def _bind_under_safe_umask(sock: socket.socket, path: str) -> None:

@@ -93,7 +93,7 @@ class Lifeline:
 
     def attend(self) -> Wish:
         taken = self._inbox.take()
-        wishes = [self._wish, *(Wish.RETIRE if signum is signals.RETIRE else Wish.QUIT for signum in taken)]
+        wishes = [self._wish, *(Wish.RETIRE if signum == signals.RETIRE else Wish.QUIT for signum in taken)]
         while not self._orphaned:
             try:
                 message = self._channel.receive()

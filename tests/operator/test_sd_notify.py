@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,45 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.operator.daemon import PATIENCE, Preforkd, gone
-
-
-class Manager:
-    """Its end of the notify socket: every message as assignments, in order."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(str(path))
-        self.sock.settimeout(PATIENCE)
-        self.told: list[dict[str, str]] = []
-
-    def environment(self, daemon: Preforkd, **more: str) -> dict[str, str]:
-        return {**daemon.environment(), "NOTIFY_SOCKET": str(self.path), **more}
-
-    def next(self, *names: str) -> dict[str, str]:
-        """The next message that has all of these."""
-        while True:
-            message = dict(line.split("=", 1) for line in self.sock.recv(8192).decode().splitlines())
-            self.told.append(message)
-            if set(names) <= message.keys():
-                return message
-
-    def all(self) -> list[dict[str, str]]:
-        """What has been told until now, with what was told before."""
-        self.sock.setblocking(False)
-        try:
-            while True:
-                self.next()
-        except BlockingIOError:
-            self.sock.settimeout(PATIENCE)
-        return self.told
+from tests.operator.manager import Manager
 
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[Manager]:
     one = Manager(tmp_path / "notify")
     yield one
-    one.sock.close()
+    one.close()
 
 
 def test_a_start_and_a_stop(daemon: Preforkd, manager: Manager):

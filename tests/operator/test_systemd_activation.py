@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
-import subprocess
-import sys
 
-from tests.operator.daemon import Events, Preforkd, gone
-
-# What systemd does: the sockets from descriptor 3 on, then the variables, then exec in the same process.
-ACTIVATE = """
-import os, sys
-for target, source in enumerate(map(int, sys.argv[1].split(",")), start=3):
-    os.dup2(source, target)
-    os.set_inheritable(target, True)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=sys.argv[2], LISTEN_FDNAMES=sys.argv[3])
-os.execv(sys.executable, [sys.executable, *sys.argv[4:]])
-"""
-
-
-def activate(daemon: Preforkd, sockets: list[socket.socket], names: str) -> None:
-    # Out of the way of the numbers from 3 on, which they are moved to.
-    high = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 50) for one in sockets]
-    arguments = [",".join(map(str, high)), str(len(sockets)), names, *daemon.command()[1:]]
-    daemon.process = subprocess.Popen(
-        [sys.executable, "-c", ACTIVATE, *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        pass_fds=high,
-        env=daemon.environment(),
-    )
-    daemon._pids.add(daemon.process.pid)
-    daemon.events = Events(daemon.process.stderr)
-    for descriptor in high:
-        os.close(descriptor)
+from tests.operator.daemon import Preforkd, gone
+from tests.operator.manager import activate
 
 
 def test_named_sockets_are_served_and_survive_an_upgrade(daemon: Preforkd):

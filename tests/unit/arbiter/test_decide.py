@@ -104,7 +104,7 @@ class TestStop:
         """The master closes its own; the last worker's close is the last, and then the master ends."""
         service = Service({"web": 2}).up()
         given = service.tell(TERM)
-        assert orders.StopListening(alone=True) in given
+        assert orders.StopListening(last=True) in given
         assert service.told(orders.RetireWorker) == [
             orders.RetireWorker(1, drain=True),
             orders.RetireWorker(2, drain=True),

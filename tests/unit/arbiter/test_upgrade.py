@@ -88,7 +88,7 @@ def test_automatically_the_old_master_retires():
     """Its workers need not drain the accept queue, for the successor accepts from it; nothing is unlinked."""
     service = started(Service(master={"upgrade": "auto"}).up())
     service.tell(facts.SuccessorReady())
-    assert service.told(orders.StopListening) == [orders.StopListening(alone=False)]
+    assert service.told(orders.StopListening) == [orders.StopListening(last=False)]
     assert service.told(orders.RetireWorker) == [orders.RetireWorker(1, drain=False)]
     service.retired_go()
     assert service.told(orders.Exit) == [orders.Exit(0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import resource
 import socket
@@ -12,7 +13,7 @@ import threading
 import pytest
 
 from prefork.config.addresses import FdAddress, SystemdAddress, TcpAddress, UnixAddress, parse
-from prefork.errors import BindError
+from prefork.errors import BindError, PrivilegeError
 from prefork.system import activation
 from prefork.system.listeners import Listener, open_listener
 
@@ -429,11 +430,21 @@ def test_a_successor_does_not_unlink_what_was_passed(opened, unix):
 def test_changed_settings_are_put_in_force(opened, unix):
     """Backlog and mode change on the open socket; nothing is closed."""
     listener = opened(unix)
-    listener.renew(backlog=64, mode=0o600)
+    listener.renew(backlog=64, mode=0o600, user=None, group=None)
     assert mode_of(unix.path) == 0o600
-    listener.renew(backlog=64, mode=None)
+    listener.renew(backlog=64, mode=None, user=None, group=None)
     assert mode_of(unix.path) == 0o660
     greet(listener)
+
+
+@needs_root
+def test_another_owner_is_given_the_file(opened, unix):
+    """And one that there is not is said."""
+    listener = opened(unix)
+    listener.renew(backlog=64, mode=None, user="nobody", group=None)
+    assert os.stat(unix.path).st_uid == pwd.getpwnam("nobody").pw_uid
+    with pytest.raises(PrivilegeError, match="nosuchuser"):
+        listener.renew(backlog=64, mode=None, user="nosuchuser", group=None)
 
 
 class TestActivation:
