@@ -1,0 +1,47 @@
+"""Packages that are built once, machines that are booted once a suite, and a service that each test finds fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.machine import Machine, hindrance
+from tests.packaging.packages import Packages
+from tests.packaging.roots import root_of
+from tests.packaging.service import Service
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packages]:
+    built = Packages(tmp_path_factory.mktemp("packages"))
+    yield built
+    built.close()
+
+
+def machine_of(suite: str, scratch: Path) -> Machine:
+    reason = hindrance()
+    if reason:
+        pytest.skip(reason)
+    return Machine(root_of(suite), scratch, suite)
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def machine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, packages: Packages
+) -> Iterator[Machine]:
+    """With the package installed, as it comes."""
+    with machine_of(request.param, tmp_path_factory.mktemp("machine") / request.param) as one:
+        one.install(packages.deb())
+        yield one
+
+
+@pytest.fixture
+def service(machine: Machine) -> Iterator[Service]:
+    """The shop, serving on two workers; afterwards nothing of the test is left."""
+    one = Service(machine)
+    one.begin()
+    yield one
+    print(machine.journal("preforkd"))  # pytest shows it beside a failure
+    one.end()

@@ -1,0 +1,63 @@
+"""The packages that the tests install: this version, a newer one, and a newer one that cannot start."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+PACKAGING = REPOSITORY / "packaging"
+THIS, NEWER, BROKEN = "0.1.0", "0.1.1", "0.1.2"
+
+
+class Packages:
+    """Built in the background from the first moment on; ``deb`` and ``rpm`` wait for theirs."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._pool = ThreadPoolExecutor(2)
+        libraries = self._pool.submit(self._libraries)
+        self._built = {
+            (kind, version): self._pool.submit(self._build, kind, version, libraries)
+            for kind in ("deb", "rpm")
+            for version in (THIS, NEWER, BROKEN)
+        }
+
+    def _libraries(self) -> Path:
+        made = self._scratch / "libraries"
+        subprocess.run([sys.executable, str(PACKAGING / "bundle/bundle.py"), str(made)], check=True)
+        return made
+
+    def _build(self, kind: str, version: str, libraries: Future[Path]) -> Path:
+        tree = libraries.result()
+        if version == BROKEN:
+            tree = self._scratch / f"broken-{kind}"
+            shutil.copytree(libraries.result(), tree)
+            (tree / "structlog/__init__.py").write_text('raise ImportError("this library was broken on its way")\n')
+        return build(
+            kind, self._scratch / f"{kind}-{version}", "--libraries", str(tree), "--version", version, "--quick"
+        )
+
+    def deb(self, version: str = THIS) -> Path:
+        return self._built["deb", version].result()
+
+    def rpm(self, version: str = THIS) -> Path:
+        return self._built["rpm", version].result()
+
+    @property
+    def libraries(self) -> Path:
+        return self._scratch / "libraries"
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+def build(kind: str, out: Path, *options: str) -> Path:
+    """The package that packaging/build makes."""
+    command = [sys.executable, str(PACKAGING / "build"), kind, "--out", str(out), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(done.stdout.strip())
