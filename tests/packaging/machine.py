@@ -7,6 +7,7 @@ its files is in a layer that goes with it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from tests.operator.daemon import PATIENCE, until
 
 CLEAN = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"]
 CGROUPS = Path("/sys/fs/cgroup")
+NUMBERS = itertools.count()
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -38,7 +40,7 @@ class Machine:
     """``with Machine(root, scratch, "name") as machine``: booted inside, and gone afterwards."""
 
     def __init__(self, root: Path, scratch: Path, name: str) -> None:
-        self.name = f"{name}-{os.getpid()}"
+        self.name = f"{name}-{os.getpid()}-{next(NUMBERS)}"
         self._layers = scratch
         self.root = scratch / "root"
         self._lower = root
@@ -125,6 +127,11 @@ class Machine:
 
     # What is done in it.
 
+    @property
+    def files(self) -> Path:
+        """Its root directory as it sees it itself, with what is mounted there."""
+        return Path(f"/proc/{self._first}/root")
+
     def run(self, *command: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess[str]:
         """A command as root, in a clean environment."""
         enter = ["nsenter", "--target", str(self._first), "--all", *CLEAN, *command]
@@ -151,13 +158,13 @@ class Machine:
 
     def write(self, path: str, text: str) -> None:
         """A file of the machine."""
-        target = self.root / path.lstrip("/")
+        target = self.files / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
 
     def read(self, path: str) -> str:
         """A file of the machine."""
-        return (self.root / path.lstrip("/")).read_text()
+        return (self.files / path.lstrip("/")).read_text()
 
     def journal(self, unit: str, *options: str) -> str:
         """What a unit has said."""
@@ -165,7 +172,7 @@ class Machine:
 
     def install(self, package: Path, *, check: bool = True) -> str:
         """Install a package, or another version of it, and keep what was changed of its configuration; what it says."""
-        target = self.root / "root" / package.name
+        target = self.files / "root" / package.name
         shutil.copyfile(package, target)
         deb = ["dpkg", "--force-confold", "--install", f"/root/{package.name}"]
         rpm = ["rpm", "--upgrade", "--oldpackage", "--verbose", f"/root/{package.name}"]

@@ -35,8 +35,13 @@ def root_of(suite: str) -> Path:
     return directory
 
 
+def archive_of(directory: Path) -> Path:
+    """The same as one file."""
+    return directory.with_suffix(".tar.gz")
+
+
 def _make(suite: str, packages: str, directory: Path) -> None:
-    archive = directory.with_suffix(".tar")
+    archive = archive_of(directory)
     made = directory.with_suffix(".new")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()

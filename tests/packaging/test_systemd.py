@@ -9,8 +9,6 @@ import pytest
 from tests.operator.daemon import until
 from tests.packaging.service import CONFIG, SHOP, Service
 
-WAIT = "curl -s http://127.0.0.1:8000/wait"
-
 
 def test_it_starts_and_says_how_it_stands(service: Service):
     """As a user of its own, with a line for ``systemctl status``."""
@@ -129,14 +127,14 @@ def test_a_stop_drains(service: Service):
     """A request in flight is answered; then everything is gone."""
     machine = service.machine
     client = machine.in_its_network(["curl", "--silent", "http://127.0.0.1:8000/wait"])
-    until((machine.root / "srv/shop/waiting").exists, "the request")
+    until((machine.files / "srv/shop/waiting").exists, "the request")
     service.ctl("stop", "--no-block")
     machine.await_property("preforkd", "ActiveState", lambda value: value == "deactivating")
     machine.write("/srv/shop/go", "")
     assert client.communicate()[0] == "waited"
     machine.await_property("preforkd", "ActiveState", lambda value: value == "inactive")
     assert "refused" in machine.get()
-    assert not (machine.root / "run/prefork").exists()
+    assert not (machine.files / "run/prefork").exists()
 
 
 def test_socket_activation(service: Service):
