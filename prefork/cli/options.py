@@ -75,16 +75,17 @@ def parse(argv: Sequence[str]) -> Options:
 
     Raises SystemExit: 0 after ``--help`` and ``--version``, 64 (EX_USAGE) after a mistake was explained.
     """
-    parser = _parser()
-    chosen = parser.parse_args(argv)
+    command_line = parser()
+    chosen = command_line.parse_args(argv)
     if chosen.action is Action.PLAN and chosen.against is None:
-        parser.error("--plan needs --against: an older file, or what --print-config printed before")
+        command_line.error("--plan needs --against: an older file, or what --print-config printed before")
     if chosen.action is not Action.PLAN and chosen.against is not None:
-        parser.error("--against goes with --plan")
+        command_line.error("--against goes with --plan")
     return Options(chosen.action, chosen.config, tuple(chosen.overrides), chosen.against)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The options, each with its help: also what the shell completions are made from."""
     parser = _Parser(
         prog="preforkd",
         description=_DESCRIPTION,

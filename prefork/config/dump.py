@@ -58,7 +58,7 @@ class _Schema(GenerateJsonSchema):
 
 def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
     sections = {name: value for name, value in table.items() if isinstance(value, dict) and name not in _INLINE}
-    lines = [f"{key_text((name,))} = {_value(value)}" for name, value in table.items() if name not in sections]
+    lines = [f"{key_text((name,))} = {value_text(value)}" for name, value in table.items() if name not in sections]
     if lines:
         yield ""
         if path:
@@ -68,7 +68,8 @@ def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
         yield from _table((*path, name), section)
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A value as it stands in the file."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
@@ -76,6 +77,6 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, Mapping):
-        inside = ", ".join(f"{key_text((name,))} = {_value(entry)}" for name, entry in value.items())
+        inside = ", ".join(f"{key_text((name,))} = {value_text(entry)}" for name, entry in value.items())
         return f"{{ {inside} }}" if inside else "{}"
-    return f"[{', '.join(_value(entry) for entry in value)}]"
+    return f"[{', '.join(value_text(entry) for entry in value)}]"

@@ -61,7 +61,7 @@ _GOES_ON = {
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``preforkctl``. Returns the exit status; ``--help`` lists what each means."""
     try:
-        chosen = _parser().parse_args(argv)
+        chosen = parser().parse_args(argv)
         return _Session(chosen).run()
     except PreforkError as error:
         print(f"preforkctl: {error}", file=sys.stderr)
@@ -79,7 +79,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(EX_USAGE, f"{self.prog}: {message}\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The commands and options, each with its help: also what the shell completions are made from."""
     every = _Parser(add_help=False)
     every.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="the reply as it is, one object")
     parser = _Parser(
