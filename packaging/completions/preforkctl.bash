@@ -9,7 +9,7 @@ _shtab_preforkctl_subparsers=(status reload upgrade scale reopen stop quit dump 
 
 _shtab_preforkctl_status_option_strings=(-h --help --json)
 _shtab_preforkctl_reload_option_strings=(-h --help --json --wait)
-_shtab_preforkctl_upgrade_option_strings=(-h --help --json --wait)
+_shtab_preforkctl_upgrade_option_strings=(-h --help --json --wait --keep)
 _shtab_preforkctl_scale_option_strings=(-h --help --json)
 _shtab_preforkctl_reopen_option_strings=(-h --help --json)
 _shtab_preforkctl_stop_option_strings=(-h --help --json --wait)
@@ -36,6 +36,7 @@ _shtab_preforkctl_upgrade__h_nargs=0
 _shtab_preforkctl_upgrade___help_nargs=0
 _shtab_preforkctl_upgrade___json_nargs=0
 _shtab_preforkctl_upgrade___wait_nargs=0
+_shtab_preforkctl_upgrade___keep_nargs=0
 _shtab_preforkctl_scale__h_nargs=0
 _shtab_preforkctl_scale___help_nargs=0
 _shtab_preforkctl_scale___json_nargs=0

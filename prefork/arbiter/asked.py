@@ -50,7 +50,8 @@ def upgrade_asked(master: Master, fact: facts.UpgradeAsked, _now: float) -> Orde
         obstacle = f"the service is {master.phase.value}"
     elif master.predecessor:
         obstacle = "the old master of the last upgrade is still running: stop it first"
-    return master.upgrade.asked(obstacle, auto=fact.auto or master.config.master.upgrade == "auto")
+    auto = master.config.master.upgrade == "auto" if fact.auto is None else fact.auto
+    return master.upgrade.asked(obstacle, auto=auto)
 
 
 def reopen_asked(master: Master, _fact: facts.ReopenAsked, _now: float) -> Orders:

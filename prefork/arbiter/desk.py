@@ -140,8 +140,8 @@ class Desk:
         last = self._arbiter.master.reload.last
         wait.serial = last.serial if last else 0
 
-    def _upgrade(self, _wait: Wait) -> Iterable[Fact]:
-        yield facts.UpgradeAsked(auto=True)
+    def _upgrade(self, wait: Wait) -> Iterable[Fact]:
+        yield facts.UpgradeAsked(auto=not wait.request.keep)
 
     def _scale(self, wait: Wait) -> Iterable[Fact]:
         yield facts.ScaleAsked(pool=wait.request.pool, workers=wait.request.workers)

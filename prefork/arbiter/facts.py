@@ -34,9 +34,9 @@ class ReloadAsked:
 
 @dataclass(frozen=True)
 class UpgradeAsked:
-    """USR2. ``auto``: this master retires when the successor is ready, whatever the configuration says."""
+    """USR2. ``auto``: this master retires when the successor is ready, or does not; None: as the configuration says."""
 
-    auto: bool = False
+    auto: bool | None = None
 
 
 @dataclass(frozen=True)

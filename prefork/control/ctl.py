@@ -46,7 +46,7 @@ _COMMANDS = {
 }
 _WAITING = {
     "reload": "until it is done or refused, with its progress",
-    "upgrade": "until the old master has gone, with its progress",
+    "upgrade": "until the old master has gone, or with --keep until the new one is ready, with its progress",
     "stop": "until the master has gone",
     "quit": "until the master has gone",
 }
@@ -97,12 +97,14 @@ def parser() -> argparse.ArgumentParser:
     )
     where.add_argument("-s", "--socket", metavar="SOCKET", help="the path of the control socket")
     parser.add_argument("--version", action="version", version=f"prefork {__version__}", help="print it and exit")
-    parser.set_defaults(wait=False, pool="", workers=0, worker="")
+    parser.set_defaults(wait=False, pool="", workers=0, worker="", keep=False)
     commands = parser.add_subparsers(dest="do", metavar="COMMAND", required=True, parser_class=_Parser)
     for name, text in _COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text, parents=[every], allow_abbrev=False)
         if name in _WAITING:
             command.add_argument("--wait", action="store_true", help=_WAITING[name])
+    text = "the old master serves on beside the new one: TERM to either ends the upgrade or backs it out"
+    commands.choices["upgrade"].add_argument("--keep", action="store_true", help=text)
     commands.choices["scale"].add_argument("pool", metavar="POOL", help="its name")
     commands.choices["scale"].add_argument("workers", metavar="N", type=int, help="how many")
     text = "pool/number, a pid, or a pool for all of its; absent: every worker"
@@ -118,7 +120,8 @@ class _Session:
         self._json: bool = "json" in chosen  # absent unless given: it may stand on either side of the command
         self._do: str = chosen.do
         self._wait: bool = chosen.wait
-        self._request = Request(chosen.do, chosen.wait, chosen.pool, chosen.workers, chosen.worker)
+        self._keep: bool = chosen.keep
+        self._request = Request(chosen.do, chosen.wait, chosen.pool, chosen.workers, chosen.worker, chosen.keep)
         self._master = 0
 
     def run(self) -> int:
@@ -146,7 +149,7 @@ class _Session:
                 self._tell(shown.progress(reply))
         if not reply["ok"]:
             return self._refused(reply)
-        if self._wait and self._do != "reload":
+        if self._wait and self._do != "reload" and not self._keep:
             connection.await_end()
         if self._json:
             print(json.dumps(reply))
@@ -155,6 +158,8 @@ class _Session:
         return 0
 
     def _said(self, reply: Mapping[str, Any]) -> str:
+        if self._keep:
+            return KEPT[self._wait](reply)
         return (DONE if self._wait and self._do in DONE else ANSWERED)[self._do](reply)
 
     def _tell(self, line: str) -> None:
@@ -183,6 +188,11 @@ ANSWERED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "dump": lambda reply: shown.dumps(reply["workers"]),
     "deaths": lambda reply: shown.deaths(reply["deaths"]),
 }
+# Of an upgrade with --keep: not waited for, and waited for.
+KEPT: tuple[Callable[[Mapping[str, Any]], str], ...] = (
+    lambda reply: f"the successor {reply['successor']} is started; this master, {reply['master']}, serves on",
+    lambda reply: f"the successor {reply['successor']} is ready; this master, {reply['master']}, serves on beside it",
+)
 # The same after the end was waited for.
 DONE: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "reload": lambda reply: f"reloaded: generation {reply['generation']}, {reply['workers']} workers",

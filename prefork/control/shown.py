@@ -150,7 +150,7 @@ PROGRESS: Mapping[str, str] = {
     "adjustment_kept": "{pool} keeps its {workers} workers (the file says {file})",
     "restart_needed": "{keys}: takes effect at an upgrade or a restart",
     "upgrade_started": "the successor is started",
-    "upgrade_ready": "the successor {successor} is ready; this master retires",
+    "upgrade_ready": "the successor {successor} is ready; {hint}",
 }
 
 

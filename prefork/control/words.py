@@ -18,7 +18,7 @@ LINE_MOST = 64 * 1024  # bytes of a request
 WORDS: Mapping[str, Mapping[str, type]] = {
     "status": {},
     "reload": {"wait": bool},
-    "upgrade": {"wait": bool},
+    "upgrade": {"wait": bool, "keep": bool},
     "scale": {"pool": str, "workers": int},
     "reopen": {},
     "stop": {},
@@ -43,10 +43,11 @@ class Request:
     pool: str = ""
     workers: int = 0
     worker: str = ""
+    keep: bool = False  # of an upgrade: the old master serves on beside the new one, until it is told to stop
 
     def line(self) -> bytes:
-        """As it goes over the socket."""
-        given = {name: getattr(self, name) for name in WORDS[self.do]}
+        """As it goes over the socket: without what goes without saying, which an older daemon may not know."""
+        given = {name: getattr(self, name) for name in WORDS[self.do] if getattr(self, name)}
         return _line({"prefork": VERSION, "do": self.do, **given})
 
 

@@ -244,6 +244,23 @@ def test_upgrade_wait_is_the_whole_dance(served: Preforkd):
     assert not (served.home / "control.sock").exists()
 
 
+def test_upgrade_keep_leaves_the_choice(served: Preforkd):
+    """Both serve; TERM to the new one backs out, TERM to the old one completes the upgrade."""
+    for chosen in ("new", "old"):
+        done = ctl(served, "upgrade", "--wait", "--keep")
+        assert (done.returncode, done.stderr) == (0, "")
+        new = served.successor()
+        assert f"the successor {new} is ready; this master, {served.pid}, serves on beside it" in done.stdout
+        if chosen == "new":
+            served.signal(signal.SIGTERM, new)
+            assert gone(new)
+            served.expect("upgrade_backed_out")
+            assert asked(served, "status")["pid"] == served.pid
+        else:
+            assert served.stop() == 0
+            assert asked(served, "status")["pid"] == new
+
+
 def test_an_upgrade_that_fails_leaves_the_old_master_serving(served: Preforkd):
     """The reason and the way on are said, exit 1; when that is answered another one may be asked for at once."""
     site = served.home / "site_of_test.py"
