@@ -27,6 +27,7 @@ from prefork.arbiter.phase import Phase
 from prefork.arbiter.sockets import Sockets
 from prefork.arbiter.succession import Successor
 from prefork.arbiter.upgrade import Stage
+from prefork.config.models import Config
 from prefork.system import oom, process
 from prefork.system.listeners import Listener
 from prefork.system.scoreboard import Scoreboard
@@ -35,6 +36,7 @@ from prefork.system.signals import RESTART, SignalInbox
 Source = Callable[[], Iterable[Fact]]
 
 LONGEST_SLEEP = 86400.0  # epoll takes no more than 24 days
+RELEASE = 5.0  # seconds in which a service manager closes what it is told to
 STRANGER_LOOK = 1.0  # seconds between looks at a stranger that has no pidfd: only during an upgrade, on old kernels
 
 SIGNALS: dict[int, Fact | None] = {
@@ -78,7 +80,7 @@ class Arbiter:
         gc.collect()
         gc.freeze()
         try:
-            self.sockets.open(self.master.generation, self.backing.config, self.backing.patience)
+            self._open_sockets(self.backing.config)
             if not self.backing.handoff:  # a successor takes its predecessor's when it serves
                 self.desk.open(self.backing.config)
                 self.desk.adopt(self.backing.config)
@@ -100,6 +102,14 @@ class Arbiter:
         finally:
             self._leave()
         return self.ending
+
+    def _open_sockets(self, config: Config) -> None:
+        patience = self.backing.patience
+        # What was kept for another configuration may stand in the way of this one, until the manager has closed it too.
+        if not self.backing.handoff and self.sockets.close_unclaimed(config):
+            self.keeping.update(self.sockets.ours())
+            patience = max(patience, RELEASE)
+        self.sockets.open(self.master.generation, config, patience)
 
     def _leave(self) -> None:
         """Give back the paths that are ours alone, unless the sockets are kept for the master that comes next.

@@ -149,13 +149,12 @@ def announce_ready(arbiter: Arbiter, _order: orders.AnnounceReady) -> None:
     if arbiter.backing.handoff:
         _take_desk_over(arbiter, arbiter.backing.handoff.master)
     else:
-        arbiter.sockets.close_unclaimed()
         _renew_listeners(arbiter, arbiter.master.config)
     arbiter.backing.announce()
 
 
 def close_unclaimed(arbiter: Arbiter, _order: orders.CloseUnclaimed) -> None:
-    arbiter.sockets.close_unclaimed()
+    arbiter.sockets.close_unclaimed(arbiter.master.config)
     _renew_listeners(arbiter, arbiter.master.config)
 
 

@@ -83,14 +83,15 @@ class Sockets:
         for address in [address for address in self._open if address not in kept]:
             self._open.pop(address).close(unlink=True)
 
-    def close_unclaimed(self) -> None:
+    def close_unclaimed(self, config: Config) -> bool:
         """Close what a master before this one had and the configuration has not, when that master has gone.
 
-        Until then it may be gone back to, and the paths of its unix sockets are its own.
+        Until then it may be gone back to, and the paths of its unix sockets are its own. Whether there was anything.
         """
-        while self._inherited:
-            address, descriptor = self._inherited.popitem()
-            Listener.inherit("", descriptor, address).close(unlink=True)
+        unclaimed = self._inherited.keys() - {listen.address for listen in config.listen.values()}
+        for address in unclaimed:
+            Listener.inherit("", self._inherited.pop(address), address).close(unlink=True)
+        return bool(unclaimed)
 
     def of(self, generation: int, names: Iterable[str]) -> dict[str, Listener]:
         """The named listeners of a generation."""
@@ -108,7 +109,9 @@ class Sockets:
 
     def ours(self) -> dict[str, int]:
         """Those that nobody but us keeps open: configured address -> descriptor."""
-        return {address: listener.socket.fileno() for address, listener in self._open.items() if listener.ours}
+        return self._inherited | {
+            address: listener.socket.fileno() for address, listener in self._open.items() if listener.ours
+        }
 
     def refuse_newcomers(self) -> None:
         """Nobody is to connect any more: the service ends when those in the queue are served."""

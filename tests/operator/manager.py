@@ -19,6 +19,7 @@ ACTIVATE = """
 import os, sys
 for target, source in enumerate(map(int, sys.argv[1].split(",")), start=3):
     os.dup2(source, target)
+    os.close(source)
     os.set_inheritable(target, True)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=sys.argv[2], LISTEN_FDNAMES=sys.argv[3])
 os.execv(sys.executable, [sys.executable, *sys.argv[4:]])

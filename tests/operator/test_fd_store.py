@@ -142,6 +142,19 @@ def test_what_a_new_configuration_has_not_is_not_kept(daemon: Preforkd, manager:
     assert not path.exists()
 
 
+def test_another_address_of_the_same_port_can_be_had(daemon: Preforkd, manager: Manager):
+    """What is kept of the old one is given back before the new one is bound."""
+    daemon.configure()
+    started(daemon, manager)
+    os.kill(daemon.pid, RESTART or 0)
+    assert daemon.wait() == 0
+    daemon.configure(listen=f'[listen.http]\naddress = "0.0.0.0:{daemon.port}"')
+    manager.start_again(daemon)
+    manager.next("FDSTOREREMOVE")
+    daemon.expect("service_ready")
+    assert daemon.get() == (200, b"hello")
+
+
 def test_a_successor_goes_on_with_the_store(daemon: Preforkd, manager: Manager):
     """What it opens is kept, what it dropped is not, and what stays is kept still."""
     daemon.configure()

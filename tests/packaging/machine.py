@@ -44,7 +44,7 @@ class Machine:
         self._layers = scratch
         self.root = scratch / "root"
         self._lower = root
-        self._first = 0  # the pid of its systemd, as seen from here
+        self.first = 0  # the pid of its systemd, as seen from here
         self._nspawn: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Machine:  # noqa: PYI034 - nothing is derived from it
@@ -88,7 +88,7 @@ class Machine:
             env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
         )
         console.close()
-        self._first = until(self._first_process, f"{self.name} to boot: see {self._layers}/console")
+        self.first = until(self._first_process, f"{self.name} to boot: see {self._layers}/console")
         until(
             lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded"),
             "systemd",
@@ -130,11 +130,11 @@ class Machine:
     @property
     def files(self) -> Path:
         """Its root directory as it sees it itself, with what is mounted there."""
-        return Path(f"/proc/{self._first}/root")
+        return Path(f"/proc/{self.first}/root")
 
     def run(self, *command: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess[str]:
         """A command as root, in a clean environment."""
-        enter = ["nsenter", "--target", str(self._first), "--all", *CLEAN, *command]
+        enter = ["nsenter", "--target", str(self.first), "--all", *CLEAN, *command]
         done = subprocess.run(enter, capture_output=True, text=True, input=text, timeout=300, check=False)
         assert not check or done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
@@ -184,7 +184,7 @@ class Machine:
 
     def in_its_network(self, command: list[str], **popen: object) -> subprocess.Popen[str]:
         """A program of ours, that sees its network and our files."""
-        enter = ["nsenter", "--target", str(self._first), "--net", *command]
+        enter = ["nsenter", "--target", str(self.first), "--net", *command]
         return subprocess.Popen(
             enter, cwd=REPOSITORY, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **popen
         )  # type: ignore[call-overload, no-any-return]
