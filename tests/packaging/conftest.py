@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,12 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packages]:
     built.close()
 
 
-def machine_of(suite: str, scratch: Path) -> Machine:
+def machine_of(suite: str, scratch: Path, binds: Mapping[Path, str] | None = None) -> Machine:
+    """To be entered. Skips the test, and says why, where there can be none."""
     reason = hindrance()
     if reason:
         pytest.skip(reason)
-    return Machine(root_of(suite), scratch, suite)
+    return Machine(root_of(suite), scratch, suite, binds)
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])

@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -39,11 +39,12 @@ def hindrance() -> str:
 class Machine:
     """``with Machine(root, scratch, "name") as machine``: booted inside, and gone afterwards."""
 
-    def __init__(self, root: Path, scratch: Path, name: str) -> None:
+    def __init__(self, root: Path, scratch: Path, name: str, binds: Mapping[Path, str] | None = None) -> None:
         self.name = f"{name}-{os.getpid()}-{next(NUMBERS)}"
         self._layers = scratch
         self.root = scratch / "root"
         self._lower = root
+        self._binds = binds or {}  # directories of ours, and where it finds them
         self.first = 0  # the pid of its systemd, as seen from here
         self._nspawn: subprocess.Popen[bytes] | None = None
 
@@ -78,6 +79,7 @@ class Machine:
 
         command = ["systemd-nspawn", "--quiet", f"--directory={self.root}", f"--machine={self.name}", "--boot"]
         command += ["--keep-unit", "--register=no", "--private-network", "--console=pipe", "--kill-signal=SIGRTMIN+3"]
+        command += [f"--bind-ro={ours}:{its}" for ours, its in self._binds.items()]
         console = open(self._layers / "console", "ab")  # noqa: SIM115 - the child has it
         self._nspawn = subprocess.Popen(
             command,
