@@ -47,6 +47,17 @@ class Packages:
     def rpm(self, version: str = THIS) -> Path:
         return self._built["rpm", version].result()
 
+    def wheels(self, python: str = "3.13") -> Path:
+        """A directory with prefork and all that it needs, for a Python of a machine: pip needs no network there."""
+        place = self._scratch / f"wheels-{python}"
+        if not place.exists():
+            pip = [sys.executable, "-m", "pip", "-qq"]
+            subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(place), str(REPOSITORY)], check=True)
+            [wheel] = place.glob("prefork-*.whl")
+            foreign = ["--python-version", python, "--only-binary", ":all:", "--dest", str(place)]
+            subprocess.run([*pip, "download", *foreign, str(wheel)], check=True)
+        return place
+
     @property
     def libraries(self) -> Path:
         return self._scratch / "libraries"

@@ -12,7 +12,7 @@ from pathlib import Path
 EVERYWHERE = "systemd,systemd-sysv,dbus,python3,procps,iproute2,logrotate,adduser"
 SUITES = {
     "bookworm": EVERYWHERE,  # systemd 252, Python 3.11
-    "trixie": f"{EVERYWHERE},rpm,zstd,python3-venv",  # systemd 257, Python 3.13
+    "trixie": f"{EVERYWHERE},rpm,zstd,python3-venv,jq,curl",  # systemd 257, Python 3.13
 }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 
 from tests.operator.daemon import until
 from tests.packaging.machine import hindrance
-from tests.packaging.packages import REPOSITORY
+from tests.packaging.packages import REPOSITORY, Packages
 from tests.packaging.roots import archive_of, root_of
 
 # Cores may lack the right to raise these, and the older of the two runtimes knows every layout of cgroups.
@@ -53,18 +52,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
+def image(engine: Engine, packages: Packages, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The directory as it is, with prefork from here."""
     context = tmp_path_factory.mktemp("image") / "context"
     shutil.copytree(REPOSITORY / "contrib/container", context)
-    wheels = tmp_path_factory.mktemp("wheels")
-    pip = [sys.executable, "-m", "pip", "-qq"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(REPOSITORY)], check=True)
-    [wheel] = wheels.glob("prefork-*.whl")
-    foreign = ["--python-version", "3.13", "--only-binary", ":all:", "--dest", str(wheels)]
-    subprocess.run([*pip, "download", *foreign, str(wheel)], check=True)
     engine("import", "--quiet", str(archive_of(root_of("trixie"))), "base")
-    arguments = ["--build-arg", "BASE=localhost/base", "--volume", f"{wheels}:/wheels:ro"]
+    arguments = ["--build-arg", "BASE=localhost/base", "--volume", f"{packages.wheels()}:/wheels:ro"]
     arguments += ["--env", "PIP_FIND_LINKS=/wheels", "--env", "PIP_NO_INDEX=1", *LIMITS]
     engine("build", "--quiet", "--isolation", "chroot", "--network", "host", *arguments, "--tag", "shop", str(context))
     return "shop"
