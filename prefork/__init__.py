@@ -34,7 +34,8 @@ through ``control.server`` and ``arbiter.desk``, and is the same fact from there
 
 *A reload*: ``arbiter.reload`` puts the new generation on trial, ``arbiter.rollout`` replaces the old one by it. *An
 upgrade*: ``arbiter.succession`` starts the new master, ``system.handoff`` is what it is given, ``arbiter.upgrade`` the
-way there and back.
+way there and back. *A restart*: the service manager keeps the sockets meanwhile (``arbiter.keeping``), and the next
+master finds them by ``system.activation``.
 """
 
 __version__ = "0.1.0"

@@ -21,24 +21,24 @@ _DESCRIPTION = "Serve Python web applications from pre-forked workers, as one TO
 
 _EPILOG = """\
 examples:
-  preforkd -c prefork.toml                    serve in the foreground; Ctrl-C stops
-  preforkd -c prefork.toml -t                 check the file and import the applications
+  preforkd -c prefork.toml             serve in the foreground; Ctrl-C stops
+  preforkd -c prefork.toml -t          check it, and import the applications
   preforkd -c prefork.toml --plan --against running.toml
   preforkd -c prefork.toml --set pool.web.workers=8 --set log.level=debug
 
 signals of the master:
   TERM        stop; requests in flight finish
   QUIT, INT   stop at once
-  HUP         reload the configuration and the applications; the old ones serve until the new ones do
+  HUP         reload configuration and applications; the old serve until then
   USR1        reopen the log files
-  USR2        upgrade: start a successor that inherits the sockets; then TERM the old master
+  USR2        upgrade: start a successor on the same sockets; then TERM the old
   TTIN, TTOU  one worker more, one fewer, in the first pool of the file
-  WINCH       daemonized: retire all workers, keep the sockets; HUP brings them back
+  WINCH       daemonized: retire all workers; HUP brings them back
 
 exit status:
   0   stopped as asked, or the check found nothing
   64  the command line is wrong                 71  a listener cannot be opened
-  70  an application cannot be loaded           75  it is running already: see the pidfile
+  70  an application cannot be loaded           75  it is running already
   77  the user or group cannot be taken         78  the configuration has faults
 
 """

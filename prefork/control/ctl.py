@@ -24,14 +24,14 @@ INTERRUPTED = 130  # what shells say of a process that INT ended
 _EPILOG = """\
 examples:
   preforkctl status
-  preforkctl reload --wait                    exit 0 when the new generation serves, 1 when it was refused
+  preforkctl reload --wait             exit 1, and why, if it was refused
   preforkctl -c /etc/shop.toml scale web 8
-  preforkctl dump web/2                       what is it doing?
+  preforkctl dump web/2                what is it doing?
 
 exit status:
-  0   done                                    69  no preforkd is there, or you may not ask it
-  1   refused or failed, and why              70  it does not answer as it should
-  64  the command line is wrong               78  the configuration cannot be read
+  0   done                             69  there is none, or you may not ask it
+  1   refused or failed, and why       70  it does not answer as it should
+  64  the command line is wrong        78  the configuration cannot be read
 """
 _COMMANDS = {
     "status": "what runs: pools, workers, listeners, the last reload",

@@ -58,10 +58,6 @@ class Packages:
             subprocess.run([*pip, "download", *foreign, str(wheel)], check=True)
         return place
 
-    @property
-    def libraries(self) -> Path:
-        return self._scratch / "libraries"
-
     def close(self) -> None:
         self._pool.shutdown()
 
