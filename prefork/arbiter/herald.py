@@ -52,6 +52,6 @@ class Herald:
             fields["STOPPING"] = 1
         elif stands.state == "succeeded" and changed:
             fields["MAINPID"] = stands.successor
-        if stands.status != told.status and stands.state != "succeeded":
+        if (stands.status != told.status or not told.speaks) and stands.state != "succeeded":
             fields["STATUS"] = stands.status
         return fields

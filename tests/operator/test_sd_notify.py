@@ -76,6 +76,8 @@ def test_in_an_upgrade_the_old_master_names_the_new_one_when_it_goes(daemon: Pre
     assert daemon.wait() == 0
     ready = manager.next("MAINPID")
     assert (ready["MAINPID"], ready["READY"]) == (str(successor), "1")
+    # The line of the old master, that there is a new one, is not true any more.
+    assert ready["STATUS"] == "1 of 1 workers ready, generation 1"
     assert not [told for told in manager.all() if "STOPPING" in told]
     os.kill(successor, signal.SIGTERM)
     assert gone(successor)

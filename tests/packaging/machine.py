@@ -215,6 +215,7 @@ except OSError as error:
             yield lost
         finally:
             said, _ = process.communicate("", timeout=PATIENCE * 2)
+            assert process.returncode == 0, "no answers any more: standard error says since when"
             lost.fill(said)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ EXAMPLE = REPOSITORY / "prefork.toml.example"
 
 def taplo(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """What the language server behind Even Better TOML says of a file."""
-    command = ["taplo", "lint", "--colors=never", *options, str(file)]
+    command = [str(Path(sys.executable).with_name("taplo")), "lint", "--colors=never", *options, str(file)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
