@@ -115,12 +115,14 @@ class Machine:
             self._nspawn.send_signal(signal.SIGTERM)
         self._nspawn.wait(PATIENCE)
         self._nspawn = None
+        until(self._groups_removed, "the last of its processes to end")
+
+    def _groups_removed(self) -> bool:
         for group in self._groups:
-            for below in sorted(group.rglob("*/"), reverse=True):
+            for below in (*sorted(group.rglob("*/"), reverse=True), group):
                 with contextlib.suppress(OSError):
                     below.rmdir()
-            with contextlib.suppress(OSError):
-                group.rmdir()
+        return not any(group.exists() for group in self._groups)
 
     def reboot(self) -> None:
         """In order."""

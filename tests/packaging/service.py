@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.operator.daemon import until
 from tests.packaging.machine import Machine
 
 SHOP = """
@@ -79,6 +80,10 @@ class Service:
     @property
     def state(self) -> str:
         return self.machine.property(self.unit, "ActiveState")
+
+    def journal_has(self, text: str) -> None:
+        """Soon: the journal is written by another process."""
+        until(lambda: text.lower() in self.machine.journal(self.unit).lower(), f"{text!r} in the journal")
 
     def drop_in(self, text: str) -> None:
         """What ``systemctl edit`` writes."""
