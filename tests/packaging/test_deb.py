@@ -125,7 +125,10 @@ def test_an_instance_is_handed_over_as_well(upgraded: Service, packages: Package
 
 
 def test_a_removal_stops_it_and_a_purge_leaves_nothing(bare: Machine, packages: Packages):
-    """The configuration and the logs stay with a removal, and go with a purge, and the user with them."""
+    """The configuration and the logs stay with a removal, and go with a purge, and the user with them.
+
+    What was stopped by a removal is not started behind anybody's back when it is installed again; that is told.
+    """
     before = set(bare.run(*FILES.split()).stdout.splitlines())
     bare.write("/srv/shop/shop.py", SHOP)
     bare.install(packages.deb())
@@ -137,6 +140,8 @@ def test_a_removal_stops_it_and_a_purge_leaves_nothing(bare: Machine, packages: 
     assert bare.read("/etc/prefork.toml") == CONFIG
     assert "master_stopped" in bare.read("/var/log/prefork/prefork.log")
     assert not (bare.files / "usr/lib/prefork").exists()
+    assert "preforkd.service: not running, and left so" in bare.install(packages.deb())
+    assert bare.property("preforkd", "ActiveState") == "inactive"
     bare.run("dpkg", "--purge", "prefork")
     bare.sh("rm -r /srv/shop")
     left = set(bare.run(*FILES.split()).stdout.splitlines()) - before
