@@ -62,7 +62,7 @@ COSTS: Mapping[str, Cost] = {
     "status.listen": Cost.SOCKET,
     "listen.*": Cost.SOCKET,
     "listen.*.address": Cost.SOCKET,
-    # listen(2) and chmod(2) on the open socket; its owner was decided when it was bound.
+    # listen(2), chmod(2) and chown(2) on the open socket.
     "listen.*.backlog": Cost.NOTHING,
     "listen.*.mode": Cost.NOTHING,
     "listen.*.user": Cost.NOTHING,
