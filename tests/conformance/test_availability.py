@@ -34,7 +34,7 @@ def get(path: str, *lines: str) -> bytes:
 
 
 def served(server: Server) -> float:
-    """How long, in seconds, a plain request on a fresh connection takes."""
+    """How long, in seconds, a plain request on a fresh connection takes: at least ten where the others occupy it."""
     started = time.monotonic()
     with Conversation(connect(server)) as talk:
         assert talk.ask(get("/tiny?well")).body == b"well"
@@ -219,14 +219,14 @@ def test_a_client_that_never_stops_sending_is_cut_off(impatient: Server) -> None
 def test_others_are_served_beside_slow_heads(server: Server) -> None:
     """HTTP.md: 64 slow heads and 20 silent connections occupy no worker."""
     with many(server, 64, lambda n: b"GET / HTTP/1.1\r\nX-%d: " % n), many(server, 20, lambda _: b""):
-        assert max(served(server) for _ in range(30)) < 1.0
+        assert max(served(server) for _ in range(30)) < LATE
 
 
 def test_others_are_served_beside_slow_bodies(server: Server) -> None:
     """HTTP.md: 100 slow bodies (slowhttptest -B) occupy no worker."""
     begun = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"b" * 1000
     with many(server, 100, lambda _: begun):
-        assert max(served(server) for _ in range(30)) < 1.0
+        assert max(served(server) for _ in range(30)) < LATE
     assert all(record["body"] is None for record in records(server))
 
 
@@ -234,7 +234,7 @@ def test_others_are_served_beside_expecting_clients(server: Server) -> None:
     """RFC 9110 10.1.1: a client that waits for its 100 occupies nobody, whether it then sends or not."""
     begun = b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
     with many(server, 50, lambda _: begun):
-        assert max(served(server) for _ in range(30)) < 1.0
+        assert max(served(server) for _ in range(30)) < LATE
     assert all(record["body"] is None for record in records(server))
 
 
@@ -250,7 +250,7 @@ def test_others_are_served_beside_expecting_clients(server: Server) -> None:
 def test_others_are_served_beside_slow_readers(server: Server, path: str) -> None:
     """HTTP.md: 100 clients that do not read their answers (slowhttptest -X) occupy no worker."""
     with many(server, 100 if "stream" in path else 20, lambda _: get(path), receive_buffer=4096):
-        assert max(served(server) for _ in range(30)) < 1.0
+        assert max(served(server) for _ in range(30)) < LATE
     until(server, lambda found: all(record["closes"] == 1 for record in found))
     records(server)
 
@@ -258,7 +258,7 @@ def test_others_are_served_beside_slow_readers(server: Server, path: str) -> Non
 def test_others_are_served_beside_idle_connections(server: Server) -> None:
     """HTTP.md: 300 idle kept connections cost nobody anything, and each still works."""
     with many(server, 300, lambda n: get(f"/tiny?{n}")) as socks:
-        assert max(served(server) for _ in range(30)) < 1.0
+        assert max(served(server) for _ in range(30)) < LATE
         for number, sock in enumerate(socks):
             assert Conversation(sock).answer().body == str(number).encode()
 
@@ -290,7 +290,7 @@ def test_requests_wait_for_their_answers_to_be_read(server: Server) -> None:
             with contextlib.suppress(BlockingIOError):
                 sent += talk.sock.send(request * 16)
         assert sent < TAKEN
-        assert served(server) < 1.0
+        assert served(server) < LATE
     until(server, lambda found: all(record["closes"] == 1 for record in found))
     records(server)
 
@@ -336,7 +336,7 @@ def test_clients_that_leave_harm_nobody(server: Server, begun: bytes, leave: Cal
         sock = connect(server)
         sock.sendall(begun)
         leave(sock)
-    assert served(server) < 1.0
+    assert served(server) < LATE
     assert all(record["body"] is None for record in records(server))
 
 
@@ -350,7 +350,7 @@ def test_a_refused_upload_can_read_its_answer(started: Callable[[str], Server]) 
         response = talk.answer()
     assert response.status == 413
     assert response.values("connection") == ["close"]
-    assert served(server) < 1.0
+    assert served(server) < LATE
 
 
 def test_an_upload_of_fifty_mebibytes_arrives(server: Server) -> None:
@@ -362,7 +362,7 @@ def test_an_upload_of_fifty_mebibytes_arrives(server: Server) -> None:
         for number in range(50):
             talk.send(piece)
             if number % 10 == 0:
-                assert served(server) < 1.0
+                assert served(server) < LATE
         response = talk.answer()
     assert len(response.body) == size
     assert response.body == piece * 50
