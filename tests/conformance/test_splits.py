@@ -71,7 +71,7 @@ def test_random_splits_of_valid_pipelines_are_answered_alike(started: conftest.S
     """RFC 9112 2.2, 9.3.2: messages are octet sequences; how they are cut into segments means nothing."""
     server = started("default")
 
-    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=300, database=None, suppress_health_check=list(HealthCheck))
     @given(cut())
     def holds(example: tuple[list[bytes], list[bytes]]) -> None:
         segments, bodies = example
@@ -106,7 +106,7 @@ def test_random_noise_never_harms_the_server(started: conftest.Started) -> None:
         ]
     )
 
-    @settings(max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=200, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(alphabet, min_size=1, max_size=30).map(b"".join))
     def holds(noise: bytes) -> None:
         with Conversation(connect(server)) as talk:

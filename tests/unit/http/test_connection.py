@@ -6,7 +6,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prefork.http.connection import Connection
@@ -33,7 +33,6 @@ def split(data, places):
     return [data[a:b] for a, b in pairwise(edges)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=5), st.lists(st.integers(0, 2000), max_size=12))
 def test_the_same_bytes_mean_the_same_however_they_arrive(parts, places):
     """Whole, byte by byte, by line ends and at random places: the same requests, the same bodies, the same refusal."""
@@ -44,7 +43,6 @@ def test_the_same_bytes_mean_the_same_however_they_arrive(parts, places):
     assert outcome(split(data, places)) == whole
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.lists(st.integers(0, 300), max_size=6))
 def test_no_bytes_whatsoever_raise_anything_but_a_refusal(noise, places):
     """Noise, alone and behind the start of a request, is refused or waits for more."""
@@ -161,7 +159,6 @@ HEADS = tuple(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(HEADS), min_size=2, max_size=8))
 def test_what_was_understood_before_changes_nothing(heads):
     """A connection remembers the fields of its last request; each request means what it means on a new connection."""

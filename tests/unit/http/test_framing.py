@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prefork.errors import RequestError
@@ -57,7 +57,6 @@ CHUNK = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(CHUNK, max_size=6), st.sampled_from([b"", b"X: a\r\n", b"X: a\r\nY:\r\n"]), st.integers(1, 40))
 def test_a_chunked_body_comes_out_as_it_was(chunks, trailers, size):
     """Whatever the extensions and trailers, in pieces of any size, and no further than its end."""

@@ -64,7 +64,7 @@ class Oracle:
         self.complete = True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(requests())
 def test_a_good_request_is_what_another_parser_takes_it_for(data):
     """Method, target, version, fields, body, and whether the connection is kept."""
@@ -91,7 +91,6 @@ def test_a_good_request_is_what_another_parser_takes_it_for(data):
     assert not connection.in_message
 
 
-@settings(deadline=None)
 @given(st.lists(requests(), min_size=2, max_size=4), st.integers(1, 50))
 def test_requests_one_behind_the_other_are_those_alone(several, size):
     """A pipeline, in pieces of any size, is the same requests: nothing of one becomes another's."""
