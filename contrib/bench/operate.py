@@ -113,9 +113,10 @@ def main() -> int:
     missing = peers.install(venv, [contender.server(recycles=False) for contender in CONTENDERS])
     if missing:
         sys.exit("; ".join(missing.values()))
-    outcomes = {(c.name, g.name): Outcome() for c in CONTENDERS for g in GESTURES}
+    gestures = [gesture for gesture in GESTURES if not options.only or gesture.name in options.only]
+    outcomes = {(c.name, g.name): Outcome() for c in CONTENDERS for g in gestures}
     for number in range(options.rounds):
-        for gesture in GESTURES:
+        for gesture in gestures:
             for contender in CONTENDERS:
                 measure.say(f"round {number + 1}: {gesture.name}: {contender.name}")
                 outcome = outcomes[contender.name, gesture.name]
@@ -123,13 +124,15 @@ def main() -> int:
                     play(contender, gesture, venv, outcome)
                 except ServerError as error:
                     outcome.notes.append(str(error))
-    text = render(outcomes, options.rounds, machine.software(peers.versions(venv), ["prefork", "gunicorn"]))
+    software = machine.software(peers.versions(venv), ["prefork", "gunicorn"])
+    text = render(outcomes, gestures, options.rounds, software)
     print(text)
-    kept.put(options.output, "operation", text)
+    if options.output:
+        kept.put(options.output, "operation", text)
     return 0
 
 
-def render(outcomes: dict[tuple[str, str], Outcome], rounds: int, software: str) -> str:
+def render(outcomes: dict[tuple[str, str], Outcome], gestures: list[Gesture], rounds: int, software: str) -> str:
     head = ["gesture", *(cell for c in CONTENDERS for cell in (f"{c.name}: lost", "slowest ms")), "notes"]
     rows = [
         [
@@ -139,9 +142,9 @@ def render(outcomes: dict[tuple[str, str], Outcome], rounds: int, software: str)
                 f"{c.name}: {note}" for c in CONTENDERS for note in dict.fromkeys(outcomes[c.name, gesture.name].notes)
             ),
         ]
-        for gesture in GESTURES
+        for gesture in gestures
     ]
-    answered = ", ".join(f"{c.name} {sum(outcomes[c.name, g.name].answered for g in GESTURES):,}" for c in CONTENDERS)
+    answered = ", ".join(f"{c.name} {sum(outcomes[c.name, g.name].answered for g in gestures):,}" for c in CONTENDERS)
     return f"""\
 # What clients lose when an operator does something
 
@@ -166,9 +169,17 @@ def _options() -> argparse.Namespace:
         prog="python3 -m contrib.bench.operate", description=(__doc__ or "").partition(":")[2]
     )
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each gesture is made (3)")
+    parser.add_argument("--only", action="append", metavar="GESTURE", help="this gesture; nothing is kept")
     parser.add_argument("--venv", type=Path, default=HERE / ".venv", metavar="DIR", help="the virtual environment")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="FILE", help="where the table is kept")
-    return parser.parse_args()
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where the table is kept (RESULTS.md)")
+    options = parser.parse_args()
+    names = [gesture.name for gesture in GESTURES]
+    for name in options.only or []:
+        if name not in names:
+            parser.error(f'--only "{name}": there are {"; ".join(names)}')
+    if not options.only:
+        options.output = options.output or RESULTS
+    return options
 
 
 if __name__ == "__main__":

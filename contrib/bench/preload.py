@@ -81,7 +81,8 @@ def main() -> int:
                 totals[server.name].append(total(members(running.pid)))
     text = render(totals, machine.software(peers.versions(venv), ["prefork", "gunicorn", "django"]), options.rounds)
     print(text)
-    kept.put(options.output, "preload", text)
+    if options.output:
+        kept.put(options.output, "preload", text)
     return 0
 
 
@@ -140,10 +141,16 @@ def _options() -> argparse.Namespace:
         prog="python3 -m contrib.bench.preload", description=(__doc__ or "").partition(":")[2]
     )
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each is measured (3)")
+    parser.add_argument("--quick", action="store_true", help="one round; nothing is kept")
     parser.add_argument("--venv", type=Path, default=HERE / ".venv", metavar="DIR", help="the virtual environment")
     parser.add_argument("--home", type=Path, default=HERE / ".venv" / "shop", metavar="DIR", help="for its database")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="FILE", help="where the table is kept")
-    return parser.parse_args()
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where the table is kept (RESULTS.md)")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds = 1
+    else:
+        options.output = options.output or RESULTS
+    return options
 
 
 if __name__ == "__main__":

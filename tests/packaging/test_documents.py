@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -34,6 +35,13 @@ ELSEWHERE = {
     "kubectl apply -f shop.yaml": "there is no cluster; test_kubernetes.py asks the schemas",
     "preforkctl - steer a running preforkd": "no command but the name of a page",
     "preforkd - serve Python web applications from pre-forked workers": "the same",
+}
+
+# And the row that each of these finds a figure for.
+BENCHMARKS = {
+    'python3 -m contrib.bench --quick --only "gunicorn sync"': "prefork",
+    "python3 -m contrib.bench.operate --only TERM": "TERM",
+    "python3 -m contrib.bench.preload --quick": "prefork",
 }
 
 
@@ -75,31 +83,46 @@ def test_every_command_is_known_here():
     """One that is added to a document is added here."""
     shown = {command for found in commands().values() for command in found}
     typed = {command for command in ELSEWHERE if command in shown}
-    assert shown - typed == set(DAY)
+    assert shown - typed == {*DAY, *BENCHMARKS}
     assert typed == set(ELSEWHERE)
 
 
-def test_the_quick_start(tmp_path: Path):
-    """In a fresh checkout, word for word; the last part serves until it is stopped."""
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A fresh one."""
     tracked = subprocess.run(
         ["git", "-C", str(REPOSITORY), "ls-files", "-z"], capture_output=True, text=True, check=True
     )
     for name in filter(None, tracked.stdout.split("\0")):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, tmp_path / name)
+    return tmp_path
+
+
+def test_the_quick_start(checkout: Path):
+    """Word for word; the last part serves until it is stopped."""
     make, install, serve = QUICK_START.split(" && ")
-    subprocess.run(f"{make} && {install} -qq", shell=True, cwd=tmp_path, check=True)
-    with preforkd(tmp_path, serve) as ask:
+    subprocess.run(f"{make} && {install} -qq", shell=True, cwd=checkout, check=True)
+    with preforkd(checkout, serve) as ask:
         assert "prefork is serving" in ask("/")
     checked = subprocess.run(
         f".venv/bin/{'preforkd -c prefork.toml.example -t'}",
         shell=True,
-        cwd=tmp_path,
+        cwd=checkout,
         capture_output=True,
         text=True,
         check=True,
     )
     assert checked.stdout == "ok\n"
+
+
+def test_the_benchmarks(checkout: Path):
+    """They install what they need, measure, say what they found and keep nothing."""
+    results = (checkout / "contrib/bench/RESULTS.md").read_text()
+    for command, measured in BENCHMARKS.items():
+        ran = subprocess.run(command, shell=True, cwd=checkout, capture_output=True, text=True, check=True)
+        assert re.search(rf"^\| {measured} +\| +[0-9]", ran.stdout, re.MULTILINE), ran.stdout
+    assert (checkout / "contrib/bench/RESULTS.md").read_text() == results
 
 
 # The commands of the day below.
