@@ -95,9 +95,10 @@ class Reload:
             self._advance(Course.TRIAL)
 
     def refused(self, faults: tuple[str, ...], now: float) -> Orders:
-        """It cannot be: all is as it was, and these are the reasons."""
+        """It cannot be: all is as it was, and these are the reasons. But workers that rest were wanted back."""
         if self.last:
             self.last.faults = faults
+        self._pools.resting = False
         self._end(Course.REFUSED, now)
         for fault in faults:
             yield report("error", "reload_refused", reason=fault, generation=self.generation)

@@ -389,15 +389,16 @@ class TestRest:
         assert service.lives() == {"web": ["ready", "ready"]}
         assert service.reports("reload_done")[0]["workers"] == 2
 
-    def test_a_hup_that_fails_leaves_them_at_rest(self):
-        """Nothing has changed."""
-        service = Service().up()
+    def test_a_hup_that_is_refused_brings_back_what_was(self):
+        """To back out of an upgrade must not depend on a file that only the new version may understand."""
+        service = Service({"web": 2}).up()
         service.tell(facts.RestAsked())
         service.retired_go()
         service.reload()
-        service.die(2, "exit code 70")
-        assert service.lives() == {}
-        assert service.asleep
+        service.die(3, "exit code 70")
+        service.all_ready()
+        assert service.lives() == {"web": ["ready", "ready"]}
+        assert service.master.generation == 1
 
     def test_winch_ends_a_trial(self):
         """The last word counts."""
