@@ -1,0 +1,82 @@
+"""With whose rights a log file is opened, when root opens it.
+
+A user who owns a directory or a link on the way to a file can have it lead to any other file, and what is logged is in
+part what clients send. So from there on root goes with the rights of that user, who thereby reaches nothing that was
+out of reach before. (CVE-2016-1247 tells what becomes of it otherwise.)
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+STEPS = 1000  # that a way may have, links included: more is a circle
+NOGROUP = 65534
+
+
+def open_log(path: str, flags: int, mode: int) -> int:
+    """As os.open, for an absolute path. In the master, or in a check. Raises OSError."""
+    if os.geteuid() != 0:
+        return os.open(path, flags, mode)
+    place, rest, owner = handed_over(path)
+    if not owner:
+        return os.open(path, flags, mode)
+    directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with _rights_of(owner):
+            return os.open(rest, flags, mode, dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def handed_over(path: str) -> tuple[str, str, int]:
+    """The directory in which the way to a file leaves the hands of root, the rest of the way, and the user's number.
+
+    The number is 0 if it never does. Raises OSError if there is no such way.
+    """
+    at, ahead = "/", _names(path)
+    for _ in range(STEPS):
+        if not ahead:
+            return at, "", 0
+        rest, owner = "/".join(reversed(ahead)), os.stat(at).st_uid
+        if owner:
+            return at, rest, owner
+        place = os.path.normpath(os.path.join(at, ahead.pop()))
+        if not os.path.islink(place):
+            at = place
+            continue
+        owner = os.lstat(place).st_uid
+        if owner:
+            return at, rest, owner
+        target = os.readlink(place)
+        at = "/" if target.startswith("/") else at
+        ahead += _names(target)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+
+
+def _names(path: str) -> list[str]:
+    """The last first."""
+    return [name for name in path.split("/") if name][::-1]
+
+
+@contextmanager
+def _rights_of(owner: int) -> Iterator[None]:
+    """For the length of a system call. Raises OSError if root may not do so here."""
+    groups, group = os.getgroups(), os.getegid()
+    try:
+        entry = pwd.getpwuid(owner)
+        theirs = os.getgrouplist(entry.pw_name, entry.pw_gid), entry.pw_gid
+    except KeyError:  # a number without an entry
+        theirs = [], NOGROUP
+    try:
+        os.setgroups(theirs[0])
+        os.setegid(theirs[1])
+        os.seteuid(owner)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)

@@ -1,0 +1,108 @@
+"""What root opens as a log, where somebody else could lead the way elsewhere."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from prefork.observe import footing
+from prefork.observe.sink import Sink
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has what could be taken advantage of")
+
+NOBODY = 65534
+FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """A directory of another user, below one that only root may pass."""
+    directory = tmp_path / "theirs"
+    directory.mkdir()
+    os.chown(directory, NOBODY, NOBODY)
+    return directory
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A file of root's."""
+    file = tmp_path / "secret"
+    file.touch(0o600)
+    return file
+
+
+def identity() -> tuple[tuple[int, ...], tuple[int, ...], list[int]]:
+    return os.getresuid(), os.getresgid(), os.getgroups()
+
+
+def test_in_a_directory_of_another_user_the_file_is_that_users(theirs: Path):
+    """It is made with that user's rights, and we are who we were."""
+    before = identity()
+    os.close(footing.open_log(str(theirs / "log"), FLAGS, 0o640))
+    assert (theirs / "log").stat().st_uid == NOBODY
+    assert stat.S_IMODE((theirs / "log").stat().st_mode) == 0o640 & ~0o022
+    assert identity() == before
+
+
+@pytest.mark.parametrize("place", ["log", "below/log"])
+def test_a_link_of_theirs_leads_to_nothing_of_ours(theirs: Path, secret: Path, place: str):
+    """A log that was replaced by a link, or its directory."""
+    before = identity()
+    if place == "log":
+        (theirs / "log").symlink_to(secret)
+    else:
+        (theirs / "below").symlink_to(secret.parent)
+        secret.rename(secret.parent / "log")
+    with pytest.raises(PermissionError):
+        footing.open_log(str(theirs / place), FLAGS, 0o640)
+    assert identity() == before
+
+
+def test_a_link_of_theirs_in_a_directory_of_ours(tmp_path: Path, secret: Path):
+    """As in one that everybody may write to."""
+    (tmp_path / "log").symlink_to(secret)
+    os.lchown(tmp_path / "log", NOBODY, NOBODY)
+    with pytest.raises(PermissionError):
+        footing.open_log(str(tmp_path / "log"), FLAGS, 0o640)
+
+
+def test_our_own_links_are_followed(tmp_path: Path):
+    """Root may lead a log where it likes, by a link from here or to there."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "by").symlink_to("elsewhere/../elsewhere")
+    (tmp_path / "elsewhere/log").symlink_to(tmp_path / "log")
+    os.close(footing.open_log(f"{tmp_path}//by/./log", FLAGS, 0o640))
+    assert (tmp_path / "log").stat().st_uid == 0
+
+
+def test_a_link_of_ours_into_their_directory(tmp_path: Path, theirs: Path, secret: Path):
+    """From there on it is theirs."""
+    (tmp_path / "log").symlink_to(theirs / "log")
+    assert footing.handed_over(str(tmp_path / "log")) == (str(theirs), "log", NOBODY)
+    (theirs / "log").symlink_to(secret)
+    with pytest.raises(PermissionError):
+        footing.open_log(str(tmp_path / "log"), FLAGS, 0o640)
+
+
+def test_a_circle(tmp_path: Path):
+    """Links that lead to each other."""
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    with pytest.raises(OSError, match="symbolic links"):
+        footing.open_log(str(tmp_path / "one"), FLAGS, 0o640)
+
+
+def test_a_log_that_is_reopened_stays_where_it_was(theirs: Path, secret: Path):
+    """The link is put there while we run: the old file is written to, and the error is told."""
+    log = theirs / "log"
+    sink = Sink.open(str(log), name="log")
+    log.rename(theirs / "log.1")
+    log.symlink_to(secret)
+    assert isinstance(sink.reopen(), PermissionError)
+    sink.write(b"line\n")
+    sink.close()
+    assert (theirs / "log.1").read_bytes() == b"line\n"
+    assert secret.read_bytes() == b""
