@@ -23,6 +23,7 @@ from prefork.system import privileges
 DEFAULT_MODE = 0o660
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 NOBODY, UNKNOWN = 0, -1  # instead of a pid
+NO_SOCKET = "the file there is no socket"
 PATIENCE = 1.0  # seconds that another start in the directory is waited for
 
 
@@ -71,9 +72,28 @@ def _owner(user: str | None, group: str | None) -> tuple[int, int]:
 
 
 def _give(path: str, mode: int | None, owner: tuple[int, int]) -> None:
-    if owner != (-1, -1):
-        os.chown(path, *owner)
-    os.chmod(path, DEFAULT_MODE if mode is None else mode)  # after the owner: his rights are not for ours
+    with _held(path) as place:
+        if owner != (-1, -1):
+            os.chown(place, *owner)
+        os.chmod(place, DEFAULT_MODE if mode is None else mode)  # after the owner: his rights are not for ours
+
+
+@contextmanager
+def _held(path: str) -> Iterator[str]:
+    """The socket at a path, by a name that follows no change there (proc(5), /proc/self/fd).
+
+    Who owns the directory could have put a link to any other file in its place, and we may be root. Raises OSError.
+    """
+    if not hasattr(os, "O_PATH"):  # elsewhere than on Linux
+        yield path
+        return
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise FileExistsError(errno.EEXIST, NO_SOCKET, path)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 def _bind_under_safe_umask(sock: socket.socket, path: str) -> None:
@@ -105,7 +125,7 @@ def _is_socket(path: str) -> bool:
     except FileNotFoundError:
         return False
     if not stat.S_ISSOCK(found):
-        raise FileExistsError(errno.EEXIST, "the file there is no socket", path)
+        raise FileExistsError(errno.EEXIST, NO_SOCKET, path)
     return True
 
 

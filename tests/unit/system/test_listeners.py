@@ -14,7 +14,7 @@ import pytest
 
 from prefork.config.addresses import FdAddress, SystemdAddress, TcpAddress, UnixAddress, parse
 from prefork.errors import BindError, PrivilegeError
-from prefork.system import activation
+from prefork.system import activation, unixsocket
 from prefork.system.listeners import Listener, open_listener
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
@@ -239,6 +239,25 @@ def test_a_link_is_no_socket(opened, unix, tmp_path):
     with pytest.raises(BindError, match="no socket"):
         opened(unix)
     assert os.path.islink(unix.path)
+
+
+@needs_root
+def test_a_link_that_takes_the_place_of_the_socket_is_given_to_nobody(opened, unix, tmp_path, monkeypatch):
+    """Whoever may write to the directory cannot make root give away, or open up, a file elsewhere."""
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    bind = unixsocket._bind_under_safe_umask
+
+    def bind_and_lose_it(sock: socket.socket, path: str) -> None:
+        bind(sock, path)
+        os.unlink(path)
+        os.symlink(secret, path)
+
+    monkeypatch.setattr(unixsocket, "_bind_under_safe_umask", bind_and_lose_it)
+    with pytest.raises(BindError):
+        opened(unix, mode=0o666, user="nobody")
+    assert mode_of(secret) == 0o600
+    assert secret.stat().st_uid == 0
 
 
 def test_a_missing_directory_is_explained(opened, tmp_path):
