@@ -6,6 +6,7 @@ A wish that cannot be granted is refused with a sentence; nothing else of it hap
 from __future__ import annotations
 
 from collections.abc import Iterable
+from signal import Signals
 from typing import TYPE_CHECKING
 
 from prefork.arbiter import facts, orders
@@ -21,6 +22,8 @@ Orders = Iterable[Order]
 def stop_asked(master: Master, fact: facts.StopAsked, now: float) -> Orders:
     """Graceful: every worker finishes what it has; else it drops that. The master exits when none is left."""
     reason = f"the service stops ({fact.signal})"
+    if fact.whole or (master.upgrade.dismissed and not fact.graceful):
+        yield from master.upgrade.dismiss(Signals.SIGTERM if fact.graceful else Signals.SIGQUIT)
     if master.phase is not Phase.STOPPING:
         master.phase = Phase.STOPPING
         yield report("info", "master_stopping", signal=fact.signal, graceful=fact.graceful)

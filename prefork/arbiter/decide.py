@@ -59,8 +59,8 @@ class Master:
 
     @property
     def alone(self) -> bool:
-        """No other master serves the same sockets."""
-        return not self.predecessor and self.upgrade.stage is Stage.NONE
+        """No other master serves the same sockets, or will go on to."""
+        return not self.predecessor and self.upgrade.stage in (Stage.NONE, Stage.DISMISSED)
 
     # What the loop calls.
 
@@ -131,7 +131,7 @@ class Master:
 
     def _conclude(self, now: float) -> Orders:
         """What is complete by now is said, once."""
-        if self.phase is Phase.STOPPING and not len(self.fleet):
+        if self.phase is Phase.STOPPING and not len(self.fleet) and not self.upgrade.dismissed:
             yield self._exit
         elif self.phase is Phase.STARTING and all(self.pools.full(name, self.generation) for name in self.pools):
             self.phase = Phase.SERVING
@@ -266,8 +266,7 @@ class Master:
             yield from asked.stop_asked(self, facts.StopAsked(graceful=True, signal="upgrade"), now)
 
     def _successor_failed(self, fact: facts.SuccessorFailed, _now: float) -> Orders:
-        dismissed = self.upgrade.stage is Stage.DISMISSED  # that was its failure
-        return () if dismissed else self.upgrade.failed(fact.reason)
+        return () if self.upgrade.dismissed else self.upgrade.failed(fact.reason)  # that was its failure
 
     def _successor_gone(self, _fact: facts.SuccessorGone, _now: float) -> Orders:
         return self.upgrade.gone(stopping=self.phase is Phase.STOPPING)

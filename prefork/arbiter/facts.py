@@ -20,11 +20,15 @@ class TimePassed:
 
 @dataclass(frozen=True)
 class StopAsked:
-    """TERM (graceful), QUIT or INT. ``again``: a master is started next, and the sockets are kept for it."""
+    """TERM (graceful), QUIT or INT. ``again``: a master is started next, and the sockets are kept for it.
+
+    ``whole``: a successor beside this master stops as well, instead of serving on.
+    """
 
     graceful: bool
     signal: str
     again: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from prefork.config.models import Config
 from prefork.system import oom, process
 from prefork.system.listeners import Listener
 from prefork.system.scoreboard import Scoreboard
-from prefork.system.signals import RESTART, SignalInbox
+from prefork.system.signals import END, RESTART, SignalInbox
 
 Source = Callable[[], Iterable[Fact]]
 
@@ -50,7 +50,8 @@ SIGNALS: dict[int, Fact | None] = {
     signal.SIGUSR2: facts.UpgradeAsked(),
     signal.SIGWINCH: facts.RestAsked(),
     signal.SIGCHLD: None,  # reap
-    **({RESTART: facts.StopAsked(graceful=True, signal="restart", again=True)} if RESTART else {}),
+    **({RESTART: facts.StopAsked(graceful=True, signal="restart", again=True, whole=True)} if RESTART else {}),
+    **({END: facts.StopAsked(graceful=True, signal="stop", whole=True)} if END else {}),
 }
 
 

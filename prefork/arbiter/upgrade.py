@@ -24,7 +24,7 @@ class Stage(Enum):
     NONE = "none"
     STARTED = "started"  # it was executed, and has not reported
     READY = "ready"  # it serves beside the old master
-    DISMISSED = "dismissed"  # it was silent past its deadline, and has been killed
+    DISMISSED = "dismissed"  # it was told to end: silent past its deadline, or because the whole service stops
 
 
 class Upgrade:
@@ -43,6 +43,11 @@ class Upgrade:
     def ready(self) -> bool:
         """Two masters serve."""
         return self.stage is Stage.READY
+
+    @property
+    def dismissed(self) -> bool:
+        """It is on its way out, and this master does not end before it has gone."""
+        return self.stage is Stage.DISMISSED
 
     def asked(self, obstacle: str, *, auto: bool) -> Iterable[Order]:
         """Start a successor, unless there is an ``obstacle`` (a sentence). ``auto``: retire when it is ready."""
@@ -63,10 +68,15 @@ class Upgrade:
 
     def overdue(self) -> Iterable[Order]:
         """It has not reported in time: its end will be its failure."""
-        self.stage = Stage.DISMISSED
-        self.deadline = inf
         yield report("error", "upgrade_failed", successor=self.pid, reason="the successor did not report in time")
-        yield orders.KillSuccessor(Signals.SIGKILL)
+        yield from self.dismiss(Signals.SIGKILL)
+
+    def dismiss(self, signal: Signals) -> Iterable[Order]:
+        """It is to end, if there is one."""
+        if self.stage is not Stage.NONE:
+            self.stage = Stage.DISMISSED
+            self.deadline = inf
+            yield orders.KillSuccessor(signal)
 
     def serves(self) -> Iterable[Order]:
         """It is ready; both masters serve until one is stopped."""
@@ -85,7 +95,7 @@ class Upgrade:
     def gone(self, *, stopping: bool) -> Iterable[Order]:
         """It has ended: everything is as before it was started."""
         event = "upgrade_backed_out" if self.ready else "upgrade_ended"
-        yield report("warning", event, successor=self.pid, hint="this master serves on")
+        hint = {} if stopping else {"hint": "this master serves on"}
+        yield report("warning", event, successor=self.pid, **hint)
         self._end()
-        if not stopping:
-            yield orders.RestorePidfile()
+        yield orders.RestorePidfile()

@@ -23,8 +23,10 @@ DUMP = getattr(signal, "SIGRTMIN", signal.SIGUSR2)
 # Sent together with DUMP and delivered after it, for the lower number comes first (signal(7)); None: there is none.
 EXPIRE = signal.SIGRTMIN + 1 if hasattr(signal, "SIGRTMIN") else None
 
-# What the service manager tells the master for a stop that a start follows (RestartKillSignal= in systemd.kill(5)).
+# What the service manager tells the master for a stop that a start follows (RestartKillSignal= in systemd.kill(5)), and
+# for one that none follows (KillSignal=). It means the whole service, while TERM to an old master completes an upgrade.
 RESTART = signal.SIGRTMIN + 2 if hasattr(signal, "SIGRTMIN") else None
+END = signal.SIGRTMIN + 3 if hasattr(signal, "SIGRTMIN") else None
 
 
 class SignalInbox:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 from contrib.bench.clients import load
+from prefork.system.signals import END
 from tests.operator.daemon import Preforkd, children, gone, until
 
 
@@ -101,3 +103,27 @@ def test_a_unix_socket_survives_the_upgrade_and_the_way_back(daemon: Preforkd):
     daemon.successor()
     assert daemon.stop() == 0
     assert (daemon.home / "web.sock").is_socket()
+
+
+def test_a_stop_of_the_whole_service_stops_both_masters(daemon: Preforkd):
+    """As systemd asks for it: the successor finishes what it has, the old master waits for it, and nothing is left."""
+    socket, control = daemon.home / "web.sock", daemon.home / "control.sock"
+    listen = f'[listen.http]\naddress = "{daemon.address}"\n[listen.local]\naddress = "unix:{socket}"'
+    daemon.configure(listen=listen, more=f'[control]\nsocket = "{control}"')
+    daemon.start()
+    daemon.signal(signal.SIGUSR2)
+    successor = daemon.successor()
+    daemon.signal(signal.SIGWINCH)
+    until(lambda: not daemon.workers(), "the old workers to retire")
+    with daemon.connect() as busy:
+        busy.sendall(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+        until((daemon.home / "waiting").exists, "the request")
+        os.kill(daemon.pid, END or 0)
+        for _ in range(2):
+            daemon.expect("master_stopping")
+        (daemon.home / "go").touch()
+        assert busy.recv(1000).endswith(b"waited")
+    assert daemon.wait() == 0
+    assert gone(successor)
+    left = (daemon.pidfile, daemon.pidfile.with_name(daemon.pidfile.name + ".oldbin"), socket, control)
+    assert [path for path in left if path.exists()] == []

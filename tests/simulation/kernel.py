@@ -89,7 +89,7 @@ class Kernel:
         self._serial = itertools.count()
         self._reaped: set[int] = set()
         self._ordered: Counter[tuple[Any, ...]] = Counter()
-        self._successor = False
+        self.successor = False
         self._busy_turns = 0
 
     # Running.
@@ -356,29 +356,30 @@ class Kernel:
         return facts.ListenersOpened(order.generation)
 
     def reexec(self, _order: orders.Reexec) -> Fact:
-        assert not self._successor, "one successor at a time"
+        assert not self.successor, "one successor at a time"
         if self.chance():
             return facts.SuccessorFailed("No such file or directory")
-        self._successor = True
+        self.successor = True
         if not self.chance():  # else it is silent
             failing = self.chance()
-            self.at(2.0, lambda: facts.SuccessorFailed("the app is broken") if failing else facts.SuccessorReady())
+            report = facts.SuccessorFailed("the app is broken") if failing else facts.SuccessorReady()
+            self.at(2.0, lambda: report if self.successor else None)
             if failing or self.rng.random() < 0.5:
                 self.at(3.0, self.end_successor)
         return facts.SuccessorStarted(99)
 
     def end_successor(self) -> Fact | None:
-        if not self._successor:
+        if not self.successor:
             return None
-        self._successor = False
+        self.successor = False
         return facts.SuccessorGone()
 
     def kill_successor(self, _order: orders.KillSuccessor) -> None:
-        assert self._successor
+        assert self.successor
         self.at(SOON, self.end_successor)
 
     def restore_pidfile(self, _order: orders.RestorePidfile) -> None:
-        assert not self._successor, "the name belongs to a living successor"
+        assert not self.successor, "the name belongs to a living successor"
 
     def report(self, order: orders.Report) -> None:
         self.told.append(order)

@@ -42,8 +42,10 @@ def live(seed: int) -> Kernel:
         kernel.tell(rng.choice(GESTURES))
         if rng.random() < 0.1:  # the machine, or the master alone, was asleep
             kernel.now += rng.uniform(1.0, 600.0)
-    kernel.tell(facts.StopAsked(graceful=rng.random() < 0.7, signal="TERM"))
+    whole = rng.random() < 0.5
+    kernel.tell(facts.StopAsked(graceful=rng.random() < 0.7, signal="TERM", whole=whole))
     kernel.run(kernel.now + 120.0)
+    assert not (whole and kernel.successor), "a master is left"
     return kernel
 
 

@@ -8,6 +8,7 @@ from signal import Signals
 import pytest
 
 from prefork.arbiter import facts, orders
+from prefork.arbiter.standing import standing
 from prefork.arbiter.upgrade import MARGIN
 from tests.unit.arbiter.service import Service
 
@@ -94,13 +95,44 @@ def test_automatically_the_old_master_retires():
     assert service.told(orders.Exit) == [orders.Exit(0)]
 
 
-def test_the_pidfile_of_a_master_that_stops_is_not_put_back(service: Service):
-    """It ends as well."""
+def test_the_pidfile_is_put_back_by_a_master_that_stops_as_well(service: Service):
+    """Else nobody would remove the one that the successor has left under its name."""
     started(service)
     service.tell(facts.SuccessorReady())
     service.tell(facts.StopAsked(graceful=True, signal="TERM"))
     service.tell(facts.SuccessorGone())
-    assert service.told(orders.RestorePidfile) == []
+    assert service.told(orders.RestorePidfile) == [orders.RestorePidfile()]
+    assert service.reports("upgrade_backed_out") == [{"successor": 99}]
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_the_whole_service_stops_with_its_successor(service: Service, *, ready: bool):
+    """It is told to stop, and waited for, so that nobody takes it for the service; who insists insists there as well."""
+    started(service)
+    if ready:
+        service.tell(facts.SuccessorReady())
+    service.tell(facts.StopAsked(graceful=True, signal="stop", whole=True))
+    assert service.told(orders.KillSuccessor) == [orders.KillSuccessor(Signals.SIGTERM)]
+    assert service.told(orders.StopListening) == [orders.StopListening(last=True)]
+    assert {order.drain for order in service.told(orders.RetireWorker)} == {True}
+    assert standing(service.master).state == "stopping"
+    service.retired_go()
+    assert service.told(orders.Exit) == []
+    service.tell(facts.StopAsked(graceful=False, signal="QUIT"))
+    assert service.told(orders.KillSuccessor)[1:] == [orders.KillSuccessor(Signals.SIGQUIT)]
+    service.tell(facts.SuccessorGone())
+    assert [order.code for order in service.told(orders.Exit)] == [0]
+
+
+def test_term_completes_an_upgrade(service: Service):
+    """The successor is the service; this master ends without it."""
+    started(service)
+    service.tell(facts.SuccessorReady())
+    service.tell(facts.StopAsked(graceful=True, signal="TERM"))
+    assert standing(service.master).state == "succeeded"
+    service.retired_go()
+    assert service.told(orders.KillSuccessor) == []
+    assert [order.code for order in service.told(orders.Exit)] == [0]
 
 
 def test_there_is_no_upgrade_before_the_service_is_up_or_while_it_stops():
