@@ -48,7 +48,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m contrib.bench", description=(__doc__ or "").partition(":")[2])
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each server has its turn (5)")
     parser.add_argument("--seconds", type=int, default=3, metavar="N", help="how long each load lasts (3)")
-    parser.add_argument("--quick", action="store_true", help="two rounds of one second; nothing is kept")
+    parser.add_argument("--quick", action="store_true", help="one round of one second; nothing is kept")
     parser.add_argument("--only", action="append", metavar="NAME", help="this server and prefork; nothing is kept")
     parser.add_argument("--cores", type=_cores, metavar="LOAD,SERVER", help="two cores (the first and the last)")
     parser.add_argument("--venv", type=Path, default=HERE / ".venv", metavar="DIR", help="the virtual environment")
@@ -56,7 +56,7 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     _check(parser, options)
     if options.quick:
-        options.rounds, options.seconds = 2, 1
+        options.rounds, options.seconds = 1, 1
     elif not options.only:
         options.output = options.output or RESULTS
     options.venv = options.venv.absolute()

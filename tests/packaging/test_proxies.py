@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from contrib.bench.clients import load
+from prefork.config.load import load as load_config
 from tests.gestures.conftest import answered
 from tests.operator.daemon import PATIENCE, Preforkd, until
 from tests.packaging.packages import REPOSITORY
@@ -85,7 +87,7 @@ def proxied(request: pytest.FixtureRequest, daemon: Preforkd, tmp_path: Path, po
         command = ["/usr/sbin/nginx", "-c", str(file), "-p", str(tmp_path)]
         assert subprocess.run([*command, "-t"], capture_output=True, check=False).returncode == 0
     else:
-        daemon.configure(app="app:app", workers=2)
+        daemon.configure(app="app:app", workers=2, timeout='keepalive = "60s"')
         daemon.start()
         site = replaced(
             REPOSITORY / "contrib/haproxy/haproxy.cfg",
@@ -100,6 +102,16 @@ def proxied(request: pytest.FixtureRequest, daemon: Preforkd, tmp_path: Path, po
     with running(command, port):
         daemon.port = port
         yield daemon
+
+
+@pytest.mark.parametrize("name", ["nginx/prefork.conf", "haproxy/haproxy.cfg"])
+def test_what_its_comment_says_of_prefork_is_understood(name: str, tmp_path: Path):
+    """The lines for /etc/prefork.toml."""
+    said = re.findall(r"^#     ((?:\[|\w+ = ).*)", (REPOSITORY / "contrib" / name).read_text(), re.MULTILINE)
+    assert said
+    file = tmp_path / "prefork.toml"
+    file.write_text("\n".join([*said, "[pool.web]", 'app = "app:app"']))
+    assert load_config(str(file)).pool["web"].app == "app:app"
 
 
 def test_the_application_sees_the_client(proxied: Preforkd):
