@@ -45,7 +45,7 @@ class Machine:
         self.root = scratch / "root"
         self._lower = root
         self._binds = binds or {}  # directories of ours, and where it finds them
-        self.first = 0  # the pid of its systemd, as seen from here
+        self.first = 0  # the pid of its systemd, as seen from here; 0 while it is off
         self._nspawn: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Machine:  # noqa: PYI034 - nothing is derived from it
@@ -115,6 +115,7 @@ class Machine:
             self._nspawn.send_signal(signal.SIGTERM)
         self._nspawn.wait(PATIENCE)
         self._nspawn = None
+        self.first = 0
         until(self._groups_removed, "the last of its processes to end")
 
     def _groups_removed(self) -> bool:
@@ -133,12 +134,13 @@ class Machine:
 
     @property
     def files(self) -> Path:
-        """Its root directory as it sees it itself, with what is mounted there."""
-        return Path(f"/proc/{self.first}/root")
+        """Its root directory; while it runs, as it sees it itself, with what is mounted there."""
+        return Path(f"/proc/{self.first}/root") if self.first else self.root
 
     def run(self, *command: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        """A command as root, in a clean environment."""
-        enter = ["nsenter", "--target", str(self.first), "--all", *CLEAN, *command]
+        """A command as root, in a clean environment; while it is off, as whoever prepares an image runs it."""
+        enter = ["nsenter", "--target", str(self.first), "--all"] if self.first else ["chroot", str(self.root)]
+        enter += [*CLEAN, *command]
         done = subprocess.run(enter, capture_output=True, text=True, input=text, timeout=300, check=False)
         assert not check or done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done

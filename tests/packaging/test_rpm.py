@@ -74,12 +74,17 @@ def test_an_upgrade_under_load(service: Service, packages: Packages):
     assert machine.read("/etc/prefork.toml") == CONFIG
 
 
-def test_an_erasure(service: Service):
-    """It is stopped, and nothing of its files is left, but for what was edited."""
+def test_an_erasure_and_an_installation_with_a_configuration_in_place(service: Service, packages: Packages):
+    """It is stopped, and nothing of its files is left, but for what was edited; with which it is started, once."""
     machine = service.machine
     service.ctl("enable")
+    machine.run("systemctl", "enable", "preforkd@blog")
     machine.run("rpm", "--erase", "prefork")
     assert "refused" in machine.get()
     assert not (machine.files / "usr/lib/prefork").exists()
     assert machine.read("/etc/prefork.toml.rpmsave") == CONFIG
     assert machine.sh("ls /etc/systemd/system/*.wants/preforkd*", check=False).stdout == ""
+    machine.run("mv", "/etc/prefork.toml.rpmsave", "/etc/prefork.toml")
+    said = machine.install(packages.rpm())
+    assert machine.get() == "hello"
+    assert "handed over" not in said

@@ -9,6 +9,9 @@ import pytest
 from tests.operator.daemon import until
 from tests.packaging.service import CONFIG, SHOP, Service
 
+LOG = "/var/log/prefork/prefork.log"
+PIDFILE = "/run/prefork/preforkd.pid"
+
 
 def test_it_starts_and_says_how_it_stands(service: Service):
     """As a user of its own, with a line for ``systemctl status``."""
@@ -47,15 +50,24 @@ def test_a_bad_reload_fails_and_changes_nothing(service: Service, broken: str):
     service.journal_has(why)
 
 
-def test_a_faulty_configuration_at_the_start_is_not_tried_again(service: Service):
-    """Exit status 78, every fault in the journal; trying again mends nothing."""
+@pytest.mark.parametrize(
+    ("right", "wrong", "status", "why"),
+    [
+        ("workers", "workres", "78", 'did you mean "workers"?'),
+        ("[master]", '[master]\nuser = "daemon"', "77", "only root may change its identity"),
+    ],
+)
+def test_what_trying_again_does_not_mend_is_not_tried_again(
+    service: Service, right: str, wrong: str, status: str, why: str
+):
+    """A faulty configuration, and a user whom it cannot become: the exit status tells, and every fault is in the journal."""
     service.ctl("stop")
-    service.configure(CONFIG.replace("workers", "workres"))
+    service.configure(CONFIG.replace(right, wrong))
     assert service.ctl("start", check=False)[0] == 1
     assert service.state == "failed"
-    assert service.machine.property("preforkd", "ExecMainStatus") == "78"
+    assert service.machine.property("preforkd", "ExecMainStatus") == status
     assert service.machine.property("preforkd", "NRestarts") == "0"
-    service.journal_has('did you mean "workers"?')
+    service.journal_has(why)
 
 
 def test_an_application_that_is_mended_is_served_again_by_itself(service: Service):
@@ -83,6 +95,58 @@ def test_logrotate(service: Service):
     assert len(machine.read("/var/log/prefork/access.log.1").splitlines()) == 3
     owner = machine.run("stat", "--format=%U:%G %a", "/var/log/prefork/access.log").stdout.strip()
     assert owner == "prefork:adm 640"
+
+
+def test_logrotate_in_the_middle_of_an_upgrade(service: Service):
+    """Both masters write to the new file; systemd knows one of them, and the pid files name both."""
+    machine, old = service.machine, service.master
+    machine.run("kill", "-USR2", str(old))
+    until(lambda: " ready" in service.status.partition("new master")[2], "the successor")
+    machine.run("logrotate", "--force", "/etc/logrotate.d/prefork")
+    until(lambda: machine.read(LOG).count("logs_reopened") == 2, "both logs to be reopened")
+    machine.run("kill", "-TERM", str(old))
+    machine.await_property("preforkd", "MainPID", lambda value: value != str(old))
+
+
+@pytest.mark.parametrize("starts", ["root", "prefork"])
+def test_logrotate_without_systemd(service: Service, starts: str):
+    """A daemon that was started by hand, by root or by the user of the service."""
+    machine = service.machine
+    service.ctl("stop")
+    service.configure(CONFIG.replace("[master]", '[master]\nuser = "prefork"'))
+    machine.run("systemd-tmpfiles", "--create", "prefork.conf")
+    machine.run("chown", starts, "/run/prefork")
+    machine.run("runuser", "-u", starts, "--", "preforkd", "-c", "/etc/prefork.toml", "--daemon")
+    assert machine.get() == "hello"
+    machine.run("logrotate", "--force", "/etc/logrotate.d/prefork")
+    until(lambda: "logs_reopened" in machine.read(LOG), "the log to be reopened")
+    machine.sh(f"kill $(cat {PIDFILE})")
+    until(lambda: not (machine.files / PIDFILE.lstrip("/")).exists(), "the daemon to end")
+
+
+def test_the_user_of_the_workers_has_root_signal_and_write_nothing(service: Service):
+    """It may write to the directories of pid files and of logs, where root rotates and a daemon of root's opens logs."""
+    machine = service.machine
+    service.ctl("stop")
+    machine.run("systemd-run", "--unit=victim", "sleep", "infinity")
+    machine.sh(f"mkdir -p /run/prefork; echo line >{LOG}")
+    machine.write(PIDFILE, machine.property("victim", "MainPID"))
+    machine.run("chown", "prefork", "/run/prefork")  # and a file of root's, that was moved there
+    assert "not permitted" in machine.run("logrotate", "--force", "/etc/logrotate.d/prefork").stderr
+    assert machine.property("victim", "ActiveState") == "active"
+    machine.sh("systemctl stop victim; rm -r /run/prefork; mkdir /run/prefork; echo secret >/root/secret")
+
+    service.configure(CONFIG.replace("[master]", '[master]\nuser = "prefork"'))
+    machine.run("preforkd", "-c", "/etc/prefork.toml", "--daemon")
+    access = "/var/log/prefork/access.log"
+    machine.sh(
+        f"mv {access} {access}.1; runuser -u prefork -- ln -s /root/secret {access}; kill -USR1 $(cat {PIDFILE})"
+    )
+    until(lambda: "log_not_reopened" in machine.read(LOG), "the refusal")
+    assert machine.get() == "hello"
+    machine.sh(f"kill $(cat {PIDFILE})")
+    until(lambda: not (machine.files / PIDFILE.lstrip("/")).exists(), "the daemon to end")
+    assert machine.read("/root/secret") == "secret\n"
 
 
 def test_the_journal_has_the_fields(service: Service):
@@ -169,6 +233,33 @@ def test_a_stop_drains(service: Service):
     machine.await_property("preforkd", "ActiveState", lambda value: value == "inactive")
     assert "refused" in machine.get()
     assert not (machine.files / "run/prefork").exists()
+
+
+@pytest.mark.parametrize("gesture", ["stop", "kill -9"])
+def test_the_middle_of_an_upgrade(service: Service, gesture: str):
+    """The successor is nobody's main process yet; it stops with the old master, and finishes what it has."""
+    service.drop_in("[Service]\nRestartSec=0")
+    machine, old = service.machine, service.master
+    machine.run("kill", "-USR2", str(old))
+    until(lambda: " ready" in service.status.partition("new master")[2], "the successor")
+    machine.run("kill", "-WINCH", str(old))
+    until(lambda: service.status.startswith("0 of 0"), "the old workers to retire")
+    client = machine.in_its_network(["curl", "--silent", "http://127.0.0.1:8000/wait"])
+    until((machine.files / "srv/shop/waiting").exists, "the request")
+    if gesture == "stop":
+        service.ctl("stop", "--no-block")
+    else:
+        machine.run("kill", "-KILL", str(old))
+    until(lambda: "master_stopping" in machine.read(LOG), "the successor to be told")
+    machine.write("/srv/shop/go", "")
+    assert client.communicate()[0] == "waited"
+    machine.await_property(
+        "preforkd", "ActiveState", lambda value: value == ("inactive" if gesture == "stop" else "active")
+    )
+    masters = machine.run("pgrep", "--count", "--full", "^prefork: master", check=False).stdout.strip()
+    assert masters == ("0" if gesture == "stop" else "1")
+    assert ("refused" if gesture == "stop" else "hello") in machine.get()
+    assert "killed 10 s after" not in machine.journal("preforkd")
 
 
 def test_socket_activation(service: Service):
