@@ -77,12 +77,7 @@ def test_a_check_that_is_interrupted_leaves_nothing(daemon: Preforkd):
         "import os, pathlib, time\npathlib.Path('importing').write_text(str(os.getpid()))\ntime.sleep(50)\n"
     )
     daemon.configure(app="slow:application")
-    # A shell's background jobs ignore INT, and an exec keeps that; what is handled, it resets.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        check = subprocess.Popen(daemon.command("-t"), stderr=subprocess.PIPE, text=True, env=daemon.environment())
-    finally:
-        signal.signal(signal.SIGINT, before)
+    check = subprocess.Popen(daemon.command("-t"), stderr=subprocess.PIPE, text=True, env=daemon.environment())
     importing = daemon.home / "importing"
     until(lambda: importing.exists() and importing.read_text(), "the import to begin")
     check.send_signal(signal.SIGINT)
