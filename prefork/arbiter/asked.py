@@ -24,6 +24,9 @@ def stop_asked(master: Master, fact: facts.StopAsked, now: float) -> Orders:
     reason = f"the service stops ({fact.signal})"
     if fact.whole or (master.upgrade.dismissed and not fact.graceful):
         yield from master.upgrade.dismiss(Signals.SIGTERM if fact.graceful else Signals.SIGQUIT)
+    if fact.whole and master.predecessor and not master.whole:
+        yield orders.RetirePredecessor()
+    master.whole = master.whole or fact.whole
     if master.phase is not Phase.STOPPING:
         master.phase = Phase.STOPPING
         yield report("info", "master_stopping", signal=fact.signal, graceful=fact.graceful)

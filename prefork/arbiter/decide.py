@@ -37,6 +37,7 @@ class Master:
         self.phase = Phase.STARTING
         self.keeps = keeps  # the sockets are kept for a master that is started after this one
         self.again = False  # one is
+        self.whole = False  # it is not one master of two that stops
         self.fleet = Fleet()
         self.pools = Pools(config, self.fleet, workers_of)
         self.ladder = Ladder(self.fleet)
@@ -60,7 +61,7 @@ class Master:
     @property
     def alone(self) -> bool:
         """No other master serves the same sockets, or will go on to."""
-        return not self.predecessor and self.upgrade.stage in (Stage.NONE, Stage.DISMISSED)
+        return self.whole or (not self.predecessor and self.upgrade.stage in (Stage.NONE, Stage.DISMISSED))
 
     # What the loop calls.
 

@@ -22,7 +22,7 @@ class TimePassed:
 class StopAsked:
     """TERM (graceful), QUIT or INT. ``again``: a master is started next, and the sockets are kept for it.
 
-    ``whole``: a successor beside this master stops as well, instead of serving on.
+    ``whole``: the other master of an upgrade that is under way stops as well, instead of serving on.
     """
 
     graceful: bool

@@ -86,6 +86,7 @@ class Arbiter:
                 self.desk.open(self.backing.config)
                 self.desk.adopt(self.backing.config)
             self.init_signals()
+            process.set_title(f"prefork: master [{self.backing.title}]")  # by which scripts know whom to signal
             if self.backing.handoff:
                 self._watch_stranger(self.backing.handoff.master, lambda: [facts.PredecessorGone()])
             self._take(facts.TimePassed(), self.now())

@@ -136,6 +136,12 @@ def kill_successor(arbiter: Arbiter, order: orders.KillSuccessor) -> None:
         os.kill(arbiter.master.upgrade.pid, order.signal)
 
 
+def retire_predecessor(arbiter: Arbiter, _order: orders.RetirePredecessor) -> None:
+    assert arbiter.backing.handoff is not None
+    with suppress(ProcessLookupError):  # it has ended, and that fact is on its way
+        os.kill(arbiter.backing.handoff.master, Signals.SIGTERM)
+
+
 def restore_pidfile(arbiter: Arbiter, _order: orders.RestorePidfile) -> None:
     arbiter.desk.reclaim()
     if arbiter.backing.pidfile:
@@ -199,6 +205,7 @@ OBEY: dict[type, Callable[[Arbiter, Any], Fact | None]] = {
     orders.ReopenLogs: reopen_logs,
     orders.Reexec: reexec,
     orders.KillSuccessor: kill_successor,
+    orders.RetirePredecessor: retire_predecessor,
     orders.RestorePidfile: restore_pidfile,
     orders.AnnounceReady: announce_ready,
     orders.CloseUnclaimed: close_unclaimed,

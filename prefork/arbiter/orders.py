@@ -135,6 +135,11 @@ class KillSuccessor:
 
 
 @dataclass(frozen=True)
+class RetirePredecessor:
+    """It is to stop gracefully, if it does not already."""
+
+
+@dataclass(frozen=True)
 class RestorePidfile:
     """Take the name of the pidfile back from a successor that has ended."""
 
@@ -187,6 +192,7 @@ Order = Union[
     ReopenLogs,
     Reexec,
     KillSuccessor,
+    RetirePredecessor,
     RestorePidfile,
     AnnounceReady,
     CloseUnclaimed,

@@ -25,7 +25,7 @@ from prefork.control.server import Manner, Server
 from prefork.errors import PreforkError
 from prefork.observe import logs
 from prefork.observe.sink import Sink
-from prefork.system import activation, daemon, handoff, process
+from prefork.system import activation, daemon, handoff
 from prefork.system.handoff import Handoff
 from prefork.system.notify import Notifier
 from prefork.system.pidfile import Pidfile
@@ -103,7 +103,6 @@ def _serve(
         pidfile.acquire(succeeding=succession is not None)
     logs.configure(sinks["log"], level=config.log.level, format=config.log.format, static={})
     log = logs.get()
-    process.set_title(f"prefork: master [{title}]")
     log.info("master_started", pid=os.getpid(), version=__version__, config=title)
     orphaned = pidfile is not None and pidfile.was_stale
     if orphaned:

@@ -2,7 +2,8 @@
 
 A user who owns a directory or a link on the way to a file can have it lead to any other file, and what is logged is in
 part what clients send. So from there on root goes with the rights of that user, who thereby reaches nothing that was
-out of reach before. (CVE-2016-1247 tells what becomes of it otherwise.)
+out of reach before. (CVE-2016-1247 tells what becomes of it otherwise.) Where a group may write to a directory of
+root's, root has let it: only a link that takes the place of the file itself is then not followed.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import errno
 import os
 import pwd
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 STEPS = 1000  # that a way may have, links included: more is a circle
+PROC = "/proc"  # what it leads to is open already, or the kernel's; in a user namespace it is nobody's
 NOGROUP = 65534
 
 
@@ -22,34 +24,49 @@ def open_log(path: str, flags: int, mode: int) -> int:
     if os.geteuid() != 0:
         return os.open(path, flags, mode)
     place, rest, owner = handed_over(path)
-    if not owner:
+    if place == PROC:
         return os.open(path, flags, mode)
     directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        if not owner:
+            return os.open(rest, flags | os.O_NOFOLLOW, mode, dir_fd=directory)
         with _rights_of(owner):
             return os.open(rest, flags, mode, dir_fd=directory)
     finally:
         os.close(directory)
 
 
+def hint(error: OSError, path: str) -> str:
+    """What the operator could do about an error of ``open_log``."""
+    if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM):
+        return ""
+    with suppress(OSError):
+        owner = handed_over(path)[2] if os.geteuid() == 0 else 0
+        if owner:
+            takes = ", which takes CAP_SETUID and CAP_SETGID" if error.errno == errno.EPERM else ""
+            return f"root opens it as user {owner}, who owns a part of the way{takes}: give that user the file"
+    return "the directory must exist and be writable"
+
+
 def handed_over(path: str) -> tuple[str, str, int]:
     """The directory in which the way to a file leaves the hands of root, the rest of the way, and the user's number.
 
-    The number is 0 if it never does. Raises OSError if there is no such way.
+    The number is 0 if it never does: then it is the file's own directory. Raises OSError if there is no such way.
     """
     at, ahead = "/", _names(path)
+    root = (0, os.stat("/").st_uid)  # the latter in a user namespace to which the real one is unknown
     for _ in range(STEPS):
         if not ahead:
-            return at, "", 0
+            return os.path.dirname(at), os.path.basename(at), 0
         rest, owner = "/".join(reversed(ahead)), os.stat(at).st_uid
-        if owner:
-            return at, rest, owner
+        if at == PROC or owner not in root:
+            return at, rest, 0 if at == PROC else owner
         place = os.path.normpath(os.path.join(at, ahead.pop()))
         if not os.path.islink(place):
             at = place
             continue
         owner = os.lstat(place).st_uid
-        if owner:
+        if owner not in root:
             return at, rest, owner
         target = os.readlink(place)
         at = "/" if target.startswith("/") else at

@@ -87,7 +87,7 @@ class Sink:
         try:
             return cls(_target(target, name), name, target)
         except OSError as error:
-            hint = "the directory must exist and be writable" if error.errno in (errno.ENOENT, errno.EACCES) else ""
+            hint = footing.hint(error, os.path.abspath(target))
             raise PreforkError(f"the log {target} cannot be opened: {error.strerror}", hint=hint) from error
 
     @classmethod

@@ -91,7 +91,8 @@ def _held(path: str) -> Iterator[str]:
     try:
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             raise FileExistsError(errno.EEXIST, NO_SOCKET, path)
-        yield f"/proc/self/fd/{descriptor}"
+        name = f"/proc/self/fd/{descriptor}"
+        yield name if os.path.exists(name) else path  # there may be no /proc
     finally:
         os.close(descriptor)
 

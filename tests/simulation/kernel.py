@@ -408,6 +408,7 @@ OBEY: dict[type, Callable[[Kernel, Any], Fact | None]] = {
     orders.ReopenLogs: Kernel.nothing,
     orders.Reexec: Kernel.reexec,
     orders.KillSuccessor: Kernel.kill_successor,
+    orders.RetirePredecessor: Kernel.nothing,
     orders.RestorePidfile: Kernel.restore_pidfile,
     orders.AnnounceReady: Kernel.nothing,
     orders.CloseUnclaimed: Kernel.nothing,

@@ -161,3 +161,16 @@ def test_a_successor_has_no_successor_before_its_predecessor_has_gone():
     assert service.master.alone
     service.tell(facts.UpgradeAsked())
     assert service.told(orders.Reexec)
+
+
+def test_the_whole_service_stops_with_its_predecessor():
+    """It retires by then; whoever stops the new master last closes the door, though the old one still finishes."""
+    service = Service({"web": 1}).up()
+    service.master.predecessor = True
+    service.tell(facts.StopAsked(graceful=True, signal="stop", whole=True))
+    service.tell(facts.StopAsked(graceful=True, signal="stop", whole=True))
+    assert service.told(orders.RetirePredecessor) == [orders.RetirePredecessor()]
+    assert service.told(orders.StopListening) == [orders.StopListening(last=True)]
+    service.retired_go()
+    assert [order.code for order in service.told(orders.Exit)] == [0]
+    assert service.master.alone

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from prefork.errors import PreforkError
 from prefork.observe import footing
 from prefork.observe.sink import Sink
 
@@ -85,6 +86,51 @@ def test_a_link_of_ours_into_their_directory(tmp_path: Path, theirs: Path, secre
     (theirs / "log").symlink_to(secret)
     with pytest.raises(PermissionError):
         footing.open_log(str(tmp_path / "log"), FLAGS, 0o640)
+
+
+def test_what_is_open_already_is_opened(tmp_path: Path):
+    """By /dev/stdout and its like, whose last link is no path."""
+    reader, writer = os.pipe()
+    (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{writer}")
+    for path in (f"/proc/self/fd/{writer}", str(tmp_path / "stdout")):
+        descriptor = footing.open_log(path, os.O_WRONLY, 0o640)
+        os.write(descriptor, b"line\n")
+        assert os.read(reader, 100) == b"line\n"
+        os.close(descriptor)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_in_a_user_namespace_the_root_of_all_directories_is_whose_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The real root is nobody there, and no more to be distrusted than here."""
+    real = os.stat
+
+    def seen(path: str, **options: object) -> os.stat_result:
+        fields = list(real(path, **options))  # type: ignore[call-overload]
+        fields[4] = NOBODY
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "stat", seen)
+    assert footing.handed_over(str(tmp_path / "log")) == (str(tmp_path), "log", 0)
+
+
+def test_a_link_that_takes_the_place_of_the_file_is_not_followed(
+    tmp_path: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By somebody of a group that may write to the directory, after we have looked."""
+    (tmp_path / "log").symlink_to(secret)
+    monkeypatch.setattr(footing, "handed_over", lambda _path: (str(tmp_path), "log", 0))
+    with pytest.raises(OSError, match="symbolic links"):
+        footing.open_log(str(tmp_path / "log"), FLAGS, 0o640)
+
+
+def test_a_file_of_ours_in_a_directory_of_theirs_is_explained(theirs: Path):
+    """As one that was made before the directory was given away."""
+    (theirs / "log").touch(0o640)
+    with pytest.raises(PreforkError, match=f"root opens it as user {NOBODY}.*give that user the file"):
+        Sink.open(str(theirs / "log"), name="log")
 
 
 def test_a_circle(tmp_path: Path):
