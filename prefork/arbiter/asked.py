@@ -22,11 +22,7 @@ Orders = Iterable[Order]
 def stop_asked(master: Master, fact: facts.StopAsked, now: float) -> Orders:
     """Graceful: every worker finishes what it has; else it drops that. The master exits when none is left."""
     reason = f"the service stops ({fact.signal})"
-    if fact.whole or (master.upgrade.dismissed and not fact.graceful):
-        yield from master.upgrade.dismiss(Signals.SIGTERM if fact.graceful else Signals.SIGQUIT)
-    if fact.whole and master.predecessor and not master.whole:
-        yield orders.RetirePredecessor()
-    master.whole = master.whole or fact.whole
+    yield from _stop_other(master, fact)
     if master.phase is not Phase.STOPPING:
         master.phase = Phase.STOPPING
         yield report("info", "master_stopping", signal=fact.signal, graceful=fact.graceful)
@@ -41,6 +37,15 @@ def stop_asked(master: Master, fact: facts.StopAsked, now: float) -> Orders:
             yield from master.ladder.retire(worker, reason, now, drain=drain)
         else:
             yield from master.ladder.quit(worker, reason, now)
+
+
+def _stop_other(master: Master, fact: facts.StopAsked) -> Orders:
+    """The other master of an upgrade, if the whole service is to stop; who insists, insists there as well."""
+    if fact.whole or (master.upgrade.dismissed and not fact.graceful):
+        yield from master.upgrade.dismiss(Signals.SIGTERM if fact.graceful else Signals.SIGQUIT)
+    if fact.whole and master.predecessor and not master.whole:
+        yield orders.RetirePredecessor()
+    master.whole = master.whole or fact.whole
 
 
 def reload_asked(master: Master, _fact: facts.ReloadAsked, now: float) -> Orders:

@@ -26,7 +26,7 @@ def open_log(path: str, flags: int, mode: int) -> int:
     place, rest, owner = handed_over(path)
     if place == PROC:
         return os.open(path, flags, mode)
-    directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(place, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if not owner:
             return os.open(rest, flags | os.O_NOFOLLOW, mode, dir_fd=directory)

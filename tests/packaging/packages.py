@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -19,27 +19,30 @@ class Packages:
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
         self._pool = ThreadPoolExecutor(2)
-        libraries = self._pool.submit(self._libraries)
+        self._libraries = self._pool.submit(self._fetch)
         self._built = {
-            (kind, version): self._pool.submit(self._build, kind, version, libraries)
+            (kind, version): self._pool.submit(self._build, kind, version)
             for kind in ("deb", "rpm")
             for version in (THIS, NEWER, BROKEN)
         }
 
-    def _libraries(self) -> Path:
+    def _fetch(self) -> Path:
         made = self._scratch / "libraries"
         subprocess.run([sys.executable, str(PACKAGING / "bundle/bundle.py"), str(made)], check=True)
         return made
 
-    def _build(self, kind: str, version: str, libraries: Future[Path]) -> Path:
-        tree = libraries.result()
+    def _build(self, kind: str, version: str) -> Path:
+        tree = self.libraries()
         if version == BROKEN:
             tree = self._scratch / f"broken-{kind}"
-            shutil.copytree(libraries.result(), tree)
+            shutil.copytree(self.libraries(), tree)
             (tree / "structlog/__init__.py").write_text('raise ImportError("this library was broken on its way")\n')
         return build(
             kind, self._scratch / f"{kind}-{version}", "--libraries", str(tree), "--version", version, "--quick"
         )
+
+    def libraries(self) -> Path:
+        return self._libraries.result()
 
     def deb(self, version: str = THIS) -> Path:
         return self._built["deb", version].result()

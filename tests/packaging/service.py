@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 from tests.operator.daemon import until
 from tests.packaging.machine import Machine
 
@@ -46,6 +48,9 @@ workers = 2
 """
 
 
+WITHOUT_CONTROL = CONFIG.replace('[control]\nsocket = "/run/prefork/control.sock"\n', "")
+
+
 class Service:
     """preforkd.service."""
 
@@ -80,6 +85,19 @@ class Service:
     @property
     def state(self) -> str:
         return self.machine.property(self.unit, "ActiveState")
+
+    def upgrade_by_hand(self) -> int:
+        """USR2, until two masters serve; the pid of the old one."""
+        old = self.master
+        self.machine.run("kill", "-USR2", str(old))
+        until(lambda: " ready" in self.status.partition("new master")[2], "the successor")
+        return old
+
+    def request_in_hand(self) -> subprocess.Popen[str]:
+        """The client of one that is answered with "waited" when there is a file ``/srv/shop/go``."""
+        client = self.machine.in_its_network(["curl", "--silent", "http://127.0.0.1:8000/wait"])
+        until((self.machine.files / "srv/shop/waiting").exists, "the request")
+        return client
 
     def journal_has(self, text: str) -> None:
         """Soon: the journal is written by another process."""

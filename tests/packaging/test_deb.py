@@ -12,7 +12,7 @@ from tests.operator.daemon import until
 from tests.packaging.conftest import machine_of
 from tests.packaging.machine import Machine
 from tests.packaging.packages import BROKEN, NEWER, THIS, Packages
-from tests.packaging.service import CONFIG, SHOP, Service
+from tests.packaging.service import CONFIG, SHOP, WITHOUT_CONTROL, Service
 
 # Every file but those that are the machine's own notes of what it did.
 FILES = "find / -xdev ( -path /var/lib/dpkg -o -path /var/log/journal -o -path /root ) -prune -o -print"
@@ -30,7 +30,8 @@ def upgraded(service: Service, packages: Packages) -> Iterator[Service]:
     """The service, and afterwards this version again."""
     yield service
     service.ctl("stop")
-    service.machine.install(packages.deb())
+    if service.machine.run("preforkd", "--version", check=False).stdout != f"prefork {THIS}\n":
+        service.machine.install(packages.deb())
 
 
 def test_it_is_not_started_before_there_is_something_to_serve(bare: Machine, packages: Packages):
@@ -89,7 +90,7 @@ def test_a_faulty_configuration_in_place_is_no_failure_of_the_installation(bare:
 def test_an_upgrade_under_load(upgraded: Service, packages: Packages, control: str):
     """The new version serves, nothing was lost, and the way back is the same."""
     if control == "by signals":
-        upgraded.configure(CONFIG.replace('[control]\nsocket = "/run/prefork/control.sock"\n', ""))
+        upgraded.configure(WITHOUT_CONTROL)
         upgraded.ctl("restart")
     for version in (NEWER, THIS):
         old = upgraded.master
@@ -112,7 +113,7 @@ def test_an_upgrade_under_load(upgraded: Service, packages: Packages, control: s
 def test_an_upgrade_to_a_broken_version_under_load(upgraded: Service, packages: Packages, control: str):
     """The old version serves on, and the operator is told why; the installation itself has succeeded."""
     if control == "by signals":
-        upgraded.configure(CONFIG.replace('[control]\nsocket = "/run/prefork/control.sock"\n', ""))
+        upgraded.configure(WITHOUT_CONTROL)
         upgraded.ctl("restart")
     old = upgraded.master
     with upgraded.machine.load() as lost:
@@ -148,11 +149,9 @@ def test_an_upgrade_while_it_starts(upgraded: Service, packages: Packages):
 
 def test_an_upgrade_beside_one_by_hand(upgraded: Service, packages: Packages):
     """It is not mixed up with it: the operator is told to end the first, whose two masters serve on."""
-    upgraded.configure(CONFIG.replace('[control]\nsocket = "/run/prefork/control.sock"\n', ""))
+    upgraded.configure(WITHOUT_CONTROL)
     upgraded.ctl("restart")
-    machine, old = upgraded.machine, upgraded.master
-    machine.run("kill", "-USR2", str(old))
-    until(lambda: " ready" in upgraded.status.partition("new master")[2], "the successor")
+    machine, old = upgraded.machine, upgraded.upgrade_by_hand()
     said = machine.install(packages.deb(NEWER))
     assert f"restart needed, old version still serving (master {old}): another upgrade is under way" in said
     assert (upgraded.master, upgraded.state) == (old, "active")

@@ -100,9 +100,7 @@ def test_logrotate(service: Service):
 
 def test_logrotate_in_the_middle_of_an_upgrade(service: Service):
     """Both masters write to the new file; systemd knows one of them, and the pid files name both."""
-    machine, old = service.machine, service.master
-    machine.run("kill", "-USR2", str(old))
-    until(lambda: " ready" in service.status.partition("new master")[2], "the successor")
+    machine, old = service.machine, service.upgrade_by_hand()
     machine.run("logrotate", "--force", "/etc/logrotate.d/prefork")
     until(lambda: machine.read(LOG).count("logs_reopened") == 2, "both logs to be reopened")
     machine.run("kill", "-TERM", str(old))
@@ -201,8 +199,7 @@ def test_a_request_outlives_its_master(service: Service):
     """It is answered by its worker, and then the next master is started."""
     service.drop_in("[Service]\nRestartSec=0")
     machine, old = service.machine, service.master
-    client = machine.in_its_network(["curl", "--silent", "http://127.0.0.1:8000/wait"])
-    until((machine.files / "srv/shop/waiting").exists, "the request")
+    client = service.request_in_hand()
     machine.run("kill", "-KILL", str(old))
     machine.await_property("preforkd", "ActiveState", lambda value: value == "deactivating")
     machine.write("/srv/shop/go", "")
@@ -216,8 +213,7 @@ def test_a_request_that_does_not_end_is_killed_after_its_master(service: Service
     drain = "/usr/lib/prefork/maintain/drain"
     service.drop_in(f"[Service]\nRestartSec=0\nExecStopPost=\nExecStopPost={drain} 1 60")
     machine, old = service.machine, service.master
-    client = machine.in_its_network(["curl", "--silent", "http://127.0.0.1:8000/wait"])
-    until((machine.files / "srv/shop/waiting").exists, "the request")
+    client = service.request_in_hand()
     machine.run("kill", "-KILL", str(old))
     assert client.communicate()[0] == ""
     machine.await_property("preforkd", "MainPID", lambda value: value not in ("0", str(old)))
@@ -228,8 +224,7 @@ def test_a_request_that_does_not_end_is_killed_after_its_master(service: Service
 def test_a_stop_drains(service: Service):
     """A request in flight is answered; then everything is gone."""
     machine = service.machine
-    client = machine.in_its_network(["curl", "--silent", "http://127.0.0.1:8000/wait"])
-    until((machine.files / "srv/shop/waiting").exists, "the request")
+    client = service.request_in_hand()
     service.ctl("stop", "--no-block")
     machine.await_property("preforkd", "ActiveState", lambda value: value == "deactivating")
     machine.write("/srv/shop/go", "")
@@ -243,13 +238,10 @@ def test_a_stop_drains(service: Service):
 def test_the_middle_of_an_upgrade(service: Service, gesture: str):
     """The successor is nobody's main process yet; it stops with the old master, and finishes what it has."""
     service.drop_in("[Service]\nRestartSec=0")
-    machine, old = service.machine, service.master
-    machine.run("kill", "-USR2", str(old))
-    until(lambda: " ready" in service.status.partition("new master")[2], "the successor")
+    machine, old = service.machine, service.upgrade_by_hand()
     machine.run("kill", "-WINCH", str(old))
     until(lambda: service.status.startswith("0 of 0"), "the old workers to retire")
-    client = machine.in_its_network(["curl", "--silent", "http://127.0.0.1:8000/wait"])
-    until((machine.files / "srv/shop/waiting").exists, "the request")
+    client = service.request_in_hand()
     if gesture == "stop":
         service.ctl("stop", "--no-block")
     else:
@@ -273,11 +265,8 @@ def test_a_stop_while_the_old_master_of_an_upgrade_retires(service: Service):
     """What it has in hand is finished as well, though systemd has another main process by then."""
     drain = "/usr/lib/prefork/maintain/drain"
     service.drop_in(f"[Service]\nExecStopPost=\nExecStopPost={drain} 0 60")
-    machine, old = service.machine, service.master
-    client = machine.in_its_network(["curl", "--silent", "http://127.0.0.1:8000/wait"])
-    until((machine.files / "srv/shop/waiting").exists, "the request")
-    machine.run("kill", "-USR2", str(old))
-    until(lambda: " ready" in service.status.partition("new master")[2], "the successor")
+    machine, client = service.machine, service.request_in_hand()
+    old = service.upgrade_by_hand()
     machine.run("kill", "-TERM", str(old))
     machine.await_property("preforkd", "MainPID", lambda value: value not in ("0", str(old)))
     service.ctl("stop", "--no-block")
