@@ -16,7 +16,7 @@ master.
 **Journeys.**
 
 *Start*: ``cli`` reads the file (``config.load``), detaches (``system.daemon``), and runs ``arbiter.loop.Arbiter``,
-which opens the listeners and lets ``arbiter.decide.Master`` say what to do; the first orders are to spawn.
+which opens the listeners and lets ``arbiter.master.Master`` say what to do; the first orders are to spawn.
 
 *A worker's life*: ``arbiter.obey.spawn_worker`` forks; ``worker.boot`` takes the identity, imports the application,
 and runs the loop of its kind (``worker.evented``); ready, stuck, retired and dead are told in ``arbiter.fleet``.

@@ -14,7 +14,7 @@ from prefork.arbiter.orders import Order, report
 from prefork.arbiter.phase import Phase
 
 if TYPE_CHECKING:
-    from prefork.arbiter.decide import Master
+    from prefork.arbiter.master import Master
 
 Orders = Iterable[Order]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
-from prefork.arbiter.decide import Master
+from prefork.arbiter.master import Master
 from prefork.arbiter.standing import Standing, standing
 
 Tell = Callable[..., None]

@@ -1,7 +1,7 @@
 """The arbiter's loop: one selector, and everything that happens becomes a fact.
 
 It sleeps until a signal, a child, a message or a deadline; there is no polling and no thread. What to do is decided
-in ``decide.py`` and done in ``obey.py``.
+in ``master.py`` and done in ``obey.py``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable, Iterator
 from prefork.arbiter import facts, orders
 from prefork.arbiter.backing import Backing
 from prefork.arbiter.children import Child
-from prefork.arbiter.decide import Master
 from prefork.arbiter.desk import Desk
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.herald import Herald
 from prefork.arbiter.keeping import Keeping
+from prefork.arbiter.master import Master
 from prefork.arbiter.obey import OBEY
 from prefork.arbiter.phase import Phase
 from prefork.arbiter.sockets import Sockets

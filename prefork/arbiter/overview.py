@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
-from prefork.arbiter.decide import Master
 from prefork.arbiter.facts import RequestSeen
 from prefork.arbiter.fleet import Worker
+from prefork.arbiter.master import Master
 
 
 def overview(master: Master, rows: Mapping[int, RequestSeen], now: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prefork.arbiter.decide import Master
+from prefork.arbiter.master import Master
 from prefork.arbiter.phase import Phase
 from prefork.arbiter.reload import ENDED, Course
 

@@ -16,9 +16,9 @@ from random import Random
 from typing import Any
 
 from prefork.arbiter import facts, orders
-from prefork.arbiter.decide import Master
 from prefork.arbiter.facts import Fact, RequestSeen
 from prefork.arbiter.fleet import Life
+from prefork.arbiter.master import Master
 from prefork.arbiter.phase import Phase
 from prefork.arbiter.scaling import surge_of
 from prefork.config.models import Config

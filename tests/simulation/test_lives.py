@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from prefork.arbiter import facts
-from prefork.arbiter.decide import REACTIONS
 from prefork.arbiter.fleet import NEXT, Life, Step
+from prefork.arbiter.master import REACTIONS
 from prefork.arbiter.obey import OBEY as REAL
 from prefork.arbiter.phase import Phase
 from tests.simulation.kernel import OBEY, Kernel

@@ -44,7 +44,7 @@ PURE = {
     "prefork.arbiter.templates",
     "prefork.arbiter.upgrade",
     "prefork.arbiter.asked",
-    "prefork.arbiter.decide",
+    "prefork.arbiter.master",
     "prefork.arbiter.phase",
     "prefork.arbiter.overview",
     "prefork.control.shown",

@@ -6,9 +6,9 @@ from math import inf
 from typing import Any
 
 from prefork.arbiter import facts, orders
-from prefork.arbiter.decide import Master
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Worker
+from prefork.arbiter.master import Master
 from prefork.config.models import Config, Pool
 
 
