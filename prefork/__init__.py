@@ -29,7 +29,7 @@ own interpreter. A warm worker may become the next template (``worker.heir``).
 that and bytes of the answer.
 
 *A signal*: ``system.signals`` queues it, ``arbiter.loop`` turns it into a fact, ``Master.handle`` into orders
-(``arbiter.asked`` says what each wish means), and ``arbiter.obey`` carries them out. A command of ``preforkctl`` comes
+(``arbiter.commands`` says what each wish means), and ``arbiter.obey`` carries them out. A command of ``preforkctl`` comes
 through ``control.server`` and ``arbiter.desk``, and is the same fact from there on.
 
 *A reload*: ``arbiter.reload`` puts the new generation on trial, ``arbiter.rollout`` replaces the old one by it. *An

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any
 
-from prefork.arbiter import asked, deaths, facts, orders, policy, recycling
+from prefork.arbiter import commands, deaths, facts, orders, policy, recycling
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Fleet, Life, Step, Worker
 from prefork.arbiter.ladder import Ladder
@@ -264,7 +264,7 @@ class Master:
             return
         yield from self.upgrade.serves()
         if self.upgrade.auto:
-            yield from asked.stop_asked(self, facts.StopAsked(graceful=True, signal="upgrade"), now)
+            yield from commands.stop_requested(self, facts.StopAsked(graceful=True, signal="upgrade"), now)
 
     def _successor_failed(self, fact: facts.SuccessorFailed, _now: float) -> Orders:
         return () if self.upgrade.dismissed else self.upgrade.failed(fact.reason)  # that was its failure
@@ -287,13 +287,13 @@ class Master:
 
 REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {
     facts.TimePassed: Master._time_passed,
-    facts.StopAsked: asked.stop_asked,
-    facts.ReloadAsked: asked.reload_asked,
-    facts.UpgradeAsked: asked.upgrade_asked,
-    facts.ReopenAsked: asked.reopen_asked,
-    facts.ScaleAsked: asked.scale_asked,
-    facts.DumpAsked: asked.dump_asked,
-    facts.RestAsked: asked.rest_asked,
+    facts.StopAsked: commands.stop_requested,
+    facts.ReloadAsked: commands.reload_requested,
+    facts.UpgradeAsked: commands.upgrade_requested,
+    facts.ReopenAsked: commands.reopen_requested,
+    facts.ScaleAsked: commands.scale_requested,
+    facts.DumpAsked: commands.dump_requested,
+    facts.RestAsked: commands.pause_requested,
     facts.WorkerSpawned: Master._worker_spawned,
     facts.SpawnFailed: Master._spawn_failed,
     facts.WorkerReady: Master._worker_ready,

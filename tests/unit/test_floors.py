@@ -43,7 +43,7 @@ PURE = {
     "prefork.arbiter.stalls",
     "prefork.arbiter.templates",
     "prefork.arbiter.upgrade",
-    "prefork.arbiter.asked",
+    "prefork.arbiter.commands",
     "prefork.arbiter.master",
     "prefork.arbiter.phase",
     "prefork.arbiter.overview",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Orders = Iterable[Order]
 
 
-def stop_asked(master: Master, fact: facts.StopAsked, now: float) -> Orders:
+def stop_requested(master: Master, fact: facts.StopAsked, now: float) -> Orders:
     """Graceful: every worker finishes what it has; else it drops that. The master exits when none is left."""
     reason = f"the service stops ({fact.signal})"
     yield from _stop_other(master, fact)
@@ -48,13 +48,13 @@ def _stop_other(master: Master, fact: facts.StopAsked) -> Orders:
     master.whole = master.whole or fact.whole
 
 
-def reload_asked(master: Master, _fact: facts.ReloadAsked, now: float) -> Orders:
+def reload_requested(master: Master, _fact: facts.ReloadAsked, now: float) -> Orders:
     """The configuration and the applications anew, unless the service is only starting, or stopping."""
     serving = master.phase is Phase.SERVING
     return master.reload.asked("" if serving else f"the service is {master.phase.value}", now)
 
 
-def upgrade_asked(master: Master, fact: facts.UpgradeAsked, _now: float) -> Orders:
+def upgrade_requested(master: Master, fact: facts.UpgradeAsked, _now: float) -> Orders:
     """A successor on the same sockets, one at a time."""
     obstacle = ""
     if master.phase is not Phase.SERVING:
@@ -65,12 +65,12 @@ def upgrade_asked(master: Master, fact: facts.UpgradeAsked, _now: float) -> Orde
     return master.upgrade.asked(obstacle, auto=auto)
 
 
-def reopen_asked(master: Master, _fact: facts.ReopenAsked, _now: float) -> Orders:
+def reopen_requested(master: Master, _fact: facts.ReopenAsked, _now: float) -> Orders:
     """Every log anew."""
     yield orders.ReopenLogs()
 
 
-def scale_asked(master: Master, fact: facts.ScaleAsked, _now: float) -> Orders:
+def scale_requested(master: Master, fact: facts.ScaleAsked, _now: float) -> Orders:
     """Another number of workers for a pool, until the file says another."""
     name = fact.pool or next(iter(master.pools))
     if name not in master.pools:
@@ -84,12 +84,12 @@ def scale_asked(master: Master, fact: facts.ScaleAsked, _now: float) -> Orders:
         yield report("warning", "scale_refused", pool=name, reason="a pool keeps at least one worker")
 
 
-def dump_asked(master: Master, fact: facts.DumpAsked, now: float) -> Orders:
+def dump_requested(master: Master, fact: facts.DumpAsked, now: float) -> Orders:
     """The stacks of workers, which go on unharmed."""
     return master.stalls.dump_asked(fact, now)
 
 
-def rest_asked(master: Master, _fact: facts.RestAsked, now: float) -> Orders:
+def pause_requested(master: Master, _fact: facts.RestAsked, now: float) -> Orders:
     """No workers, while the sockets stay open."""
     if master.phase is not Phase.SERVING:
         return
