@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Orders = Iterable[Order]
 
 
-def stop_requested(master: Master, fact: facts.StopAsked, now: float) -> Orders:
+def stop_requested(master: Master, fact: facts.StopRequested, now: float) -> Orders:
     """Graceful: every worker finishes what it has; else it drops that. The master exits when none is left."""
     reason = f"the service stops ({fact.signal})"
     yield from _stop_other(master, fact)
@@ -39,7 +39,7 @@ def stop_requested(master: Master, fact: facts.StopAsked, now: float) -> Orders:
             yield from master.ladder.quit(worker, reason, now)
 
 
-def _stop_other(master: Master, fact: facts.StopAsked) -> Orders:
+def _stop_other(master: Master, fact: facts.StopRequested) -> Orders:
     """The other master of an upgrade, if the whole service is to stop; who insists, insists there as well."""
     if fact.whole or (master.upgrade.dismissed and not fact.graceful):
         yield from master.upgrade.dismiss(Signals.SIGTERM if fact.graceful else Signals.SIGQUIT)
@@ -48,13 +48,13 @@ def _stop_other(master: Master, fact: facts.StopAsked) -> Orders:
     master.whole = master.whole or fact.whole
 
 
-def reload_requested(master: Master, _fact: facts.ReloadAsked, now: float) -> Orders:
+def reload_requested(master: Master, _fact: facts.ReloadRequested, now: float) -> Orders:
     """The configuration and the applications anew, unless the service is only starting, or stopping."""
     serving = master.phase is Phase.SERVING
     return master.reload.asked("" if serving else f"the service is {master.phase.value}", now)
 
 
-def upgrade_requested(master: Master, fact: facts.UpgradeAsked, _now: float) -> Orders:
+def upgrade_requested(master: Master, fact: facts.UpgradeRequested, _now: float) -> Orders:
     """A successor on the same sockets, one at a time."""
     obstacle = ""
     if master.phase is not Phase.SERVING:
@@ -65,12 +65,12 @@ def upgrade_requested(master: Master, fact: facts.UpgradeAsked, _now: float) -> 
     return master.upgrade.asked(obstacle, auto=auto)
 
 
-def reopen_requested(master: Master, _fact: facts.ReopenAsked, _now: float) -> Orders:
+def reopen_requested(master: Master, _fact: facts.ReopenRequested, _now: float) -> Orders:
     """Every log anew."""
     yield orders.ReopenLogs()
 
 
-def scale_requested(master: Master, fact: facts.ScaleAsked, _now: float) -> Orders:
+def scale_requested(master: Master, fact: facts.ScaleRequested, _now: float) -> Orders:
     """Another number of workers for a pool, until the file says another."""
     name = fact.pool or next(iter(master.pools))
     if name not in master.pools:
@@ -84,15 +84,15 @@ def scale_requested(master: Master, fact: facts.ScaleAsked, _now: float) -> Orde
         yield report("warning", "scale_refused", pool=name, reason="a pool keeps at least one worker")
 
 
-def dump_requested(master: Master, fact: facts.DumpAsked, now: float) -> Orders:
+def dump_requested(master: Master, fact: facts.DumpRequested, now: float) -> Orders:
     """The stacks of workers, which go on unharmed."""
     return master.stalls.dump_asked(fact, now)
 
 
-def pause_requested(master: Master, _fact: facts.RestAsked, now: float) -> Orders:
+def pause_requested(master: Master, _fact: facts.PauseRequested, now: float) -> Orders:
     """No workers, while the sockets stay open."""
     if master.phase is not Phase.SERVING:
         return
     yield from master.reload.drop("the workers were sent to rest", now)
-    master.pools.resting = True
-    yield report("info", "workers_resting", hint="HUP brings them back")
+    master.pools.paused = True
+    yield report("info", "workers_paused", hint="HUP brings them back")

@@ -136,26 +136,26 @@ class Desk:
         return ()
 
     def _reload(self, wait: Wait) -> Iterable[Fact]:
-        yield facts.ReloadAsked()
+        yield facts.ReloadRequested()
         last = self._arbiter.master.reload.last
         wait.serial = last.serial if last else 0
 
     def _upgrade(self, wait: Wait) -> Iterable[Fact]:
-        yield facts.UpgradeAsked(auto=not wait.request.keep)
+        yield facts.UpgradeRequested(auto=not wait.request.keep)
 
     def _scale(self, wait: Wait) -> Iterable[Fact]:
-        yield facts.ScaleAsked(pool=wait.request.pool, workers=wait.request.workers)
+        yield facts.ScaleRequested(pool=wait.request.pool, workers=wait.request.workers)
 
     def _reopen(self, _wait: Wait) -> Iterable[Fact]:
-        yield facts.ReopenAsked()
+        yield facts.ReopenRequested()
 
     def _stop(self, wait: Wait) -> Iterable[Fact]:
-        yield facts.StopAsked(graceful=wait.request.do == "stop", signal=f"preforkctl {wait.request.do}")
+        yield facts.StopRequested(graceful=wait.request.do == "stop", signal=f"preforkctl {wait.request.do}")
 
     def _dump(self, wait: Wait) -> Iterable[Fact]:
         wait.workers = tuple(one.id for one in self._arbiter.master.fleet if _names(wait.request.worker, one))
         if wait.workers:
-            yield facts.DumpAsked(wait.workers)
+            yield facts.DumpRequested(wait.workers)
 
     # What is told.
 

@@ -19,7 +19,7 @@ class TimePassed:
 
 
 @dataclass(frozen=True)
-class StopAsked:
+class StopRequested:
     """TERM (graceful), QUIT or INT. ``again``: a master is started next, and the sockets are kept for it.
 
     ``whole``: the other master of an upgrade that is under way stops as well, instead of serving on.
@@ -32,24 +32,24 @@ class StopAsked:
 
 
 @dataclass(frozen=True)
-class ReloadAsked:
+class ReloadRequested:
     """HUP."""
 
 
 @dataclass(frozen=True)
-class UpgradeAsked:
+class UpgradeRequested:
     """USR2. ``auto``: this master retires when the successor is ready, or does not; None: as the configuration says."""
 
     auto: bool | None = None
 
 
 @dataclass(frozen=True)
-class ReopenAsked:
+class ReopenRequested:
     """USR1."""
 
 
 @dataclass(frozen=True)
-class ScaleAsked:
+class ScaleRequested:
     """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool."""
 
     change: int = 0
@@ -58,14 +58,14 @@ class ScaleAsked:
 
 
 @dataclass(frozen=True)
-class DumpAsked:
+class DumpRequested:
     """The stacks of these workers are wanted, of all if there are none; they go on as they are."""
 
     workers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
-class RestAsked:
+class PauseRequested:
     """WINCH, without a terminal: retire all workers, keep the sockets."""
 
 
@@ -210,13 +210,13 @@ class PredecessorGone:
 
 Fact = Union[
     TimePassed,
-    StopAsked,
-    ReloadAsked,
-    UpgradeAsked,
-    ReopenAsked,
-    ScaleAsked,
-    DumpAsked,
-    RestAsked,
+    StopRequested,
+    ReloadRequested,
+    UpgradeRequested,
+    ReopenRequested,
+    ScaleRequested,
+    DumpRequested,
+    PauseRequested,
     WorkerSpawned,
     SpawnFailed,
     WorkerReady,

@@ -40,18 +40,18 @@ RELEASE = 5.0  # seconds in which a service manager closes what it is told to
 STRANGER_LOOK = 1.0  # seconds between looks at a stranger that has no pidfd: only during an upgrade, on old kernels
 
 SIGNALS: dict[int, Fact | None] = {
-    signal.SIGQUIT: facts.StopAsked(graceful=False, signal="QUIT"),
-    signal.SIGINT: facts.StopAsked(graceful=False, signal="INT"),
-    signal.SIGTERM: facts.StopAsked(graceful=True, signal="TERM"),
-    signal.SIGHUP: facts.ReloadAsked(),
-    signal.SIGTTIN: facts.ScaleAsked(+1),
-    signal.SIGTTOU: facts.ScaleAsked(-1),
-    signal.SIGUSR1: facts.ReopenAsked(),
-    signal.SIGUSR2: facts.UpgradeAsked(),
-    signal.SIGWINCH: facts.RestAsked(),
+    signal.SIGQUIT: facts.StopRequested(graceful=False, signal="QUIT"),
+    signal.SIGINT: facts.StopRequested(graceful=False, signal="INT"),
+    signal.SIGTERM: facts.StopRequested(graceful=True, signal="TERM"),
+    signal.SIGHUP: facts.ReloadRequested(),
+    signal.SIGTTIN: facts.ScaleRequested(+1),
+    signal.SIGTTOU: facts.ScaleRequested(-1),
+    signal.SIGUSR1: facts.ReopenRequested(),
+    signal.SIGUSR2: facts.UpgradeRequested(),
+    signal.SIGWINCH: facts.PauseRequested(),
     signal.SIGCHLD: None,  # reap
-    **({RESTART: facts.StopAsked(graceful=True, signal="restart", again=True, whole=True)} if RESTART else {}),
-    **({END: facts.StopAsked(graceful=True, signal="stop", whole=True)} if END else {}),
+    **({RESTART: facts.StopRequested(graceful=True, signal="restart", again=True, whole=True)} if RESTART else {}),
+    **({END: facts.StopRequested(graceful=True, signal="stop", whole=True)} if END else {}),
 }
 
 

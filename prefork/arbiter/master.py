@@ -264,7 +264,7 @@ class Master:
             return
         yield from self.upgrade.serves()
         if self.upgrade.auto:
-            yield from commands.stop_requested(self, facts.StopAsked(graceful=True, signal="upgrade"), now)
+            yield from commands.stop_requested(self, facts.StopRequested(graceful=True, signal="upgrade"), now)
 
     def _successor_failed(self, fact: facts.SuccessorFailed, _now: float) -> Orders:
         return () if self.upgrade.dismissed else self.upgrade.failed(fact.reason)  # that was its failure
@@ -279,7 +279,7 @@ class Master:
 
     def _wanted_generations(self) -> Iterable[int]:
         """Those whose workers may still have to be forked."""
-        if not self.pools.resting:
+        if not self.pools.paused:
             yield self.generation
         if self.reload.trial:
             yield self.reload.trial.generation
@@ -287,13 +287,13 @@ class Master:
 
 REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {
     facts.TimePassed: Master._time_passed,
-    facts.StopAsked: commands.stop_requested,
-    facts.ReloadAsked: commands.reload_requested,
-    facts.UpgradeAsked: commands.upgrade_requested,
-    facts.ReopenAsked: commands.reopen_requested,
-    facts.ScaleAsked: commands.scale_requested,
-    facts.DumpAsked: commands.dump_requested,
-    facts.RestAsked: commands.pause_requested,
+    facts.StopRequested: commands.stop_requested,
+    facts.ReloadRequested: commands.reload_requested,
+    facts.UpgradeRequested: commands.upgrade_requested,
+    facts.ReopenRequested: commands.reopen_requested,
+    facts.ScaleRequested: commands.scale_requested,
+    facts.DumpRequested: commands.dump_requested,
+    facts.PauseRequested: commands.pause_requested,
     facts.WorkerSpawned: Master._worker_spawned,
     facts.SpawnFailed: Master._spawn_failed,
     facts.WorkerReady: Master._worker_ready,

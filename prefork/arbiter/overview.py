@@ -16,7 +16,7 @@ def overview(master: Master, rows: Mapping[int, RequestSeen], now: float) -> dic
     return {
         "phase": master.phase.value,
         "generation": master.generation,
-        "resting": master.pools.resting,
+        "resting": master.pools.paused,
         "reload": _reload(master, now),
         "upgrade": {"stage": master.upgrade.stage.value, "successor": master.upgrade.pid},
         "predecessor": master.predecessor,

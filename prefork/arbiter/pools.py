@@ -19,7 +19,7 @@ class Pools:
     """The pools of the configuration in force. ``workers_of`` gives the number that a pool's configuration means."""
 
     def __init__(self, config: Config, fleet: Fleet, workers_of: Callable[[Pool], int]) -> None:
-        self.resting = False  # they want no workers for now
+        self.paused = False  # they want no workers for now
         self._fleet = fleet
         self._workers_of = workers_of
         self._backoff: dict[str, Backoff] = {}
@@ -35,7 +35,7 @@ class Pools:
     def adopt(self, config: Config) -> Iterator[tuple[str, Scale]]:
         """Go on with another configuration; gives the pools whose number keeps an operator's adjustment."""
         before, self._scale, self._pools = self._scale, {}, config.pool
-        self.resting = False
+        self.paused = False
         for name, pool in config.pool.items():
             file = self._workers_of(pool)
             self._scale[name] = before[name].reloaded(file) if name in before else Scale(file)
@@ -45,7 +45,7 @@ class Pools:
 
     def wanted(self, name: str) -> int:
         """How many workers a pool should have now."""
-        return 0 if self.resting else self.scaled(name)
+        return 0 if self.paused else self.scaled(name)
 
     def scaled(self, name: str) -> int:
         """The same, were the pools not resting."""

@@ -98,7 +98,7 @@ class Reload:
         """It cannot be: all is as it was, and these are the reasons. But workers that rest were wanted back."""
         if self.last:
             self.last.faults = faults
-        self._pools.resting = False
+        self._pools.paused = False
         self._end(Course.REFUSED, now)
         for fault in faults:
             yield report("error", "reload_refused", reason=fault, generation=self.generation)

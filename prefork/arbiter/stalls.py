@@ -68,7 +68,7 @@ class Stalls:
 
     # Stacks of workers that go on.
 
-    def dump_asked(self, fact: facts.DumpAsked, now: float) -> Iterable[Order]:
+    def dump_asked(self, fact: facts.DumpRequested, now: float) -> Iterable[Order]:
         """Somebody wants to see the stacks of these workers, or of all."""
         for worker in self._fleet:
             if (worker.id in fact.workers or not fact.workers) and worker.life in GOING_ON:

@@ -13,6 +13,6 @@ def test_nothing_is_lost(service: Service):
     service.daemon.start()
     with service.clients():
         service.daemon.signal(signal.SIGWINCH)
-        service.daemon.expect("workers_resting")
+        service.daemon.expect("workers_paused")
         until(lambda: not service.daemon.workers(), "all workers to go")
         service.reload(2)

@@ -15,7 +15,7 @@ def test_a_refused_reload_brings_them_back_as_they_were(daemon: Preforkd, broken
     daemon.configure(workers=2)
     daemon.start()
     daemon.signal(signal.SIGWINCH)
-    daemon.expect("workers_resting")
+    daemon.expect("workers_paused")
     until(lambda: not daemon.workers(), "the workers to retire")
     if broken == "the file":
         daemon.configure(workers=2, pool="workres = 2")
@@ -34,7 +34,7 @@ def test_clients_wait_in_the_queue_while_the_workers_rest(daemon: Preforkd):
     daemon.configure(workers=2)
     daemon.start()
     daemon.signal(signal.SIGWINCH)
-    daemon.expect("workers_resting")
+    daemon.expect("workers_paused")
     until(lambda: not daemon.workers(), "the workers to retire")
     with daemon.connect() as waiting:
         waiting.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -137,7 +137,7 @@ class Kernel:
 
     def _check_retirements(self, found: list[orders.Order], before: dict[str, int]) -> None:
         """Ready capacity never falls below what is wanted, or below what it was, because of a reload or a scaling."""
-        if self.master.phase is not Phase.SERVING or self.master.pools.resting:
+        if self.master.phase is not Phase.SERVING or self.master.pools.paused:
             return
         retired = {process.pool for process in self._retired(found)}
         for pool in retired & self.master.config.pool.keys() & before.keys():

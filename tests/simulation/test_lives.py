@@ -19,14 +19,14 @@ from tests.simulation.kernel import OBEY, Kernel
 LIVES = int(os.environ.get("PREFORK_LIVES", "20000"))
 ROUND = 100  # services that are lived at a time
 GESTURES = (
-    facts.ReloadAsked(),
-    facts.ReloadAsked(),
-    facts.UpgradeAsked(),
-    facts.ReopenAsked(),
-    facts.ScaleAsked(+1),
-    facts.ScaleAsked(-1),
-    facts.DumpAsked(),
-    facts.RestAsked(),
+    facts.ReloadRequested(),
+    facts.ReloadRequested(),
+    facts.UpgradeRequested(),
+    facts.ReopenRequested(),
+    facts.ScaleRequested(+1),
+    facts.ScaleRequested(-1),
+    facts.DumpRequested(),
+    facts.PauseRequested(),
 )
 
 
@@ -43,7 +43,7 @@ def live(seed: int) -> Kernel:
         if rng.random() < 0.1:  # the machine, or the master alone, was asleep
             kernel.now += rng.uniform(1.0, 600.0)
     whole = rng.random() < 0.5
-    kernel.tell(facts.StopAsked(graceful=rng.random() < 0.7, signal="TERM", whole=whole))
+    kernel.tell(facts.StopRequested(graceful=rng.random() < 0.7, signal="TERM", whole=whole))
     kernel.run(kernel.now + 120.0)
     assert not (whole and kernel.successor), "a master is left"
     return kernel
@@ -75,7 +75,7 @@ def test_without_trouble_every_service_comes_up_and_every_reload_is_done():
         kernel.tell(facts.TimePassed())
         kernel.run(kernel.now + 30)
         assert kernel.master.phase is Phase.SERVING
-        kernel.tell(facts.ReloadAsked())
+        kernel.tell(facts.ReloadRequested())
         kernel.run(kernel.now + 120)
         names = [report.event for report in kernel.told]
         assert "reload_done" in names, seed

@@ -117,7 +117,7 @@ class Service:
 
     def reload(self, new: Config | None = None) -> list[orders.Order]:
         """HUP, a sound file, and its listeners open."""
-        found = self.tell(facts.ReloadAsked())
+        found = self.tell(facts.ReloadRequested())
         found += self.tell(facts.ConfigLoaded(new or self.master.config))
         [opening] = [order for order in found if isinstance(order, orders.OpenListeners)]
         return found + self.tell(facts.ListenersOpened(opening.generation))

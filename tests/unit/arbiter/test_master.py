@@ -10,8 +10,8 @@ from prefork.arbiter import facts, orders, policy
 from prefork.arbiter.phase import Phase
 from tests.unit.arbiter.service import Service, config
 
-TERM = facts.StopAsked(graceful=True, signal="TERM")
-QUIT = facts.StopAsked(graceful=False, signal="QUIT")
+TERM = facts.StopRequested(graceful=True, signal="TERM")
+QUIT = facts.StopRequested(graceful=False, signal="QUIT")
 
 
 class TestStart:
@@ -89,7 +89,7 @@ class TestStart:
         service.retired_go()
         assert service.told(orders.Exit) == [orders.Exit(0)]
 
-    @pytest.mark.parametrize("fact", [facts.ReloadAsked(), facts.RestAsked()])
+    @pytest.mark.parametrize("fact", [facts.ReloadRequested(), facts.PauseRequested()])
     def test_hup_and_winch_before_it_is_up_change_nothing(self, fact: facts.Fact):
         """There is no old generation that could serve meanwhile."""
         service = Service()
@@ -237,7 +237,7 @@ class TestReload:
     def test_faults_refuse_the_reload(self, trouble: str):
         """Of the file, or of a listener that cannot be opened: each is said, and nobody is forked."""
         service = Service().up()
-        service.tell(facts.ReloadAsked())
+        service.tell(facts.ReloadRequested())
         if trouble == "listener":
             service.tell(facts.ConfigLoaded(config()))
         service.tell(facts.ReloadRefused(("a.b: wrong", "c.d: worse")))
@@ -332,7 +332,7 @@ class TestReload:
     def test_what_only_a_restart_changes_is_said(self):
         """When the rest is in force."""
         service = Service().up()
-        service.tell(facts.ReloadAsked())
+        service.tell(facts.ReloadRequested())
         service.tell(facts.ConfigLoaded(config(), {"needs_upgrade": ("master.pidfile",)}))
         service.tell(facts.ListenersOpened(2))
         assert service.reports("restart_needed") == []
@@ -369,7 +369,7 @@ class TestRest:
     def test_everybody_retires_and_nobody_is_forked(self):
         """The sockets stay, and clients wait in the queue; the accept queue is not drained for that."""
         service = Service({"web": 2}).up()
-        service.tell(facts.RestAsked())
+        service.tell(facts.PauseRequested())
         assert service.told(orders.RetireWorker) == [
             orders.RetireWorker(1, drain=False),
             orders.RetireWorker(2, drain=False),
@@ -382,7 +382,7 @@ class TestRest:
     def test_hup_brings_them_back(self):
         """All of them."""
         service = Service({"web": 2}).up()
-        service.tell(facts.RestAsked())
+        service.tell(facts.PauseRequested())
         service.retired_go()
         service.reload()
         service.all_ready()
@@ -392,7 +392,7 @@ class TestRest:
     def test_a_hup_that_is_refused_brings_back_what_was(self):
         """To back out of an upgrade must not depend on a file that only the new version may understand."""
         service = Service({"web": 2}).up()
-        service.tell(facts.RestAsked())
+        service.tell(facts.PauseRequested())
         service.retired_go()
         service.reload()
         service.die(3, "exit code 70")
@@ -404,14 +404,14 @@ class TestRest:
         """The last word counts."""
         service = Service().up()
         service.reload()
-        service.tell(facts.RestAsked())
+        service.tell(facts.PauseRequested())
         service.retired_go()
         assert service.lives() == {}
 
     def test_term_while_they_rest_ends_it_at_once(self):
         """There is nobody to wait for."""
         service = Service().up()
-        service.tell(facts.RestAsked())
+        service.tell(facts.PauseRequested())
         service.retired_go()
         service.tell(TERM)
         assert service.told(orders.Exit) == [orders.Exit(0)]
@@ -470,7 +470,7 @@ class TestDeaths:
     def test_one_that_was_asked_to_end_and_crashes_is_told_too(self):
         """With why it was asked; no back-off comes of it."""
         service = Service({"web": 2}).up()
-        service.tell(facts.ScaleAsked(-1))
+        service.tell(facts.ScaleRequested(-1))
         service.die(1, "signal SIGSEGV")
         assert service.reports("worker_died")[0]["ending"] == "signal SIGSEGV"
         assert service.lives() == {"web": ["ready"]}
@@ -513,7 +513,7 @@ class TestRequests:
         """Fault 22: graceful for the whole, request for a request, and nothing for a slow client."""
         service = Service({"web": 2}, request=10.0, graceful=60.0).up()
         service.tell(facts.WorkerRang(1))
-        service.tell(facts.ScaleAsked(-1))
+        service.tell(facts.ScaleRequested(-1))
         assert service.life(1) == "retiring"
         service.pass_time(10.0)
         service.board(1, busy_since=0.0)
@@ -528,21 +528,21 @@ class TestScale:
     def test_each_signal_counts(self):
         """Two TTIN are two workers; it is the first pool of the file that grows."""
         service = Service({"web": 1, "api": 1}).up()
-        service.tell(facts.ScaleAsked(+1))
-        service.tell(facts.ScaleAsked(+1))
+        service.tell(facts.ScaleRequested(+1))
+        service.tell(facts.ScaleRequested(+1))
         assert service.lives() == {"web": ["ready", "booting", "booting"], "api": ["ready"]}
 
     def test_the_last_worker_stays(self):
         """It says so."""
         service = Service().up()
-        service.tell(facts.ScaleAsked(-1))
+        service.tell(facts.ScaleRequested(-1))
         assert service.reports("scale_refused")
         assert service.lives() == {"web": ["ready"]}
 
     def test_an_adjustment_outlives_a_reload_and_a_new_number_ends_it(self):
         """Fault 18."""
         service = Service().up()
-        service.tell(facts.ScaleAsked(+1))
+        service.tell(facts.ScaleRequested(+1))
         service.all_ready()
         service.reload()
         service.all_ready()
@@ -558,7 +558,7 @@ class TestScale:
         """Fault 12."""
         service = Service().up()
         service.forks = False
-        service.tell(facts.ScaleAsked(+1))
+        service.tell(facts.ScaleRequested(+1))
         assert service.reports("spawn_failed")
         assert service.lives() == {"web": ["ready"]}
         service.forks = True
@@ -570,7 +570,7 @@ def test_usr1_opens_the_logs_whatever_the_phase():
     """Also while it starts and while it stops."""
     service = Service()
     service.tell(facts.TimePassed())
-    assert service.tell(facts.ReopenAsked()) == [orders.ReopenLogs()]
+    assert service.tell(facts.ReopenRequested()) == [orders.ReopenLogs()]
     service.all_ready()
     service.tell(TERM)
-    assert service.tell(facts.ReopenAsked()) == [orders.ReopenLogs()]
+    assert service.tell(facts.ReopenRequested()) == [orders.ReopenLogs()]

@@ -34,7 +34,7 @@ def test_a_reload_is_told_from_its_beginning_to_its_end():
     """With the faults that refused it."""
     service = Service().up()
     assert overview(service.master, {}, service.now)["reload"] is None
-    service.tell(facts.ReloadAsked())
+    service.tell(facts.ReloadRequested())
     assert overview(service.master, {}, service.now + 1)["reload"] == {
         "course": "loading",
         "began_seconds_ago": 1.0,
@@ -58,6 +58,6 @@ def test_a_pool_that_waits_says_for_how_long():
 def test_an_upgrade_is_told_with_its_stage():
     """And whose successor it is."""
     service = Service().up()
-    service.tell(facts.UpgradeAsked(auto=True))
+    service.tell(facts.UpgradeRequested(auto=True))
     service.tell(facts.SuccessorStarted(77))
     assert overview(service.master, {}, service.now)["upgrade"] == {"stage": "started", "successor": 77}

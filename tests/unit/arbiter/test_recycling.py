@@ -58,7 +58,7 @@ def test_a_reload_renews_all_anyway():
 def test_one_that_retires_already_is_not_worn():
     """Nor one that has ended."""
     service = Service({"web": 2}).up()
-    service.tell(facts.ScaleAsked(-1))
+    service.tell(facts.ScaleRequested(-1))
     service.tell(facts.WorkerWorn(1, "requests"))
     service.tell(facts.WorkerWorn(99, "requests"))
     service.all_ready()

@@ -73,13 +73,13 @@ def test_without_a_request_timeout_the_row_is_given_free_after_the_telling():
 def test_stacks_on_request_leave_the_worker_as_it_is():
     """Of one or of all; those who are being ended are not asked again."""
     service = Service({"web": 2}).up()
-    service.tell(facts.DumpAsked())
+    service.tell(facts.DumpRequested())
     service.tell(facts.StacksDumped(1, "a"))
     service.tell(facts.StacksDumped(2, "b"))
     service.pass_time(policy.STACKS_WITHIN)
     assert [told["stacks"] for told in service.reports("worker_dumped")] == ["a", "b"]
     assert service.lives() == {"web": ["ready", "ready"]}
-    service.tell(facts.DumpAsked((2,)))
+    service.tell(facts.DumpRequested((2,)))
     assert service.told(orders.DumpStacks)[2:] == [orders.DumpStacks(2)]
     assert service.asleep is False
 
@@ -87,10 +87,10 @@ def test_stacks_on_request_leave_the_worker_as_it_is():
 def test_whoever_asks_is_answered_though_the_worker_says_nothing():
     """Or though it ends meanwhile; its stacks are in its death certificate as well."""
     service = Service({"web": 2}).up()
-    service.tell(facts.DumpAsked((1,)))
+    service.tell(facts.DumpRequested((1,)))
     service.pass_time(policy.STACKS_WITHIN)
     assert service.reports("worker_dumped")[0]["stacks"] == ""
-    service.tell(facts.DumpAsked((2,)))
+    service.tell(facts.DumpRequested((2,)))
     service.tell(facts.StacksDumped(2, "c"))
     service.die(2, "signal SIGSEGV")
     assert service.reports("worker_dumped")[1]["stacks"] == "c"

@@ -22,7 +22,7 @@ def service() -> Service:
 
 
 def started(service: Service) -> Service:
-    service.tell(facts.UpgradeAsked())
+    service.tell(facts.UpgradeRequested())
     service.tell(facts.SuccessorStarted(99))
     return service
 
@@ -30,7 +30,7 @@ def started(service: Service) -> Service:
 def test_usr2_executes_one_successor(service: Service):
     """And a second USR2 is refused while it lives, by its pid."""
     started(service)
-    service.tell(facts.UpgradeAsked())
+    service.tell(facts.UpgradeRequested())
     assert service.told(orders.Reexec) == [orders.Reexec()]
     assert "99" in service.reports("upgrade_refused")[0]["reason"]
 
@@ -52,13 +52,13 @@ def test_a_silent_successor_is_killed_and_everything_put_back(service: Service):
     assert service.reports("upgrade_ready") == []
     service.tell(facts.SuccessorGone())
     assert service.told(orders.RestorePidfile) == [orders.RestorePidfile()]
-    service.tell(facts.UpgradeAsked())
+    service.tell(facts.UpgradeRequested())
     assert len(service.told(orders.Reexec)) == 2
 
 
 def test_one_that_could_not_be_executed_changes_nothing(service: Service):
     """The pidfile is put back at once."""
-    service.tell(facts.UpgradeAsked())
+    service.tell(facts.UpgradeRequested())
     service.tell(facts.SuccessorFailed("No such file"))
     assert service.told(orders.RestorePidfile) == [orders.RestorePidfile()]
     assert service.reports("upgrade_failed")[0]["reason"] == "No such file"
@@ -99,7 +99,7 @@ def test_the_pidfile_is_put_back_by_a_master_that_stops_as_well(service: Service
     """Else nobody would remove the one that the successor has left under its name."""
     started(service)
     service.tell(facts.SuccessorReady())
-    service.tell(facts.StopAsked(graceful=True, signal="TERM"))
+    service.tell(facts.StopRequested(graceful=True, signal="TERM"))
     service.tell(facts.SuccessorGone())
     assert service.told(orders.RestorePidfile) == [orders.RestorePidfile()]
     assert service.reports("upgrade_backed_out") == [{"successor": 99}]
@@ -111,14 +111,14 @@ def test_the_whole_service_stops_with_its_successor(service: Service, *, ready: 
     started(service)
     if ready:
         service.tell(facts.SuccessorReady())
-    service.tell(facts.StopAsked(graceful=True, signal="stop", whole=True))
+    service.tell(facts.StopRequested(graceful=True, signal="stop", whole=True))
     assert service.told(orders.KillSuccessor) == [orders.KillSuccessor(Signals.SIGTERM)]
     assert service.told(orders.StopListening) == [orders.StopListening(last=True)]
     assert {order.drain for order in service.told(orders.RetireWorker)} == {True}
     assert standing(service.master).state == "stopping"
     service.retired_go()
     assert service.told(orders.Exit) == []
-    service.tell(facts.StopAsked(graceful=False, signal="QUIT"))
+    service.tell(facts.StopRequested(graceful=False, signal="QUIT"))
     assert service.told(orders.KillSuccessor)[1:] == [orders.KillSuccessor(Signals.SIGQUIT)]
     service.tell(facts.SuccessorGone())
     assert [order.code for order in service.told(orders.Exit)] == [0]
@@ -128,7 +128,7 @@ def test_term_completes_an_upgrade(service: Service):
     """The successor is the service; this master ends without it."""
     started(service)
     service.tell(facts.SuccessorReady())
-    service.tell(facts.StopAsked(graceful=True, signal="TERM"))
+    service.tell(facts.StopRequested(graceful=True, signal="TERM"))
     assert standing(service.master).state == "succeeded"
     service.retired_go()
     assert service.told(orders.KillSuccessor) == []
@@ -139,10 +139,10 @@ def test_there_is_no_upgrade_before_the_service_is_up_or_while_it_stops():
     """Refused with a sentence."""
     service = Service()
     service.tell(facts.TimePassed())
-    service.tell(facts.UpgradeAsked())
+    service.tell(facts.UpgradeRequested())
     service.all_ready()
-    service.tell(facts.StopAsked(graceful=True, signal="TERM"))
-    service.tell(facts.UpgradeAsked())
+    service.tell(facts.StopRequested(graceful=True, signal="TERM"))
+    service.tell(facts.UpgradeRequested())
     assert [said["reason"] for said in service.reports("upgrade_refused")] == [
         "the service is starting",
         "the service is stopping",
@@ -153,13 +153,13 @@ def test_a_successor_has_no_successor_before_its_predecessor_has_gone():
     """Two masters are enough."""
     service = Service().up()
     service.master.predecessor = True
-    service.tell(facts.UpgradeAsked())
+    service.tell(facts.UpgradeRequested())
     assert "stop it first" in service.reports("upgrade_refused")[0]["reason"]
     assert not service.master.alone
     service.tell(facts.PredecessorGone())
     assert service.reports("upgrade_completed")
     assert service.master.alone
-    service.tell(facts.UpgradeAsked())
+    service.tell(facts.UpgradeRequested())
     assert service.told(orders.Reexec)
 
 
@@ -167,8 +167,8 @@ def test_the_whole_service_stops_with_its_predecessor():
     """It retires by then; whoever stops the new master last closes the door, though the old one still finishes."""
     service = Service({"web": 1}).up()
     service.master.predecessor = True
-    service.tell(facts.StopAsked(graceful=True, signal="stop", whole=True))
-    service.tell(facts.StopAsked(graceful=True, signal="stop", whole=True))
+    service.tell(facts.StopRequested(graceful=True, signal="stop", whole=True))
+    service.tell(facts.StopRequested(graceful=True, signal="stop", whole=True))
     assert service.told(orders.RetirePredecessor) == [orders.RetirePredecessor()]
     assert service.told(orders.StopListening) == [orders.StopListening(last=True)]
     service.retired_go()
