@@ -54,12 +54,12 @@ class Child:
             yield facts.BootFailed(self.worker, message.text)
         elif message.kind == words.CLOSED:
             yield facts.AcceptingEnded(self.worker)
-        elif message.kind == words.RANG:
-            yield facts.WorkerRang(self.worker)
+        elif message.kind == words.REQUEST_STARTED:
+            yield facts.RequestStarted(self.worker)
         elif message.kind == words.WARM:
             yield facts.WorkerWarm(self.worker)
-        elif message.kind == words.WORN and message.text in words.WEAR:
-            yield facts.WorkerWorn(self.worker, message.text)
+        elif message.kind == words.RECYCLE_DUE and message.text in words.RECYCLE_REASONS:
+            yield facts.RecycleDue(self.worker, message.text)
 
     def _greeted(self, message: Message) -> Fact:
         """Its first word. Raises EOFError if that, or whoever sent it, is not what was expected."""

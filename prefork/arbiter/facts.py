@@ -104,7 +104,7 @@ class AcceptingEnded:
 
 
 @dataclass(frozen=True)
-class WorkerRang:
+class RequestStarted:
     """A worker whose row nobody watched took up a request."""
 
     worker: int
@@ -118,7 +118,7 @@ class WorkerWarm:
 
 
 @dataclass(frozen=True)
-class WorkerWorn:
+class RecycleDue:
     """A worker has reached a limit of ``[pool.*.recycle]``; ``reason`` says which. It serves on."""
 
     worker: int
@@ -142,7 +142,7 @@ class RequestSeen:
 
 
 @dataclass(frozen=True)
-class BoardRead:
+class ScoreboardRead:
     """The rows that were asked for, by worker."""
 
     rows: Mapping[int, RequestSeen]
@@ -222,11 +222,11 @@ Fact = Union[
     WorkerReady,
     BootFailed,
     AcceptingEnded,
-    WorkerRang,
+    RequestStarted,
     WorkerWarm,
-    WorkerWorn,
+    RecycleDue,
     StacksDumped,
-    BoardRead,
+    ScoreboardRead,
     ChildExited,
     ConfigLoaded,
     ListenersOpened,

@@ -104,7 +104,7 @@ class Master:
             if worker.ready_at + policy.SETTLED_AFTER <= now:
                 self.pools.settle(worker)
         if due:
-            yield orders.ReadBoard(due)
+            yield orders.ReadScoreboard(due)
 
     def manage_workers(self, now: float) -> Orders:
         """Bring every pool nearer to its number, in this generation; and of a generation on trial, to one worker."""
@@ -189,13 +189,13 @@ class Master:
             worker.accepts = False
         return ()
 
-    def _worker_rang(self, fact: facts.WorkerRang, now: float) -> Orders:
-        return self.stalls.rang(fact, now)
+    def _request_started(self, fact: facts.RequestStarted, now: float) -> Orders:
+        return self.stalls.request_started(fact, now)
 
-    def _board_read(self, fact: facts.BoardRead, now: float) -> Orders:
+    def _scoreboard_read(self, fact: facts.ScoreboardRead, now: float) -> Orders:
         return self.stalls.seen(fact, now)
 
-    def _worker_worn(self, fact: facts.WorkerWorn, _now: float) -> Orders:
+    def _recycle_due(self, fact: facts.RecycleDue, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and worker.ready:
             worker.worn = worker.worn or fact.reason
@@ -299,11 +299,11 @@ REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {
     facts.WorkerReady: Master._worker_ready,
     facts.BootFailed: Master._boot_failed,
     facts.AcceptingEnded: Master._accepting_ended,
-    facts.WorkerRang: Master._worker_rang,
-    facts.WorkerWorn: Master._worker_worn,
+    facts.RequestStarted: Master._request_started,
+    facts.RecycleDue: Master._recycle_due,
     facts.WorkerWarm: Master._worker_warm,
     facts.StacksDumped: Master._stacks_dumped,
-    facts.BoardRead: Master._board_read,
+    facts.ScoreboardRead: Master._scoreboard_read,
     facts.ChildExited: Master._child_exited,
     facts.ConfigLoaded: Master._config_loaded,
     facts.ListenersOpened: Master._listeners_opened,

@@ -62,13 +62,13 @@ def watch_worker(arbiter: Arbiter, order: orders.WatchWorker) -> Fact | None:
     arbiter.board.watch(child.slot, order.watching)
     # A request that it took up just before it could see that nobody watches any more would ring no bell.
     if not order.watching and arbiter.board.read(child.slot).busy_since:
-        return facts.WorkerRang(order.worker)
+        return facts.RequestStarted(order.worker)
     return None
 
 
-def read_board(arbiter: Arbiter, order: orders.ReadBoard) -> Fact:
+def read_scoreboard(arbiter: Arbiter, order: orders.ReadScoreboard) -> Fact:
     children = (arbiter.children.get(worker) for worker in order.workers)
-    return facts.BoardRead({child.worker: arbiter.seen(child) for child in children if child})
+    return facts.ScoreboardRead({child.worker: arbiter.seen(child) for child in children if child})
 
 
 def load_config(arbiter: Arbiter, _order: orders.LoadConfig) -> Fact:
@@ -196,7 +196,7 @@ OBEY: dict[type, Callable[[Arbiter, Any], Fact | None]] = {
     orders.KillWorker: kill_worker,
     orders.DumpStacks: dump_stacks,
     orders.WatchWorker: watch_worker,
-    orders.ReadBoard: read_board,
+    orders.ReadScoreboard: read_scoreboard,
     orders.LoadConfig: load_config,
     orders.OpenListeners: open_listeners,
     orders.AdoptGeneration: adopt_generation,

@@ -67,15 +67,15 @@ class DumpStacks:
 
 @dataclass(frozen=True)
 class WatchWorker:
-    """Say in the worker's row whether it has to ring. Answered by WorkerRang if it was just too late."""
+    """Say in the worker's row whether it has to ring. Answered by RequestStarted if it was just too late."""
 
     worker: int
     watching: bool
 
 
 @dataclass(frozen=True)
-class ReadBoard:
-    """Answered by BoardRead."""
+class ReadScoreboard:
+    """Answered by ScoreboardRead."""
 
     workers: tuple[int, ...]
 
@@ -183,7 +183,7 @@ Order = Union[
     KillWorker,
     DumpStacks,
     WatchWorker,
-    ReadBoard,
+    ReadScoreboard,
     LoadConfig,
     OpenListeners,
     AdoptGeneration,

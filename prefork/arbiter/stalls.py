@@ -26,7 +26,7 @@ class Stalls:
         self._fleet = fleet
         self._ladder = ladder
 
-    def rang(self, fact: facts.WorkerRang, now: float) -> Iterable[Order]:
+    def request_started(self, fact: facts.RequestStarted, now: float) -> Iterable[Order]:
         """A worker whose row nobody watched took up a request."""
         worker = self._fleet.get(fact.worker)
         if worker and worker.life in WORKING:
@@ -43,7 +43,7 @@ class Stalls:
                 worker.look_at = inf  # until the answer sets it
                 yield worker.id
 
-    def seen(self, fact: facts.BoardRead, now: float) -> Iterable[Order]:
+    def seen(self, fact: facts.ScoreboardRead, now: float) -> Iterable[Order]:
         """Their rows were read."""
         for serial, seen in fact.rows.items():
             worker = self._fleet.get(serial)

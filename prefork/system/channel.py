@@ -22,10 +22,10 @@ READY = b"R"  # it accepts connections
 FAILED = b"F"  # it cannot boot: the traceback follows
 CLOSED = b"C"  # it has been told to retire, and no longer accepts
 HELLO = b"H"  # it has been forked by a template; who it is, the kernel says
-RANG = b"!"  # it took up a request while the master was not watching its row
+REQUEST_STARTED = b"!"  # it took up a request while the master was not watching its row
 WARM = b"T"  # it has served enough to become a template
-WORN = b"W"  # it has reached a limit of [pool.*.recycle]; which one follows, a word of WEAR
-WEAR = ("requests", "memory")
+RECYCLE_DUE = b"W"  # it has reached a limit of [pool.*.recycle]; which one follows, a word of WEAR
+RECYCLE_REASONS = ("requests", "memory")
 # From the master.
 DRAIN = b"D"  # the service stops: serve what waits in the accept queue before closing it
 REOPEN = b"L"  # a log was opened anew: its name follows, its descriptor travels along

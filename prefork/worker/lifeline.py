@@ -141,7 +141,7 @@ class Lifeline:
         if not numbers[WATCHED]:
             # Set here as well: until the master has woken, one ring is enough.
             numbers[WATCHED] = 1
-            self._channel.send(words.RANG)
+            self._channel.send(words.REQUEST_STARTED)
         if now >= self._measure_at:
             self._measure(now)
         return now
@@ -174,6 +174,6 @@ class Lifeline:
         self._mark_at = min(self._wear.worn_at, self._warm_at)
 
     def _report_wear(self, reason: str) -> None:
-        self._channel.send(words.WORN, reason)
+        self._channel.send(words.RECYCLE_DUE, reason)
         self._wear.stop()
         self._mark_at, self._measure_at = min(self._wear.worn_at, self._warm_at), self._wear.measure_at

@@ -269,7 +269,7 @@ class Kernel:
             return facts.WorkerReady(process.worker)
         self.at(self.rng.expovariate(0.3), lambda: self._take_request(process))
         if self.rng.random() < 0.2:
-            self.at(self.rng.expovariate(0.1), lambda: facts.WorkerWorn(process.worker, "requests"))
+            self.at(self.rng.expovariate(0.1), lambda: facts.RecycleDue(process.worker, "requests"))
         if process.warm_at:
             self.at(self.rng.expovariate(1 / process.warm_at), lambda: facts.WorkerWarm(process.worker))
         return facts.WorkerReady(process.worker)
@@ -283,7 +283,7 @@ class Kernel:
         if process.watched:
             return None
         process.watched = True
-        return facts.WorkerRang(process.worker)
+        return facts.RequestStarted(process.worker)
 
     def _finish_request(self, process: Process) -> Fact | None:
         process.busy_since = 0.0
@@ -340,10 +340,10 @@ class Kernel:
     def watch(self, order: orders.WatchWorker) -> Fact | None:
         process = self._living(order.worker)
         process.watched = order.watching
-        return facts.WorkerRang(order.worker) if not order.watching and process.busy_since else None
+        return facts.RequestStarted(order.worker) if not order.watching and process.busy_since else None
 
-    def board(self, order: orders.ReadBoard) -> Fact:
-        return facts.BoardRead({w: RequestSeen(self._living(w).busy_since, "GET /", 1) for w in order.workers})
+    def board(self, order: orders.ReadScoreboard) -> Fact:
+        return facts.ScoreboardRead({w: RequestSeen(self._living(w).busy_since, "GET /", 1) for w in order.workers})
 
     def load(self, _order: orders.LoadConfig) -> Fact:
         if self.chance():
@@ -399,7 +399,7 @@ OBEY: dict[type, Callable[[Kernel, Any], Fact | None]] = {
     orders.KillWorker: Kernel.kill,
     orders.DumpStacks: Kernel.dump,
     orders.WatchWorker: Kernel.watch,
-    orders.ReadBoard: Kernel.board,
+    orders.ReadScoreboard: Kernel.board,
     orders.LoadConfig: Kernel.load,
     orders.OpenListeners: Kernel.open,
     orders.AdoptGeneration: Kernel.nothing,

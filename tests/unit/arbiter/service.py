@@ -113,7 +113,7 @@ class Service:
         return self.tell(facts.ChildExited(worker, ending, clean=ending == "exit code 0"))
 
     def board(self, worker: int, busy_since: float) -> list[orders.Order]:
-        return self.tell(facts.BoardRead({worker: facts.RequestSeen(busy_since, "GET / HTTP/1.1", 1)}))
+        return self.tell(facts.ScoreboardRead({worker: facts.RequestSeen(busy_since, "GET / HTTP/1.1", 1)}))
 
     def reload(self, new: Config | None = None) -> list[orders.Order]:
         """HUP, a sound file, and its listeners open."""

@@ -48,11 +48,11 @@ def hostile() -> Iterator[Hostile]:
 
 def test_each_word_is_a_fact(hostile: Hostile):
     """What an honest worker says."""
-    for message in (words.READY, words.RANG, words.CLOSED, words.FAILED + b"why"):
+    for message in (words.READY, words.REQUEST_STARTED, words.CLOSED, words.FAILED + b"why"):
         hostile.line.send(message)
     assert list(hostile.child.hear()) == [
         facts.WorkerReady(WORKER),
-        facts.WorkerRang(WORKER),
+        facts.RequestStarted(WORKER),
         facts.AcceptingEnded(WORKER),
         facts.BootFailed(WORKER, "why"),
     ]
@@ -98,7 +98,7 @@ def test_a_flood_is_read_a_few_messages_at_a_time(hostile: Hostile):
     sent = 0
     while True:
         try:
-            hostile.line.send(words.RANG)
+            hostile.line.send(words.REQUEST_STARTED)
         except BlockingIOError:
             break
         sent += 1
@@ -156,7 +156,7 @@ def test_no_stacks_are_no_fact(hostile: Hostile):
 def test_stacks_without_end_are_kept_to_a_bound_and_do_not_put_the_abort_off():
     """A worker that writes for ever is aborted no later, and costs no more memory than so much."""
     service = Service(request=10.0).up()
-    service.tell(facts.WorkerRang(1))
+    service.tell(facts.RequestStarted(1))
     service.pass_time(10.0)
     service.board(1, busy_since=service.now - 10.0)
     assert service.life(1) == "stuck"
@@ -187,7 +187,7 @@ def test_a_row_with_absurd_numbers_is_read(number: int):
 def test_a_clock_that_lies_ends_its_own_worker_or_nobody(busy_since: float):
     """A request of before the boot is overdue; one of the future is looked at again no later than any other."""
     service = Service(request=10.0).up()
-    service.tell(facts.WorkerRang(1))
+    service.tell(facts.RequestStarted(1))
     service.pass_time(10.0)
     service.board(1, busy_since=busy_since)
     assert service.master.deadline() <= service.now + 10.0
@@ -203,11 +203,11 @@ def test_a_clock_that_lies_ends_its_own_worker_or_nobody(busy_since: float):
         facts.WorkerReady(1),
         facts.WorkerReady(99),
         facts.BootFailed(1, "never mind"),
-        facts.WorkerRang(1),
+        facts.RequestStarted(1),
         facts.StacksDumped(1, "x"),
         facts.StacksDumped(99, "x"),
         facts.AcceptingEnded(99),
-        facts.BoardRead({1: facts.RequestSeen(), 99: facts.RequestSeen(1.0)}),
+        facts.ScoreboardRead({1: facts.RequestSeen(), 99: facts.RequestSeen(1.0)}),
         facts.ChildExited(99, "exit code 0", clean=True),
         facts.WorkerSpawned(99, 1),
         facts.SpawnFailed(99, "x"),

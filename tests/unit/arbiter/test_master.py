@@ -480,9 +480,9 @@ class TestRequests:
     def test_a_bell_sets_a_deadline_and_the_row_decides(self):
         """One look when the request would be overdue; while there is work the row is watched, then the bell is armed again."""
         service = Service(request=10.0).up()
-        assert service.tell(facts.WorkerRang(1)) == [orders.WatchWorker(1, watching=True)]
+        assert service.tell(facts.RequestStarted(1)) == [orders.WatchWorker(1, watching=True)]
         assert service.master.deadline() == service.now + 10.0
-        assert orders.ReadBoard((1,)) in service.pass_time(10.0)
+        assert orders.ReadScoreboard((1,)) in service.pass_time(10.0)
         service.board(1, busy_since=service.now - 2.0)
         assert service.master.deadline() == service.now + 8.0
         service.pass_time(8.0)
@@ -492,7 +492,7 @@ class TestRequests:
     def test_an_overdue_request_is_stacks_then_abort_then_kill(self):
         """And its worker is replaced by the first step, not the last."""
         service = Service(request=10.0).up()
-        service.tell(facts.WorkerRang(1))
+        service.tell(facts.RequestStarted(1))
         service.pass_time(10.0)
         service.board(1, busy_since=service.now - 10.0)
         assert service.told(orders.DumpStacks) == [orders.DumpStacks(1, expired=True)]
@@ -506,13 +506,13 @@ class TestRequests:
     def test_without_a_request_timeout_nobody_looks(self):
         """0 switches it off: a long request wakes the master not once."""
         service = Service(request=0.0).up()
-        service.tell(facts.WorkerRang(1))
+        service.tell(facts.RequestStarted(1))
         assert service.asleep
 
     def test_a_retiring_worker_is_held_to_both_limits(self):
         """Fault 22: graceful for the whole, request for a request, and nothing for a slow client."""
         service = Service({"web": 2}, request=10.0, graceful=60.0).up()
-        service.tell(facts.WorkerRang(1))
+        service.tell(facts.RequestStarted(1))
         service.tell(facts.ScaleRequested(-1))
         assert service.life(1) == "retiring"
         service.pass_time(10.0)

@@ -193,7 +193,7 @@ def test_what_is_gone_is_not_signalled(arbiter: Arbiter, monkeypatch: pytest.Mon
     obey.dump_stacks(arbiter, orders.DumpStacks(7))
     obey.retire_worker(arbiter, orders.RetireWorker(7, drain=True))
     assert obey.watch_worker(arbiter, orders.WatchWorker(7, watching=True)) is None
-    assert obey.read_board(arbiter, orders.ReadBoard((7,))) == facts.BoardRead({})
+    assert obey.read_scoreboard(arbiter, orders.ReadScoreboard((7,))) == facts.ScoreboardRead({})
 
 
 def test_logs_are_opened_anew_and_passed_on(arbiter: Arbiter, tmp_path: Path):

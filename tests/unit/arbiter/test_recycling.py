@@ -9,7 +9,7 @@ from tests.unit.arbiter.service import Service
 def test_the_replacement_is_ready_before_the_old_one_retires():
     """The pool is never short of a ready worker."""
     service = Service({"web": 2}).up()
-    service.tell(facts.WorkerWorn(1, "requests"))
+    service.tell(facts.RecycleDue(1, "requests"))
     assert service.lives() == {"web": ["ready", "ready", "booting"]}
     assert service.told(orders.RetireWorker) == []
     service.tell(facts.WorkerReady(3))
@@ -23,7 +23,7 @@ def test_one_at_a_time_in_each_pool():
     """The next one's turn comes when the last has gone; pools do not wait for each other."""
     service = Service({"web": 3, "api": 1}).up()
     for worker in (1, 2, 4):
-        service.tell(facts.WorkerWorn(worker, "memory"))
+        service.tell(facts.RecycleDue(worker, "memory"))
     assert service.lives()["web"].count("booting") == 1
     assert service.lives()["api"].count("booting") == 1
     service.all_ready()
@@ -35,7 +35,7 @@ def test_one_at_a_time_in_each_pool():
 def test_a_replacement_that_cannot_boot_leaves_the_old_one_serving():
     """Worn is better than none."""
     service = Service().up()
-    service.tell(facts.WorkerWorn(1, "requests"))
+    service.tell(facts.RecycleDue(1, "requests"))
     service.tell(facts.BootFailed(2, "ImportError"))
     service.die(2, "exit code 70")
     assert service.life(1) == "ready"
@@ -47,7 +47,7 @@ def test_a_replacement_that_cannot_boot_leaves_the_old_one_serving():
 def test_a_reload_renews_all_anyway():
     """Nobody is recycled beside a roll."""
     service = Service({"web": 3}).up()
-    service.tell(facts.WorkerWorn(1, "requests"))
+    service.tell(facts.RecycleDue(1, "requests"))
     service.reload()
     service.all_ready()
     service.retired_go()
@@ -59,8 +59,8 @@ def test_one_that_retires_already_is_not_worn():
     """Nor one that has ended."""
     service = Service({"web": 2}).up()
     service.tell(facts.ScaleRequested(-1))
-    service.tell(facts.WorkerWorn(1, "requests"))
-    service.tell(facts.WorkerWorn(99, "requests"))
+    service.tell(facts.RecycleDue(1, "requests"))
+    service.tell(facts.RecycleDue(99, "requests"))
     service.all_ready()
     assert service.lives() == {"web": ["retiring", "ready"]}
 

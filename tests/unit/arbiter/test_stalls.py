@@ -9,7 +9,7 @@ from tests.unit.arbiter.service import Service
 def slow_service(**timeout: float) -> Service:
     """Its only worker has just taken up a request."""
     service = Service(**{"slow": 2.0, "request": 10.0, **timeout}).up()
-    service.tell(facts.WorkerRang(1))
+    service.tell(facts.RequestStarted(1))
     return service
 
 
@@ -18,7 +18,7 @@ def test_a_slow_request_is_told_once_with_its_stacks_and_nothing_else_happens():
     service = slow_service()
     began = service.now
     service.pass_time(2.0)
-    service.tell(facts.BoardRead({1: facts.RequestSeen(began, "GET /report HTTP/1.1", 3, 0.25)}))
+    service.tell(facts.ScoreboardRead({1: facts.RequestSeen(began, "GET /report HTTP/1.1", 3, 0.25)}))
     assert service.told(orders.DumpStacks) == [orders.DumpStacks(1)]
     service.tell(facts.StacksDumped(1, "report.py, "))
     service.tell(facts.StacksDumped(1, "line 7"))
@@ -42,7 +42,7 @@ def test_the_next_request_is_told_too():
         service.board(1, began)
         service.pass_time(policy.STACKS_WITHIN)
         service.board(1, 0.0)
-        service.tell(facts.WorkerRang(1))
+        service.tell(facts.RequestStarted(1))
     assert len(service.reports("request_slow")) == 2
 
 
@@ -64,7 +64,7 @@ def test_without_a_request_timeout_the_row_is_given_free_after_the_telling():
     began = service.now
     service.pass_time(2.0)
     assert orders.WatchWorker(1, watching=False) in service.board(1, began)
-    service.tell(facts.WorkerRang(1))  # it is still busy: the answer to the order
+    service.tell(facts.RequestStarted(1))  # it is still busy: the answer to the order
     service.pass_time(2.0)
     service.board(1, began)
     assert len(service.told(orders.DumpStacks)) == 1

@@ -106,10 +106,10 @@ def test_it_rings_once_until_the_master_has_stopped_watching(ties):
     for _ in range(3):
         tied.line.begin(b"GET / HTTP/1.1")
         tied.line.end(1)
-    assert tied.heard() == [words.RANG]
+    assert tied.heard() == [words.REQUEST_STARTED]
     tied.board.watch(0, watching=False)
     tied.line.begin(b"GET / HTTP/1.1")
-    assert tied.heard() == [words.RANG]
+    assert tied.heard() == [words.REQUEST_STARTED]
     tied.board.watch(0, watching=True)
     tied.line.begin(b"GET / HTTP/1.1")
     assert tied.heard() == []
@@ -225,17 +225,17 @@ def test_the_requests_of_a_worker_are_counted_and_their_end_is_told_once(ties):
     for _ in range(4):
         tied.line.begin(b"GET / HTTP/1.1")
         tied.line.end(10)
-    assert tied.heard().count(words.WORN) == 1
+    assert tied.heard().count(words.RECYCLE_DUE) == 1
 
 
 def test_memory_is_measured_between_requests_once_the_time_has_come(ties):
     """Not before: the kernel has to add it up."""
     tied = ties(RecycleSettings(memory=1, jitter=0.0))
     tied.line.begin(b"GET / HTTP/1.1")
-    assert words.WORN not in tied.heard()
+    assert words.RECYCLE_DUE not in tied.heard()
     tied.line._measure_at = time.monotonic_ns()
     tied.line.begin(b"GET / HTTP/1.1")
-    assert tied.heard() == [words.WORN]
+    assert tied.heard() == [words.RECYCLE_DUE]
     assert tied.line._measure_at == NEVER
 
 
@@ -244,5 +244,5 @@ def test_memory_that_is_enough_is_measured_again(ties):
     tied = ties(RecycleSettings(memory=1 << 50, jitter=0.0))
     due = tied.line._measure_at = time.monotonic_ns()
     tied.line.begin(b"GET / HTTP/1.1")
-    assert words.WORN not in tied.heard()
+    assert words.RECYCLE_DUE not in tied.heard()
     assert due + 10**9 <= tied.line._measure_at < NEVER
