@@ -18,7 +18,7 @@ master.
 *Start*: ``cli`` reads the file (``config.load``), detaches (``system.daemon``), and runs ``arbiter.loop.Arbiter``,
 which opens the listeners and lets ``arbiter.master.Master`` say what to do; the first orders are to spawn.
 
-*A worker's life*: ``arbiter.obey.spawn_worker`` forks; ``worker.boot`` takes the identity, imports the application,
+*A worker's life*: ``arbiter.executor.spawn_worker`` forks; ``worker.boot`` takes the identity, imports the application,
 and runs the loop of its kind (``worker.evented``); ready, stuck, retired and dead are told in ``arbiter.fleet``.
 
 *A preloaded worker's life*: ``arbiter.templates`` owes the pool a template; ``worker.template`` imports the application
@@ -29,7 +29,7 @@ own interpreter. A warm worker may become the next template (``worker.heir``).
 that and bytes of the answer.
 
 *A signal*: ``system.signals`` queues it, ``arbiter.loop`` turns it into a fact, ``Master.handle`` into orders
-(``arbiter.commands`` says what each wish means), and ``arbiter.obey`` carries them out. A command of ``preforkctl`` comes
+(``arbiter.commands`` says what each wish means), and ``arbiter.executor`` carries them out. A command of ``preforkctl`` comes
 through ``control.server`` and ``arbiter.desk``, and is the same fact from there on.
 
 *A reload*: ``arbiter.reload`` puts the new generation on trial, ``arbiter.rollout`` replaces the old one by it. *An

@@ -1,7 +1,7 @@
 """The arbiter's loop: one selector, and everything that happens becomes a fact.
 
 It sleeps until a signal, a child, a message or a deadline; there is no polling and no thread. What to do is decided
-in ``master.py`` and done in ``obey.py``.
+in ``master.py`` and done in ``executor.py``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from prefork.arbiter import facts, orders
 from prefork.arbiter.backing import Backing
 from prefork.arbiter.children import Child
 from prefork.arbiter.desk import Desk
+from prefork.arbiter.executor import EXECUTE
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.herald import Herald
 from prefork.arbiter.keeping import Keeping
 from prefork.arbiter.master import Master
-from prefork.arbiter.obey import OBEY
 from prefork.arbiter.phase import Phase
 from prefork.arbiter.sockets import Sockets
 from prefork.arbiter.succession import Successor
@@ -161,7 +161,7 @@ class Arbiter:
         waiting = deque([fact])
         while waiting and self.ending is None:
             for order in self.master.handle(waiting.popleft(), now):
-                answer = OBEY[type(order)](self, order)
+                answer = EXECUTE[type(order)](self, order)
                 if answer is not None:
                     waiting.append(answer)
         self.desk.settle()

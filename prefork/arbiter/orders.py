@@ -1,6 +1,6 @@
 """Pure. What is to be done, in the imperative: the only output of the policy.
 
-``obey.py`` has one small function an order. An order is given once for each cause; one that can fail says so by a
+``executor.py`` has one small function an order. An order is given once for each cause; one that can fail says so by a
 fact.
 """
 

@@ -105,7 +105,7 @@ class Kernel:
             found = self.master.handle(waiting.pop(0), self.now)
             self._check_retirements(found, before)
             for order in found:
-                answer = OBEY[type(order)](self, order)
+                answer = EXECUTE[type(order)](self, order)
                 if answer is not None:
                     waiting.append(answer)
             self._check_numbers()
@@ -392,7 +392,7 @@ class Kernel:
         """An order that has no consequence in here."""
 
 
-OBEY: dict[type, Callable[[Kernel, Any], Fact | None]] = {
+EXECUTE: dict[type, Callable[[Kernel, Any], Fact | None]] = {
     orders.SpawnWorker: Kernel.spawn,
     orders.SpawnTemplate: Kernel.spawn_template,
     orders.RetireWorker: Kernel.retire,

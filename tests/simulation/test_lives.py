@@ -10,11 +10,11 @@ from random import Random
 import pytest
 
 from prefork.arbiter import facts
+from prefork.arbiter.executor import EXECUTE as REAL
 from prefork.arbiter.fleet import NEXT, Life, Step
 from prefork.arbiter.master import REACTIONS
-from prefork.arbiter.obey import OBEY as REAL
 from prefork.arbiter.phase import Phase
-from tests.simulation.kernel import OBEY, Kernel
+from tests.simulation.kernel import EXECUTE, Kernel
 
 LIVES = int(os.environ.get("PREFORK_LIVES", "20000"))
 ROUND = 100  # services that are lived at a time
@@ -109,7 +109,7 @@ def test_every_order_is_obeyed_for_real_and_in_the_simulation():
     """Both tables are total."""
     from prefork.arbiter import orders
 
-    assert set(orders.Order.__args__) == set(REAL) == set(OBEY)
+    assert set(orders.Order.__args__) == set(REAL) == set(EXECUTE)
 
 
 def test_the_life_table_names_only_what_can_happen_and_every_life_can_end():

@@ -189,7 +189,7 @@ def exit_master(arbiter: Arbiter, order: orders.Exit) -> None:
     arbiter.ending = order
 
 
-OBEY: dict[type, Callable[[Arbiter, Any], Fact | None]] = {
+EXECUTE: dict[type, Callable[[Arbiter, Any], Fact | None]] = {
     orders.SpawnWorker: spawn_worker,
     orders.SpawnTemplate: spawn_template,
     orders.RetireWorker: retire_worker,

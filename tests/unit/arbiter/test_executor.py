@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from prefork.arbiter import facts, obey, orders
+from prefork.arbiter import executor, facts, orders
 from prefork.arbiter.backing import Backing
 from prefork.arbiter.children import Child
 from prefork.arbiter.loop import Arbiter
@@ -95,7 +95,7 @@ def test_a_fork_that_fails_is_a_fact(arbiter: Arbiter, monkeypatch: pytest.Monke
     monkeypatch.setattr(process, "fork", refuse(errno.EAGAIN))
     before = descriptors()
     for _ in range(3):
-        answer = obey.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.backing.config))
+        answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.backing.config))
         assert answer == facts.SpawnFailed(1, f"[Errno {errno.EAGAIN}] {os.strerror(errno.EAGAIN)}")
     assert descriptors() == before
     assert arbiter.children == {}
@@ -106,7 +106,7 @@ def test_no_descriptors_left_is_a_fact(arbiter: Arbiter, monkeypatch: pytest.Mon
     """Fault 12: the same for what is opened before the fork."""
     monkeypatch.setattr(owner, name, refuse(errno.EMFILE))
     before = descriptors()
-    answer = obey.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.backing.config))
+    answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.backing.config))
     assert isinstance(answer, facts.SpawnFailed)
     assert descriptors() == before
 
@@ -115,7 +115,7 @@ def test_a_child_without_a_pidfd_is_a_child(arbiter: Arbiter, monkeypatch: pytes
     """On an old kernel, or out of descriptors: it is reaped by SIGCHLD. Here the fork only says that it worked."""
     monkeypatch.setattr(process, "fork", lambda: 12345678)
     monkeypatch.setattr(os, "pidfd_open", refuse(errno.EMFILE))
-    answer = obey.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.backing.config))
+    answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.backing.config))
     assert answer == facts.WorkerSpawned(1, 12345678)
     # Nobody's child: reaped elsewhere, as far as wait(2) knows.
     [exited] = [fact for fact in arbiter.reap_workers() if isinstance(fact, facts.ChildExited)]
@@ -127,18 +127,18 @@ def test_a_successor_that_cannot_be_executed_is_a_fact(arbiter: Arbiter, monkeyp
     """Fault 1: the reason names the program; what was opened for it is closed."""
     monkeypatch.setattr(process, "spawn_detached", refuse(errno.ENOENT))
     before = descriptors()
-    answer = obey.reexec(arbiter, orders.Reexec())
+    answer = executor.reexec(arbiter, orders.Reexec())
     assert isinstance(answer, facts.SuccessorFailed)
     assert answer.reason.startswith("/nonexistent/preforkd: ")
     assert descriptors() == before
-    obey.restore_pidfile(arbiter, orders.RestorePidfile())
+    executor.restore_pidfile(arbiter, orders.RestorePidfile())
     assert sorted(name for name in os.listdir(arbiter.backing.directory) if "pid" in name) == ["preforkd.pid"]
 
 
 def test_no_descriptors_left_for_a_successor_is_a_fact(arbiter: Arbiter, monkeypatch: pytest.MonkeyPatch):
     """The upgrade fails, and the master goes on."""
     monkeypatch.setattr(os, "pipe2", refuse(errno.EMFILE))
-    assert isinstance(obey.reexec(arbiter, orders.Reexec()), facts.SuccessorFailed)
+    assert isinstance(executor.reexec(arbiter, orders.Reexec()), facts.SuccessorFailed)
 
 
 def test_an_oldbin_that_another_master_holds_is_a_fact(arbiter: Arbiter):
@@ -146,7 +146,7 @@ def test_an_oldbin_that_another_master_holds_is_a_fact(arbiter: Arbiter):
     assert arbiter.backing.pidfile
     rival = Pidfile(arbiter.backing.pidfile.oldbin)
     rival.acquire()
-    answer = obey.reexec(arbiter, orders.Reexec())
+    answer = executor.reexec(arbiter, orders.Reexec())
     rival.release()
     assert isinstance(answer, facts.SuccessorFailed)
     assert "running already" in answer.reason
@@ -160,7 +160,7 @@ def test_a_pidfile_that_cannot_be_put_back_is_logged(arbiter: Arbiter, tmp_path:
         (tmp_path / name).unlink()
     rival = Pidfile(str(tmp_path / "preforkd.pid"))
     rival.acquire()
-    obey.restore_pidfile(arbiter, orders.RestorePidfile())
+    executor.restore_pidfile(arbiter, orders.RestorePidfile())
     assert arbiter.backing.log.events() == ["pidfile_lost"]
     rival.release()
 
@@ -172,12 +172,12 @@ def test_faults_of_a_file_are_a_fact(arbiter: Arbiter, monkeypatch: pytest.Monke
         raise ConfigError(Fault("wrong", "a.b"), Fault("worse", "c.d"))
 
     object.__setattr__(arbiter.backing, "load", load)
-    assert obey.load_config(arbiter, orders.LoadConfig()) == facts.ReloadRefused(("a.b: wrong", "c.d: worse"))
+    assert executor.load_config(arbiter, orders.LoadConfig()) == facts.ReloadRefused(("a.b: wrong", "c.d: worse"))
 
 
 def test_a_listener_that_cannot_be_opened_is_a_fact(arbiter: Arbiter, tmp_path: Path):
     """The path is a directory: the reload is refused, and the old listener is there."""
-    answer = obey.open_listeners(arbiter, orders.OpenListeners(2, config(f"unix:{tmp_path}")))
+    answer = executor.open_listeners(arbiter, orders.OpenListeners(2, config(f"unix:{tmp_path}")))
     assert isinstance(answer, facts.ReloadRefused)
     assert (tmp_path / "web.sock").is_socket()
 
@@ -189,11 +189,11 @@ def test_what_is_gone_is_not_signalled(arbiter: Arbiter, monkeypatch: pytest.Mon
         raise AssertionError
 
     monkeypatch.setattr(os, "kill", kill)
-    obey.kill_worker(arbiter, orders.KillWorker(7, signal.SIGKILL))
-    obey.dump_stacks(arbiter, orders.DumpStacks(7))
-    obey.retire_worker(arbiter, orders.RetireWorker(7, drain=True))
-    assert obey.watch_worker(arbiter, orders.WatchWorker(7, watching=True)) is None
-    assert obey.read_scoreboard(arbiter, orders.ReadScoreboard((7,))) == facts.ScoreboardRead({})
+    executor.kill_worker(arbiter, orders.KillWorker(7, signal.SIGKILL))
+    executor.dump_stacks(arbiter, orders.DumpStacks(7))
+    executor.retire_worker(arbiter, orders.RetireWorker(7, drain=True))
+    assert executor.watch_worker(arbiter, orders.WatchWorker(7, watching=True)) is None
+    assert executor.read_scoreboard(arbiter, orders.ReadScoreboard((7,))) == facts.ScoreboardRead({})
 
 
 def test_logs_are_opened_anew_and_passed_on(arbiter: Arbiter, tmp_path: Path):
@@ -207,7 +207,7 @@ def test_logs_are_opened_anew_and_passed_on(arbiter: Arbiter, tmp_path: Path):
     arbiter.children[1] = Child(1, 0, os.getpid(), None, ours, reader)
     (tmp_path / "gone" / "x.log").unlink()
     (tmp_path / "gone").rmdir()
-    obey.reopen_logs(arbiter, orders.ReopenLogs())
+    executor.reopen_logs(arbiter, orders.ReopenLogs())
     assert arbiter.backing.log.events() == ["log_not_reopened", "logs_reopened"]
     assert arbiter.backing.log.said[0][2]["log"] == "gone"
     for name in ("fine", "gone"):
