@@ -24,8 +24,8 @@ from prefork.control.words import Request
 from prefork.errors import BindError, PreforkError
 
 if TYPE_CHECKING:
-    from prefork.arbiter.backing import ControlServer
     from prefork.arbiter.loop import Arbiter
+    from prefork.arbiter.services import ControlServer
 
 DEATHS_KEPT = 64
 HEARD_KEPT = 256  # events that are kept for a client that waits
@@ -80,9 +80,9 @@ class Desk:
             self._server.deafen()  # who waits is answered yet
         elif self._server and self._server.holds_path:
             try:
-                self._server.renew(self._arbiter.backing.control_manner(config))
+                self._server.renew(self._arbiter.services.control_manner(config))
             except (OSError, PreforkError) as error:
-                self._arbiter.backing.log.error("control_not_renewed", reason=str(error))
+                self._arbiter.services.log.error("control_not_renewed", reason=str(error))
 
     def drop(self) -> None:
         """The configuration on trial is not to be."""
@@ -98,7 +98,7 @@ class Desk:
         try:
             self._trial = self._opened(config.control, config, 0)
         except BindError as error:
-            self._arbiter.backing.log.error("control_lost", reason=str(error))
+            self._arbiter.services.log.error("control_lost", reason=str(error))
         else:
             self.adopt(config)
 
@@ -114,8 +114,8 @@ class Desk:
         server.close(unlink=unlink)
 
     def _opened(self, control: Control, config: Config, over: int | None) -> ControlServer:
-        manner = self._arbiter.backing.control_manner(config)
-        return self._arbiter.backing.open_control(control.socket, manner, over)
+        manner = self._arbiter.services.control_manner(config)
+        return self._arbiter.services.open_control(control.socket, manner, over)
 
     # What is asked.
 
@@ -125,7 +125,7 @@ class Desk:
         for asking in self._server.turn():
             request = asking.request
             if request.do not in ASIDE:
-                log = self._arbiter.backing.log
+                log = self._arbiter.services.log
                 log.info("control_asked", do=request.do, by_uid=asking.uid, by_pid=asking.pid)
             wait = self._waits[asking.client] = Wait(request)
             yield from FACTS[request.do](self, wait)
@@ -187,7 +187,7 @@ class Desk:
     def _tell_status(self, _wait: Wait) -> bytes | None:
         arbiter = self._arbiter
         rows = {child.worker: arbiter.seen(child) for child in arbiter.children.values()}
-        about = {"version": arbiter.backing.version, "pid": os.getpid(), "config": arbiter.backing.title}
+        about = {"version": arbiter.services.version, "pid": os.getpid(), "config": arbiter.services.title}
         listeners = arbiter.sockets.addresses()
         return words.answer(ok=True, **about, listeners=listeners, **overview(arbiter.master, rows, arbiter.now()))
 

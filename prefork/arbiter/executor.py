@@ -73,12 +73,12 @@ def read_scoreboard(arbiter: Arbiter, order: orders.ReadScoreboard) -> Fact:
 
 def load_config(arbiter: Arbiter, _order: orders.LoadConfig) -> Fact:
     try:
-        config = arbiter.backing.load()
+        config = arbiter.services.load()
     except ConfigError as error:
         return facts.ReloadRefused(tuple(str(fault) for fault in error.faults))
     except PreforkError as error:
         return facts.ReloadRefused((str(error),))
-    return facts.ConfigLoaded(config, arbiter.backing.changed(arbiter.master.config, config))
+    return facts.ConfigLoaded(config, arbiter.services.changed(arbiter.master.config, config))
 
 
 def open_listeners(arbiter: Arbiter, order: orders.OpenListeners) -> Fact:
@@ -95,7 +95,7 @@ def adopt_generation(arbiter: Arbiter, order: orders.AdoptGeneration) -> None:
     arbiter.sockets.adopt(order.generation)
     _renew_listeners(arbiter, order.config)
     arbiter.desk.adopt(order.config)
-    arbiter.backing.set_level(order.config.log.level)
+    arbiter.services.set_level(order.config.log.level)
 
 
 def drop_generation(arbiter: Arbiter, order: orders.DropGeneration) -> None:
@@ -111,14 +111,14 @@ def stop_listening(arbiter: Arbiter, order: orders.StopListening) -> None:
 
 def reopen_logs(arbiter: Arbiter, _order: orders.ReopenLogs) -> None:
     """Open every log anew, and pass the descriptors on: workers may have no right to open them."""
-    for name, sink in arbiter.backing.sinks.items():
+    for name, sink in arbiter.services.sinks.items():
         error = sink.reopen()
         if error:
             hint = "the old file is written to until USR1 finds the path writable"
             report(arbiter, orders.report("error", "log_not_reopened", log=name, reason=str(error), hint=hint))
         for child in arbiter.children.values():
             child.channel.send(words.REOPEN, name, sink.fileno())
-    arbiter.backing.log.info("logs_reopened", logs=len(arbiter.backing.sinks))
+    arbiter.services.log.info("logs_reopened", logs=len(arbiter.services.sinks))
 
 
 def reexec(arbiter: Arbiter, _order: orders.Reexec) -> Fact:
@@ -126,7 +126,7 @@ def reexec(arbiter: Arbiter, _order: orders.Reexec) -> Fact:
     try:
         successor = Successor.start(arbiter)
     except (OSError, PreforkError) as error:
-        return facts.SuccessorFailed(f"{arbiter.backing.command[0]}: {error}")
+        return facts.SuccessorFailed(f"{arbiter.services.command[0]}: {error}")
     arbiter.watch_successor(successor)
     return facts.SuccessorStarted(successor.pid)
 
@@ -137,26 +137,26 @@ def kill_successor(arbiter: Arbiter, order: orders.KillSuccessor) -> None:
 
 
 def retire_predecessor(arbiter: Arbiter, _order: orders.RetirePredecessor) -> None:
-    assert arbiter.backing.handoff is not None
+    assert arbiter.services.handoff is not None
     with suppress(ProcessLookupError):  # it has ended, and that fact is on its way
-        os.kill(arbiter.backing.handoff.master, Signals.SIGTERM)
+        os.kill(arbiter.services.handoff.master, Signals.SIGTERM)
 
 
 def restore_pidfile(arbiter: Arbiter, _order: orders.RestorePidfile) -> None:
     arbiter.desk.reclaim()
-    if arbiter.backing.pidfile:
+    if arbiter.services.pidfile:
         try:
-            arbiter.backing.pidfile.restore()
+            arbiter.services.pidfile.restore()
         except (OSError, PreforkError) as error:
-            arbiter.backing.log.error("pidfile_lost", reason=str(error))
+            arbiter.services.log.error("pidfile_lost", reason=str(error))
 
 
 def announce_ready(arbiter: Arbiter, _order: orders.AnnounceReady) -> None:
-    if arbiter.backing.handoff:
-        _take_desk_over(arbiter, arbiter.backing.handoff.master)
+    if arbiter.services.handoff:
+        _take_desk_over(arbiter, arbiter.services.handoff.master)
     else:
         _renew_listeners(arbiter, arbiter.master.config)
-    arbiter.backing.announce()
+    arbiter.services.announce()
 
 
 def close_unclaimed(arbiter: Arbiter, _order: orders.CloseUnclaimed) -> None:
@@ -167,7 +167,7 @@ def close_unclaimed(arbiter: Arbiter, _order: orders.CloseUnclaimed) -> None:
 def _renew_listeners(arbiter: Arbiter, config: Config) -> None:
     """Those that were open before follow the configuration, now that it is in force."""
     for name, error in arbiter.sockets.renew(config):
-        arbiter.backing.log.warning("listener_not_renewed", name=name, reason=str(error))
+        arbiter.services.log.warning("listener_not_renewed", name=name, reason=str(error))
 
 
 def _take_desk_over(arbiter: Arbiter, predecessor: int) -> None:
@@ -175,14 +175,14 @@ def _take_desk_over(arbiter: Arbiter, predecessor: int) -> None:
     try:
         arbiter.desk.open(arbiter.master.config, over=predecessor)
     except BindError as error:
-        arbiter.backing.log.error("control_lost", reason=str(error))
+        arbiter.services.log.error("control_lost", reason=str(error))
     else:
         arbiter.desk.adopt(arbiter.master.config)
 
 
 def report(arbiter: Arbiter, order: orders.Report) -> None:
     arbiter.desk.heard(order)
-    getattr(arbiter.backing.log, order.level)(order.event, **order.fields)
+    getattr(arbiter.services.log, order.level)(order.event, **order.fields)
 
 
 def exit_master(arbiter: Arbiter, order: orders.Exit) -> None:

@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from prefork.arbiter import facts, orders
-from prefork.arbiter.backing import Backing
 from prefork.arbiter.children import Child
 from prefork.arbiter.desk import Desk
 from prefork.arbiter.executor import EXECUTE
@@ -24,6 +23,7 @@ from prefork.arbiter.herald import Herald
 from prefork.arbiter.keeping import Keeping
 from prefork.arbiter.master import Master
 from prefork.arbiter.phase import Phase
+from prefork.arbiter.services import Services
 from prefork.arbiter.sockets import Sockets
 from prefork.arbiter.succession import Successor
 from prefork.arbiter.upgrade import Stage
@@ -58,18 +58,18 @@ SIGNALS: dict[int, Fact | None] = {
 class Arbiter:
     """The master process. Single-threaded; it imports no application and parses nothing from the network."""
 
-    def __init__(self, backing: Backing) -> None:
-        self.backing = backing
-        inherited = backing.handoff.listeners if backing.handoff else backing.kept
-        self.keeping = Keeping(backing.notifier, inherited)
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        inherited = services.handoff.listeners if services.handoff else services.kept
+        self.keeping = Keeping(services.notifier, inherited)
         self.sockets = Sockets(inherited, self._listener_opened)
         self.board = Scoreboard()
         self.children: dict[int, Child] = {}
-        keeps = backing.notifier.keeps
-        self.master = Master(backing.config, backing.workers_of, predecessor=bool(backing.handoff), keeps=keeps)
+        keeps = services.notifier.keeps
+        self.master = Master(services.config, services.workers_of, predecessor=bool(services.handoff), keeps=keeps)
         self.ending: orders.Exit | None = None
         self.desk = Desk(self)
-        self._herald = Herald(backing.notifier.tell, backing.notifier.interval)
+        self._herald = Herald(services.notifier.tell, services.notifier.interval)
         self._selector = selectors.DefaultSelector()
         self.subreaper = False  # orphans of our workers become our children
         self._oom_kills = oom.kills()
@@ -81,14 +81,14 @@ class Arbiter:
         gc.collect()
         gc.freeze()
         try:
-            self._open_sockets(self.backing.config)
-            if not self.backing.handoff:  # a successor takes its predecessor's when it serves
-                self.desk.open(self.backing.config)
-                self.desk.adopt(self.backing.config)
+            self._open_sockets(self.services.config)
+            if not self.services.handoff:  # a successor takes its predecessor's when it serves
+                self.desk.open(self.services.config)
+                self.desk.adopt(self.services.config)
             self.init_signals()
-            process.set_title(f"prefork: master [{self.backing.title}]")  # by which scripts know whom to signal
-            if self.backing.handoff:
-                self._watch_stranger(self.backing.handoff.master, lambda: [facts.PredecessorGone()])
+            process.set_title(f"prefork: master [{self.services.title}]")  # by which scripts know whom to signal
+            if self.services.handoff:
+                self._watch_stranger(self.services.handoff.master, lambda: [facts.PredecessorGone()])
             self._take(facts.TimePassed(), self.now())
             while self.ending is None:
                 # Whatever was said before this moment is heard in this turn, however long it takes: who was ready by
@@ -106,9 +106,9 @@ class Arbiter:
         return self.ending
 
     def _open_sockets(self, config: Config) -> None:
-        patience = self.backing.patience
+        patience = self.services.patience
         # What was kept for another configuration may stand in the way of this one, until the manager has closed it too.
-        if not self.backing.handoff and self.sockets.close_unclaimed(config):
+        if not self.services.handoff and self.sockets.close_unclaimed(config):
             self.keeping.update(self.sockets.ours())
             patience = max(patience, RELEASE)
         self.sockets.open(self.master.generation, config, patience)
@@ -120,12 +120,12 @@ class Arbiter:
         is no moment without a pidfile.
         """
         asked = self.ending is not None and self.ending.code == 0 and not self.master.again
-        self.leave_sockets(last=self.master.alone and (asked or not self.backing.notifier.keeps))
+        self.leave_sockets(last=self.master.alone and (asked or not self.services.notifier.keeps))
         self.desk.close(unlink=self.master.alone)  # another master takes it over by renaming
         leave = self.master.predecessor or self.master.upgrade.stage is Stage.STARTED
-        hindrance = self.backing.pidfile and self.backing.pidfile.release(leave=leave)
+        hindrance = self.services.pidfile and self.services.pidfile.release(leave=leave)
         if hindrance:
-            self.backing.log.warning("pidfile_not_removed", reason=str(hindrance))
+            self.services.log.warning("pidfile_not_removed", reason=str(hindrance))
 
     def leave_sockets(self, *, last: bool) -> None:
         """Close them here; the ``last`` who serves them takes care that they are closed everywhere."""
@@ -185,7 +185,7 @@ class Arbiter:
             fact = SIGNALS[signum]
             if fact is None:
                 yield from self.reap_workers()
-            elif signum != signal.SIGWINCH or not self.backing.terminal:
+            elif signum != signal.SIGWINCH or not self.services.terminal:
                 yield fact
 
     def adopt_child(self, child: Child) -> None:
@@ -292,4 +292,4 @@ class Arbiter:
         self.watch(descriptor, ended)
 
     def _listener_opened(self, listener: Listener) -> None:
-        self.backing.log.info("listener_opened", name=listener.name, address=listener.address)
+        self.services.log.info("listener_opened", name=listener.name, address=listener.address)

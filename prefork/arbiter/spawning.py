@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from prefork.arbiter import facts, orders
-from prefork.arbiter.backing import Berth
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
+from prefork.arbiter.services import Berth
 from prefork.system import channel as words
 from prefork.system import process
 from prefork.system.channel import Channel
@@ -58,7 +58,7 @@ def spawn_worker(arbiter: Arbiter, order: orders.SpawnWorker) -> Fact | None:
     if order.template:
         place = {"number": order.number, "slot": order.slot, "warm_at": order.warm_at}
         return _have_forked(arbiter, order, order.template, place)
-    return _fork(arbiter, order, order.number, arbiter.backing.serve)
+    return _fork(arbiter, order, order.number, arbiter.services.serve)
 
 
 def spawn_template(arbiter: Arbiter, order: orders.SpawnTemplate) -> Fact | None:
@@ -70,7 +70,7 @@ def spawn_template(arbiter: Arbiter, order: orders.SpawnTemplate) -> Fact | None
         return facts.SpawnFailed(
             order.worker, "preload and python need a child subreaper (prctl(2)): Linux alone has one"
         )
-    return _fork(arbiter, order, 0, arbiter.backing.serve_template)
+    return _fork(arbiter, order, 0, arbiter.services.serve_template)
 
 
 def _fork(
@@ -126,7 +126,7 @@ def _berth(arbiter: Arbiter, order: orders.SpawnWorker | orders.SpawnTemplate, n
         channel=ends.its_channel,
         stacks=ends.its_stacks,
         listeners=arbiter.sockets.of(order.generation, order.config.listeners_of(order.pool)),
-        sinks=arbiter.backing.sinks,
+        sinks=arbiter.services.sinks,
     )
 
 

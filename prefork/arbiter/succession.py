@@ -40,18 +40,18 @@ class Successor:
 
         Raises OSError or PreforkError; then nothing is left of it.
         """
-        backing = arbiter.backing
+        services = arbiter.services
         with ExitStack() as ours, ExitStack() as its:
             report, stderr, original = _descriptors(ours, its)
             hand = Handoff(os.getpid(), arbiter.sockets.handed_over(), report[1], original)
-            if backing.pidfile:
-                backing.pidfile.name_oldbin()
-            environment = {**hand.environment(os.environ), **backing.notifier.for_successor()}
+            if services.pidfile:
+                services.pidfile.name_oldbin()
+            environment = {**hand.environment(os.environ), **services.notifier.for_successor()}
             if arbiter.subreaper:
                 process.set_subreaper(False)  # else the successor would become our child, and not that of PID 1
                 its.callback(process.set_subreaper, True)
             pid = process.spawn_detached(
-                backing.command, environment, hand.descriptors(), directory=backing.directory, stderr=stderr
+                services.command, environment, hand.descriptors(), directory=services.directory, stderr=stderr
             )
             ours.pop_all()
         return cls(pid, report[0], stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from prefork.arbiter.backing import Berth
+from prefork.arbiter.services import Berth
 from prefork.config.models import Config, Pool
 from prefork.errors import PreforkError
 from prefork.observe import logs

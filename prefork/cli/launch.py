@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from prefork import __version__
-from prefork.arbiter.backing import Backing
 from prefork.arbiter.loop import Arbiter
+from prefork.arbiter.services import Services
 from prefork.cli import births
 from prefork.config.addresses import FdAddress, parse
 from prefork.config.load import worker_count
@@ -108,7 +108,7 @@ def _serve(
     if orphaned:
         hint = "its workers finish what they have, and may hold the listeners so long: they are waited for"
         log.warning("predecessor_was_killed", hint=hint)
-    backing = Backing(
+    services = Services(
         config=config,
         load=load,
         changed=by_cost,
@@ -133,7 +133,7 @@ def _serve(
         terminal=not config.master.daemonize and sys.stdin is not None and sys.stdin.isatty(),
     )
     try:
-        ending = Arbiter(backing).run()
+        ending = Arbiter(services).run()
     except PreforkError:
         raise
     except Exception:  # a fault of ours: a daemon's standard error is nobody's to read

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from prefork.arbiter import executor, facts, orders
-from prefork.arbiter.backing import Backing
 from prefork.arbiter.children import Child
 from prefork.arbiter.loop import Arbiter
+from prefork.arbiter.services import Services
 from prefork.config.models import Config
 from prefork.errors import ConfigError, Fault
 from prefork.observe.sink import Sink
@@ -52,7 +52,7 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
     pidfile = Pidfile(str(tmp_path / "preforkd.pid"))
     pidfile.acquire()
     one = Arbiter(
-        Backing(
+        Services(
             config=settings,
             load=lambda: settings,
             changed=lambda _old, _new: {},
@@ -71,7 +71,7 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
         )
     )
     one.sockets.open(1, settings)
-    one.backing.log.said.clear()
+    one.services.log.said.clear()
     yield one
     one.sockets.close(unlink=True)
     pidfile.release()
@@ -95,7 +95,7 @@ def test_a_fork_that_fails_is_a_fact(arbiter: Arbiter, monkeypatch: pytest.Monke
     monkeypatch.setattr(process, "fork", refuse(errno.EAGAIN))
     before = descriptors()
     for _ in range(3):
-        answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.backing.config))
+        answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.services.config))
         assert answer == facts.SpawnFailed(1, f"[Errno {errno.EAGAIN}] {os.strerror(errno.EAGAIN)}")
     assert descriptors() == before
     assert arbiter.children == {}
@@ -106,7 +106,7 @@ def test_no_descriptors_left_is_a_fact(arbiter: Arbiter, monkeypatch: pytest.Mon
     """Fault 12: the same for what is opened before the fork."""
     monkeypatch.setattr(owner, name, refuse(errno.EMFILE))
     before = descriptors()
-    answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.backing.config))
+    answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.services.config))
     assert isinstance(answer, facts.SpawnFailed)
     assert descriptors() == before
 
@@ -115,7 +115,7 @@ def test_a_child_without_a_pidfd_is_a_child(arbiter: Arbiter, monkeypatch: pytes
     """On an old kernel, or out of descriptors: it is reaped by SIGCHLD. Here the fork only says that it worked."""
     monkeypatch.setattr(process, "fork", lambda: 12345678)
     monkeypatch.setattr(os, "pidfd_open", refuse(errno.EMFILE))
-    answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.backing.config))
+    answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.services.config))
     assert answer == facts.WorkerSpawned(1, 12345678)
     # Nobody's child: reaped elsewhere, as far as wait(2) knows.
     [exited] = [fact for fact in arbiter.reap_workers() if isinstance(fact, facts.ChildExited)]
@@ -132,7 +132,7 @@ def test_a_successor_that_cannot_be_executed_is_a_fact(arbiter: Arbiter, monkeyp
     assert answer.reason.startswith("/nonexistent/preforkd: ")
     assert descriptors() == before
     executor.restore_pidfile(arbiter, orders.RestorePidfile())
-    assert sorted(name for name in os.listdir(arbiter.backing.directory) if "pid" in name) == ["preforkd.pid"]
+    assert sorted(name for name in os.listdir(arbiter.services.directory) if "pid" in name) == ["preforkd.pid"]
 
 
 def test_no_descriptors_left_for_a_successor_is_a_fact(arbiter: Arbiter, monkeypatch: pytest.MonkeyPatch):
@@ -143,8 +143,8 @@ def test_no_descriptors_left_for_a_successor_is_a_fact(arbiter: Arbiter, monkeyp
 
 def test_an_oldbin_that_another_master_holds_is_a_fact(arbiter: Arbiter):
     """A former master that still lives: the upgrade is refused with its name."""
-    assert arbiter.backing.pidfile
-    rival = Pidfile(arbiter.backing.pidfile.oldbin)
+    assert arbiter.services.pidfile
+    rival = Pidfile(arbiter.services.pidfile.oldbin)
     rival.acquire()
     answer = executor.reexec(arbiter, orders.Reexec())
     rival.release()
@@ -154,14 +154,14 @@ def test_an_oldbin_that_another_master_holds_is_a_fact(arbiter: Arbiter):
 
 def test_a_pidfile_that_cannot_be_put_back_is_logged(arbiter: Arbiter, tmp_path: Path):
     """And the master goes on."""
-    assert arbiter.backing.pidfile
-    arbiter.backing.pidfile.name_oldbin()
+    assert arbiter.services.pidfile
+    arbiter.services.pidfile.name_oldbin()
     for name in ("preforkd.pid", "preforkd.pid.oldbin"):
         (tmp_path / name).unlink()
     rival = Pidfile(str(tmp_path / "preforkd.pid"))
     rival.acquire()
     executor.restore_pidfile(arbiter, orders.RestorePidfile())
-    assert arbiter.backing.log.events() == ["pidfile_lost"]
+    assert arbiter.services.log.events() == ["pidfile_lost"]
     rival.release()
 
 
@@ -171,7 +171,7 @@ def test_faults_of_a_file_are_a_fact(arbiter: Arbiter, monkeypatch: pytest.Monke
     def load() -> Config:
         raise ConfigError(Fault("wrong", "a.b"), Fault("worse", "c.d"))
 
-    object.__setattr__(arbiter.backing, "load", load)
+    object.__setattr__(arbiter.services, "load", load)
     assert executor.load_config(arbiter, orders.LoadConfig()) == facts.ReloadRefused(("a.b: wrong", "c.d: worse"))
 
 
@@ -201,15 +201,15 @@ def test_logs_are_opened_anew_and_passed_on(arbiter: Arbiter, tmp_path: Path):
     (tmp_path / "fine").mkdir()
     (tmp_path / "gone").mkdir()
     sinks = {name: Sink.open(str(tmp_path / name / "x.log"), name=name) for name in ("fine", "gone")}
-    object.__setattr__(arbiter.backing, "sinks", sinks)
+    object.__setattr__(arbiter.services, "sinks", sinks)
     ours, theirs = Channel.pair()
     reader, writer = os.pipe()
     arbiter.children[1] = Child(1, 0, os.getpid(), None, ours, reader)
     (tmp_path / "gone" / "x.log").unlink()
     (tmp_path / "gone").rmdir()
     executor.reopen_logs(arbiter, orders.ReopenLogs())
-    assert arbiter.backing.log.events() == ["log_not_reopened", "logs_reopened"]
-    assert arbiter.backing.log.said[0][2]["log"] == "gone"
+    assert arbiter.services.log.events() == ["log_not_reopened", "logs_reopened"]
+    assert arbiter.services.log.said[0][2]["log"] == "gone"
     for name in ("fine", "gone"):
         message = theirs.receive()
         assert message

@@ -72,7 +72,7 @@ class ControlServer(Protocol):
 
 
 @dataclass(frozen=True)
-class Backing:
+class Services:
     """What the master needs of the rest of the house."""
 
     config: Config
