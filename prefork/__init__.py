@@ -30,7 +30,7 @@ that and bytes of the answer.
 
 *A signal*: ``system.signals`` queues it, ``arbiter.loop`` turns it into a fact, ``Master.handle`` into orders
 (``arbiter.commands`` says what each wish means), and ``arbiter.executor`` carries them out. A command of ``preforkctl`` comes
-through ``control.server`` and ``arbiter.desk``, and is the same fact from there on.
+through ``control.server`` and ``arbiter.control``, and is the same fact from there on.
 
 *A reload*: ``arbiter.reload`` puts the new generation on trial, ``arbiter.rollout`` replaces the old one by it. *An
 upgrade*: ``arbiter.succession`` starts the new master, ``system.handoff`` is what it is given, ``arbiter.upgrade`` the

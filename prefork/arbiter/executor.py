@@ -84,7 +84,7 @@ def load_config(arbiter: Arbiter, _order: orders.LoadConfig) -> Fact:
 def open_listeners(arbiter: Arbiter, order: orders.OpenListeners) -> Fact:
     try:
         arbiter.sockets.open(order.generation, order.config)
-        arbiter.desk.open(order.config)
+        arbiter.controller.open(order.config)
     except BindError as error:
         arbiter.sockets.drop(order.generation)
         return facts.ReloadRefused((str(error),))
@@ -94,13 +94,13 @@ def open_listeners(arbiter: Arbiter, order: orders.OpenListeners) -> Fact:
 def adopt_generation(arbiter: Arbiter, order: orders.AdoptGeneration) -> None:
     arbiter.sockets.adopt(order.generation)
     _renew_listeners(arbiter, order.config)
-    arbiter.desk.adopt(order.config)
+    arbiter.controller.adopt(order.config)
     arbiter.services.set_level(order.config.log.level)
 
 
 def drop_generation(arbiter: Arbiter, order: orders.DropGeneration) -> None:
     arbiter.sockets.drop(order.generation)
-    arbiter.desk.drop()
+    arbiter.controller.drop()
 
 
 def stop_listening(arbiter: Arbiter, order: orders.StopListening) -> None:
@@ -143,7 +143,7 @@ def retire_predecessor(arbiter: Arbiter, _order: orders.RetirePredecessor) -> No
 
 
 def restore_pidfile(arbiter: Arbiter, _order: orders.RestorePidfile) -> None:
-    arbiter.desk.reclaim()
+    arbiter.controller.reclaim()
     if arbiter.services.pidfile:
         try:
             arbiter.services.pidfile.restore()
@@ -153,7 +153,7 @@ def restore_pidfile(arbiter: Arbiter, _order: orders.RestorePidfile) -> None:
 
 def announce_ready(arbiter: Arbiter, _order: orders.AnnounceReady) -> None:
     if arbiter.services.handoff:
-        _take_desk_over(arbiter, arbiter.services.handoff.master)
+        _take_control_over(arbiter, arbiter.services.handoff.master)
     else:
         _renew_listeners(arbiter, arbiter.master.config)
     arbiter.services.announce()
@@ -170,18 +170,18 @@ def _renew_listeners(arbiter: Arbiter, config: Config) -> None:
         arbiter.services.log.warning("listener_not_renewed", name=name, reason=str(error))
 
 
-def _take_desk_over(arbiter: Arbiter, predecessor: int) -> None:
+def _take_control_over(arbiter: Arbiter, predecessor: int) -> None:
     """From here on preforkctl talks to this master, and no more to its predecessor."""
     try:
-        arbiter.desk.open(arbiter.master.config, over=predecessor)
+        arbiter.controller.open(arbiter.master.config, over=predecessor)
     except BindError as error:
         arbiter.services.log.error("control_lost", reason=str(error))
     else:
-        arbiter.desk.adopt(arbiter.master.config)
+        arbiter.controller.adopt(arbiter.master.config)
 
 
 def report(arbiter: Arbiter, order: orders.Report) -> None:
-    arbiter.desk.heard(order)
+    arbiter.controller.heard(order)
     getattr(arbiter.services.log, order.level)(order.event, **order.fields)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
-from prefork.arbiter.desk import Desk
+from prefork.arbiter.control import Controller
 from prefork.arbiter.executor import EXECUTE
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.herald import Herald
@@ -68,7 +68,7 @@ class Arbiter:
         keeps = services.notifier.keeps
         self.master = Master(services.config, services.workers_of, predecessor=bool(services.handoff), keeps=keeps)
         self.ending: orders.Exit | None = None
-        self.desk = Desk(self)
+        self.controller = Controller(self)
         self._herald = Herald(services.notifier.tell, services.notifier.interval)
         self._selector = selectors.DefaultSelector()
         self.subreaper = False  # orphans of our workers become our children
@@ -83,8 +83,8 @@ class Arbiter:
         try:
             self._open_sockets(self.services.config)
             if not self.services.handoff:  # a successor takes its predecessor's when it serves
-                self.desk.open(self.services.config)
-                self.desk.adopt(self.services.config)
+                self.controller.open(self.services.config)
+                self.controller.adopt(self.services.config)
             self.init_signals()
             process.set_title(f"prefork: master [{self.services.title}]")  # by which scripts know whom to signal
             if self.services.handoff:
@@ -121,7 +121,7 @@ class Arbiter:
         """
         asked = self.ending is not None and self.ending.code == 0 and not self.master.again
         self.leave_sockets(last=self.master.alone and (asked or not self.services.notifier.keeps))
-        self.desk.close(unlink=self.master.alone)  # another master takes it over by renaming
+        self.controller.close(unlink=self.master.alone)  # another master takes it over by renaming
         leave = self.master.predecessor or self.master.upgrade.stage is Stage.STARTED
         hindrance = self.services.pidfile and self.services.pidfile.release(leave=leave)
         if hindrance:
@@ -164,7 +164,7 @@ class Arbiter:
                 answer = EXECUTE[type(order)](self, order)
                 if answer is not None:
                     waiting.append(answer)
-        self.desk.settle()
+        self.controller.settle()
 
     def now(self) -> float:
         """Seconds of the clock that everything here goes by."""

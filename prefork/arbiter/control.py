@@ -47,7 +47,7 @@ class Wait:
         return next((str(heard.get("reason")) for heard in self.heard if heard["event"] in events), "")
 
 
-class Desk:
+class Controller:
     """One for the life of a master; without ``[control]`` it has no socket, and nobody asks."""
 
     def __init__(self, arbiter: Arbiter) -> None:
@@ -249,26 +249,26 @@ def _names(text: str, worker: Worker) -> bool:
     return text in ("", str(worker.pid), worker.pool, f"{worker.pool}/{worker.number}")
 
 
-FACTS: dict[str, Callable[[Desk, Wait], Iterable[Fact]]] = {
-    "status": Desk._nothing,
-    "reload": Desk._reload,
-    "upgrade": Desk._upgrade,
-    "scale": Desk._scale,
-    "reopen": Desk._reopen,
-    "stop": Desk._stop,
-    "quit": Desk._stop,
-    "dump": Desk._dump,
-    "deaths": Desk._nothing,
+FACTS: dict[str, Callable[[Controller, Wait], Iterable[Fact]]] = {
+    "status": Controller._nothing,
+    "reload": Controller._reload,
+    "upgrade": Controller._upgrade,
+    "scale": Controller._scale,
+    "reopen": Controller._reopen,
+    "stop": Controller._stop,
+    "quit": Controller._stop,
+    "dump": Controller._dump,
+    "deaths": Controller._nothing,
 }
-ANSWERS: dict[str, Callable[[Desk, Wait], bytes | None]] = {
-    "status": Desk._tell_status,
-    "reload": Desk._tell_reload,
-    "upgrade": Desk._tell_upgrade,
-    "scale": Desk._tell_scale,
-    "reopen": Desk._tell_done,
-    "stop": Desk._tell_done,
-    "quit": Desk._tell_done,
-    "dump": Desk._tell_dump,
-    "deaths": Desk._tell_deaths,
+ANSWERS: dict[str, Callable[[Controller, Wait], bytes | None]] = {
+    "status": Controller._tell_status,
+    "reload": Controller._tell_reload,
+    "upgrade": Controller._tell_upgrade,
+    "scale": Controller._tell_scale,
+    "reopen": Controller._tell_done,
+    "stop": Controller._tell_done,
+    "quit": Controller._tell_done,
+    "dump": Controller._tell_dump,
+    "deaths": Controller._tell_deaths,
 }
 ASIDE = ("status", "deaths")  # they change nothing: nobody needs to know who looked
