@@ -34,7 +34,7 @@ through ``control.server`` and ``arbiter.control``, and is the same fact from th
 
 *A reload*: ``arbiter.reload`` puts the new generation on trial, ``arbiter.rollout`` replaces the old one by it. *An
 upgrade*: ``arbiter.succession`` starts the new master, ``system.handoff`` is what it is given, ``arbiter.upgrade`` the
-way there and back. *A restart*: the service manager keeps the sockets meanwhile (``arbiter.keeping``), and the next
+way there and back. *A restart*: the service manager keeps the sockets meanwhile (``arbiter.fdstore``), and the next
 master finds them by ``system.activation``.
 """
 

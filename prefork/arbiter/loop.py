@@ -19,8 +19,8 @@ from prefork.arbiter.children import Child
 from prefork.arbiter.control import Controller
 from prefork.arbiter.executor import EXECUTE
 from prefork.arbiter.facts import Fact
+from prefork.arbiter.fdstore import FdStore
 from prefork.arbiter.herald import Herald
-from prefork.arbiter.keeping import Keeping
 from prefork.arbiter.master import Master
 from prefork.arbiter.phase import Phase
 from prefork.arbiter.services import Services
@@ -61,7 +61,7 @@ class Arbiter:
     def __init__(self, services: Services) -> None:
         self.services = services
         inherited = services.handoff.listeners if services.handoff else services.kept
-        self.keeping = Keeping(services.notifier, inherited)
+        self.fdstore = FdStore(services.notifier, inherited)
         self.sockets = Sockets(inherited, self._listener_opened)
         self.board = Scoreboard()
         self.children: dict[int, Child] = {}
@@ -100,7 +100,7 @@ class Arbiter:
                     self._take(facts.TimePassed(), heard)
                 self._herald.update(self.master, self.now())
                 if self.master.phase is Phase.SERVING and not self.master.predecessor:
-                    self.keeping.update(self.sockets.ours())
+                    self.fdstore.update(self.sockets.ours())
         finally:
             self._leave()
         return self.ending
@@ -109,7 +109,7 @@ class Arbiter:
         patience = self.services.patience
         # What was kept for another configuration may stand in the way of this one, until the manager has closed it too.
         if not self.services.handoff and self.sockets.close_unclaimed(config):
-            self.keeping.update(self.sockets.ours())
+            self.fdstore.update(self.sockets.ours())
             patience = max(patience, RELEASE)
         self.sockets.open(self.master.generation, config, patience)
 
@@ -130,7 +130,7 @@ class Arbiter:
     def leave_sockets(self, *, last: bool) -> None:
         """Close them here; the ``last`` who serves them takes care that they are closed everywhere."""
         if last:
-            self.keeping.update({})
+            self.fdstore.update({})
         self.sockets.close(unlink=last)
 
     def init_signals(self) -> None:

@@ -12,7 +12,7 @@ from prefork.system import fdstore
 from prefork.system.notify import Notifier
 
 
-class Keeping:
+class FdStore:
     """In the master. ``before``: the configured addresses of what a master before this one may have left there."""
 
     def __init__(self, notifier: Notifier, before: Iterable[str]) -> None:
