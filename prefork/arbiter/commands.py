@@ -34,9 +34,9 @@ def stop_requested(master: Master, fact: facts.StopRequested, now: float) -> Ord
         if fact.graceful:
             # Nobody accepts after the last worker, unless another master does, or will.
             drain = not (master.upgrade.ready or master.again)
-            yield from master.ladder.retire(worker, reason, now, drain=drain)
+            yield from master.termination.retire(worker, reason, now, drain=drain)
         else:
-            yield from master.ladder.quit(worker, reason, now)
+            yield from master.termination.quit(worker, reason, now)
 
 
 def _stop_other(master: Master, fact: facts.StopRequested) -> Orders:

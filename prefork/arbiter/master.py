@@ -14,13 +14,13 @@ from typing import Any
 from prefork.arbiter import commands, deaths, facts, orders, policy, recycling
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Fleet, Life, Step, Worker
-from prefork.arbiter.ladder import Ladder
 from prefork.arbiter.orders import Order, report
 from prefork.arbiter.phase import Phase
 from prefork.arbiter.pools import Pools
 from prefork.arbiter.reload import Reload
 from prefork.arbiter.stalls import Stalls
 from prefork.arbiter.templates import Nursery
+from prefork.arbiter.termination import Termination
 from prefork.arbiter.upgrade import Stage, Upgrade
 from prefork.config.models import Config, Pool
 from prefork.errors import BootError
@@ -40,12 +40,12 @@ class Master:
         self.whole = False  # it is not one master of two that stops
         self.fleet = Fleet()
         self.pools = Pools(config, self.fleet, workers_of)
-        self.ladder = Ladder(self.fleet)
-        self.reload = Reload(config, self.fleet, self.pools, self.ladder)
+        self.termination = Termination(self.fleet)
+        self.reload = Reload(config, self.fleet, self.pools, self.termination)
         self.upgrade = Upgrade()
         self.predecessor = predecessor
-        self._nursery = Nursery(self.fleet, self.ladder)
-        self.stalls = Stalls(self.fleet, self.ladder)
+        self._nursery = Nursery(self.fleet, self.termination)
+        self.stalls = Stalls(self.fleet, self.termination)
         self._exit = orders.Exit(0)
 
     @property
@@ -96,7 +96,7 @@ class Master:
         for worker in self.fleet:
             if worker.deadline <= now:
                 yield from self._nursery.barren(worker, now)
-                yield from self.ladder.overdue(worker, now)
+                yield from self.termination.overdue(worker, now)
         yield from self.stalls.complete(now)
         recycling.mark(self.fleet, now)
         due = tuple(self.stalls.due(now))
@@ -112,14 +112,14 @@ class Master:
             return
         for worker in self.fleet:
             if worker.pool not in self.pools and worker.generation <= self.generation:
-                yield from self.ladder.retire(worker, "its pool was removed", now)
+                yield from self.termination.retire(worker, "its pool was removed", now)
         for name in self.pools:
             owed = self.pools.owed(name, self.generation)
             for worker in owed.retire:
                 old = worker.generation < self.generation
                 reason = "replaced by a new generation" if old else "scaled down"
                 recycled = worker is owed.worn
-                yield from self.ladder.retire(worker, f"recycled ({worker.worn})" if recycled else reason, now)
+                yield from self.termination.retire(worker, f"recycled ({worker.worn})" if recycled else reason, now)
             if self.pools.patient(name, now):
                 # Those who retire make room, and it may be long before they say anything.
                 spawn = self.pools.owed(name, self.generation).spawn if owed.retire else owed.spawn
@@ -209,7 +209,7 @@ class Master:
     def _stacks_dumped(self, fact: facts.StacksDumped, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and not self.stalls.dumped(worker, fact.stacks, now):
-            self.ladder.dumped(worker, fact.stacks, now)
+            self.termination.dumped(worker, fact.stacks, now)
         return ()
 
     def _child_exited(self, fact: facts.ChildExited, now: float) -> Orders:
@@ -239,7 +239,7 @@ class Master:
         self._exit = orders.Exit(BootError.exit_code, deaths.boot_story(worker, fact))
         yield report("error", "start_failed", pool=worker.pool, reason=f"a {worker.kind} ended before it was ready")
         for other in self.fleet:
-            yield from self.ladder.quit(other, "the service cannot start", now)
+            yield from self.termination.quit(other, "the service cannot start", now)
 
     # Reactions: reload.
 

@@ -13,9 +13,9 @@ from math import inf
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.fleet import Fleet, Worker
-from prefork.arbiter.ladder import Ladder
 from prefork.arbiter.orders import Order, report
 from prefork.arbiter.pools import Pools
+from prefork.arbiter.termination import Termination
 from prefork.config.models import Config
 
 Orders = Iterable[Order]
@@ -59,14 +59,14 @@ class Trial:
 class Reload:
     """The generation in force, and the one that is to replace it."""
 
-    def __init__(self, config: Config, fleet: Fleet, pools: Pools, ladder: Ladder) -> None:
+    def __init__(self, config: Config, fleet: Fleet, pools: Pools, termination: Termination) -> None:
         self.config = config
         self.generation = 1
         self.trial: Trial | None = None
         self.last: Attempt | None = None
         self._fleet = fleet
         self._pools = pools
-        self._ladder = ladder
+        self._termination = termination
         self._newest = 1  # the generation number that was given out last
 
     def asked(self, obstacle: str, now: float) -> Orders:
@@ -112,7 +112,7 @@ class Reload:
         self._end(Course.SUPERSEDED, now)
         for worker in self._fleet:
             if worker.generation == trial.generation:
-                yield from self._ladder.retire(worker, reason, now)
+                yield from self._termination.retire(worker, reason, now)
         yield orders.DropGeneration(trial.generation)
 
     def stop(self, reason: str, now: float) -> Orders:

@@ -12,8 +12,8 @@ from math import inf
 
 from prefork.arbiter import facts, orders, policy
 from prefork.arbiter.fleet import Dump, Fleet, Life, Worker
-from prefork.arbiter.ladder import Ladder
 from prefork.arbiter.orders import Order, report
+from prefork.arbiter.termination import Termination
 
 WORKING = frozenset({Life.READY, Life.RETIRING})
 GOING_ON = WORKING | {Life.BOOTING}  # the stacks of the others are taken for their own sake
@@ -22,9 +22,9 @@ GOING_ON = WORKING | {Life.BOOTING}  # the stacks of the others are taken for th
 class Stalls:
     """Watches the requests of one fleet. Times in seconds of the monotonic clock."""
 
-    def __init__(self, fleet: Fleet, ladder: Ladder) -> None:
+    def __init__(self, fleet: Fleet, termination: Termination) -> None:
         self._fleet = fleet
-        self._ladder = ladder
+        self._termination = termination
 
     def request_started(self, fact: facts.RequestStarted, now: float) -> Iterable[Order]:
         """A worker whose row nobody watched took up a request."""
@@ -57,7 +57,7 @@ class Stalls:
         began = min(since, now)
         overdue, slow = began + policy.limit(timeout.request), began + policy.limit(timeout.slow)
         if since and overdue <= now:
-            yield from self._ladder.stuck(worker, "request timeout", now)
+            yield from self._termination.stuck(worker, "request timeout", now)
             return
         if since and slow <= now and worker.slow_told != since:
             worker.slow_told = since

@@ -14,17 +14,17 @@ from collections.abc import Iterable
 from prefork.arbiter import deaths, orders, policy
 from prefork.arbiter.facts import ChildExited
 from prefork.arbiter.fleet import Fleet, Life, Worker
-from prefork.arbiter.ladder import Ladder
 from prefork.arbiter.orders import Order, report
+from prefork.arbiter.termination import Termination
 from prefork.config.models import Config
 
 
 class Nursery:
     """Where workers come from. Times in seconds of the monotonic clock."""
 
-    def __init__(self, fleet: Fleet, ladder: Ladder) -> None:
+    def __init__(self, fleet: Fleet, termination: Termination) -> None:
         self._fleet = fleet
-        self._ladder = ladder
+        self._termination = termination
 
     def spawn(self, pool: str, config: Config, generation: int, now: float) -> Iterable[Order]:
         """One worker more; or the template that it will be forked from, or nothing while that boots."""
@@ -69,7 +69,7 @@ class Nursery:
         """A warmer template is ready: the former one goes."""
         for other in self._templates_of(template.pool, template.generation):
             if other.level < template.level:
-                yield from self._ladder.quit(other, "a warmer template is ready", now)
+                yield from self._termination.quit(other, "a warmer template is ready", now)
 
     def mark_colder(self) -> None:
         """Note which workers were forked from a template that there is a warmer one than."""
@@ -91,10 +91,10 @@ class Nursery:
         generations = frozenset(needed)
         for template in self._fleet.templates:
             if template.generation not in generations:
-                yield from self._ladder.quit(template, reason, now)
+                yield from self._termination.quit(template, reason, now)
 
     def barren(self, worker: Worker, now: float) -> Iterable[Order]:
         """A worker is overdue and has not even been forked: it is its template that hangs."""
         template = self.template_of(worker.pool, worker.generation)
         if template and not worker.template and worker.life is Life.BOOTING and not worker.pid:
-            yield from self._ladder.stuck(template, "it does not fork", now)
+            yield from self._termination.stuck(template, "it does not fork", now)

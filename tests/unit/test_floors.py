@@ -31,7 +31,7 @@ PURE = {
     "prefork.arbiter.facts",
     "prefork.arbiter.orders",
     "prefork.arbiter.fleet",
-    "prefork.arbiter.ladder",
+    "prefork.arbiter.termination",
     "prefork.arbiter.deaths",
     "prefork.arbiter.policy",
     "prefork.arbiter.pools",

@@ -16,7 +16,7 @@ from prefork.arbiter.orders import Order, report
 OVERDUE_CAUSES = {Life.BOOTING: "boot timeout", Life.RETIRING: "graceful timeout"}
 
 
-class Ladder:
+class Termination:
     """Acts on the workers of one fleet. Times in seconds of the monotonic clock."""
 
     def __init__(self, fleet: Fleet) -> None:

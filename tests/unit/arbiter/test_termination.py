@@ -10,7 +10,7 @@ import pytest
 from prefork.arbiter import orders, policy
 from prefork.arbiter.facts import RequestSeen
 from prefork.arbiter.fleet import Fleet, Life, Worker
-from prefork.arbiter.ladder import Ladder
+from prefork.arbiter.termination import Termination
 from prefork.config.models import Pool
 
 POOL = Pool.model_validate({"app": "a:b", "timeout": {"graceful": 3.0}})
@@ -22,8 +22,8 @@ def fleet() -> Fleet:
 
 
 @pytest.fixture
-def ladder(fleet: Fleet) -> Ladder:
-    return Ladder(fleet)
+def termination(fleet: Fleet) -> Termination:
+    return Termination(fleet)
 
 
 @pytest.fixture
@@ -33,46 +33,46 @@ def worker(fleet: Fleet) -> Worker:
     return one
 
 
-def test_retiring_asks_once_and_waits_a_little_longer_than_the_worker(ladder: Ladder, worker: Worker):
+def test_retiring_asks_once_and_waits_a_little_longer_than_the_worker(termination: Termination, worker: Worker):
     """The worker watches ``graceful`` itself; the master only steps in when it does not."""
-    assert list(ladder.retire(worker, "scaled down", 10.0)) == [orders.RetireWorker(1, drain=False)]
+    assert list(termination.retire(worker, "scaled down", 10.0)) == [orders.RetireWorker(1, drain=False)]
     assert worker.deadline == 14.0
     assert (worker.cause, worker.unwanted) == ("scaled down", True)
-    assert list(ladder.retire(worker, "again", 11.0)) == []
+    assert list(termination.retire(worker, "again", 11.0)) == []
     assert worker.cause == "scaled down"
 
 
-def test_one_that_boots_is_asked_like_one_that_serves(ladder: Ladder, worker: Worker):
+def test_one_that_boots_is_asked_like_one_that_serves(termination: Termination, worker: Worker):
     """It may have become ready, and have accepted somebody, before it hears of it and before we hear of that."""
     worker.life = Life.BOOTING
-    assert list(ladder.retire(worker, "scaled down", 10.0)) == [orders.RetireWorker(1, drain=False)]
+    assert list(termination.retire(worker, "scaled down", 10.0)) == [orders.RetireWorker(1, drain=False)]
     assert worker.deadline == 10.0 + policy.graceful_within(worker.settings)
 
 
-def test_quit_hastens_one_that_retires_and_keeps_its_cause(ladder: Ladder, worker: Worker):
+def test_quit_hastens_one_that_retires_and_keeps_its_cause(termination: Termination, worker: Worker):
     """Why it was first asked to end is what the log says."""
-    list(ladder.retire(worker, "scaled down", 10.0))
-    assert list(ladder.quit(worker, "the service stops", 11.0)) == [orders.KillWorker(1, Signals.SIGQUIT)]
+    list(termination.retire(worker, "scaled down", 10.0))
+    assert list(termination.quit(worker, "the service stops", 11.0)) == [orders.KillWorker(1, Signals.SIGQUIT)]
     assert worker.cause == "scaled down"
-    assert list(ladder.quit(worker, "again", 11.0)) == []
+    assert list(termination.quit(worker, "again", 11.0)) == []
 
 
-def test_quit_kills_one_that_is_stuck(ladder: Ladder, worker: Worker):
+def test_quit_kills_one_that_is_stuck(termination: Termination, worker: Worker):
     """It has had its chance."""
-    list(ladder.stuck(worker, "request timeout", 10.0))
-    assert list(ladder.quit(worker, "the service stops", 10.1)) == [orders.KillWorker(1, Signals.SIGKILL)]
+    list(termination.stuck(worker, "request timeout", 10.0))
+    assert list(termination.quit(worker, "the service stops", 10.1)) == [orders.KillWorker(1, Signals.SIGKILL)]
     assert worker.life is Life.KILLED
     assert worker.deadline == inf
 
 
-def test_a_stuck_one_says_where_it_is_then_is_aborted_then_killed(ladder: Ladder, worker: Worker):
+def test_a_stuck_one_says_where_it_is_then_is_aborted_then_killed(termination: Termination, worker: Worker):
     """Stacks first, ABRT when they are there or a second has passed, KILL two seconds later, and then nothing."""
     worker.last = RequestSeen(4.0, "GET /slow HTTP/1.1", 3)
-    assert list(ladder.stuck(worker, "request timeout", 10.0)) == [orders.DumpStacks(1)]
+    assert list(termination.stuck(worker, "request timeout", 10.0)) == [orders.DumpStacks(1)]
     assert worker.deadline == 10.0 + policy.STACKS_WITHIN
-    ladder.dumped(worker, "Thread 0x1", 10.2)
+    termination.dumped(worker, "Thread 0x1", 10.2)
     assert worker.deadline == 10.2 + policy.STACKS_REST_WITHIN
-    said, abort = ladder.overdue(worker, 10.3)
+    said, abort = termination.overdue(worker, 10.3)
     assert isinstance(said, orders.Report)
     assert said.event == "worker_stuck"
     assert {
@@ -82,22 +82,22 @@ def test_a_stuck_one_says_where_it_is_then_is_aborted_then_killed(ladder: Ladder
         "stacks": "Thread 0x1",
     }.items() <= said.fields.items()
     assert abort == orders.KillWorker(1, Signals.SIGABRT)
-    assert list(ladder.overdue(worker, 12.3)) == [orders.KillWorker(1, Signals.SIGKILL)]
-    assert list(ladder.overdue(worker, 99.0)) == []
+    assert list(termination.overdue(worker, 12.3)) == [orders.KillWorker(1, Signals.SIGKILL)]
+    assert list(termination.overdue(worker, 99.0)) == []
 
 
 @pytest.mark.parametrize(("life", "cause"), [(Life.BOOTING, "boot timeout"), (Life.RETIRING, "graceful timeout")])
-def test_what_is_late_has_its_own_cause(ladder: Ladder, worker: Worker, life: Life, cause: str):
+def test_what_is_late_has_its_own_cause(termination: Termination, worker: Worker, life: Life, cause: str):
     """The log tells which limit it was."""
     worker.life = life
-    assert list(ladder.overdue(worker, 10.0)) == [orders.DumpStacks(1)]
+    assert list(termination.overdue(worker, 10.0)) == [orders.DumpStacks(1)]
     assert worker.cause == cause
 
 
-def test_stacks_of_a_crash_are_kept_and_those_of_an_abort_not_twice(ladder: Ladder, worker: Worker):
+def test_stacks_of_a_crash_are_kept_and_those_of_an_abort_not_twice(termination: Termination, worker: Worker):
     """Unasked, they are what a segmentation fault leaves; ABRT writes again what is known."""
-    ladder.dumped(worker, "Fatal", 10.0)
+    termination.dumped(worker, "Fatal", 10.0)
     assert worker.stacks == "Fatal"
     worker.life = Life.ABORTED
-    ladder.dumped(worker, "Fatal again", 10.0)
+    termination.dumped(worker, "Fatal again", 10.0)
     assert worker.stacks == "Fatal"
