@@ -19,7 +19,7 @@ from prefork.arbiter.phase import Phase
 from prefork.arbiter.pools import Pools
 from prefork.arbiter.reload import Reload
 from prefork.arbiter.stalls import Stalls
-from prefork.arbiter.templates import Nursery
+from prefork.arbiter.templates import Templates
 from prefork.arbiter.termination import Termination
 from prefork.arbiter.upgrade import Stage, Upgrade
 from prefork.config.models import Config, Pool
@@ -44,7 +44,7 @@ class Master:
         self.reload = Reload(config, self.fleet, self.pools, self.termination)
         self.upgrade = Upgrade()
         self.predecessor = predecessor
-        self._nursery = Nursery(self.fleet, self.termination)
+        self._templates = Templates(self.fleet, self.termination)
         self.stalls = Stalls(self.fleet, self.termination)
         self._exit = orders.Exit(0)
 
@@ -95,7 +95,7 @@ class Master:
             yield from self.upgrade.overdue()
         for worker in self.fleet:
             if worker.deadline <= now:
-                yield from self._nursery.barren(worker, now)
+                yield from self._templates.barren(worker, now)
                 yield from self.termination.overdue(worker, now)
         yield from self.stalls.complete(now)
         recycling.mark(self.fleet, now)
@@ -124,11 +124,11 @@ class Master:
                 # Those who retire make room, and it may be long before they say anything.
                 spawn = self.pools.owed(name, self.generation).spawn if owed.retire else owed.spawn
                 for _ in range(spawn):
-                    yield from self._nursery.spawn(name, self.config, self.generation, now)
+                    yield from self._templates.spawn(name, self.config, self.generation, now)
         for name in self.reload.lacking():
             assert self.reload.trial is not None
-            yield from self._nursery.spawn(name, self.reload.trial.config, self.reload.trial.generation, now)
-        yield from self._nursery.dismiss(self._wanted_generations(), "its generation was replaced", now)
+            yield from self._templates.spawn(name, self.reload.trial.config, self.reload.trial.generation, now)
+        yield from self._templates.dismiss(self._wanted_generations(), "its generation was replaced", now)
 
     def _conclude(self, now: float) -> Orders:
         """What is complete by now is said, once."""
@@ -174,8 +174,8 @@ class Master:
             worker.deadline = inf
             yield report("info", f"{worker.kind}_ready", **worker.describe(), boot_seconds=round(now - worker.born, 3))
             if worker.template:
-                yield from self._nursery.supersede(worker, now)
-            self._nursery.mark_colder()
+                yield from self._templates.supersede(worker, now)
+            self._templates.mark_colder()
 
     def _boot_failed(self, fact: facts.BootFailed, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
@@ -204,7 +204,7 @@ class Master:
     def _worker_warm(self, fact: facts.WorkerWarm, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and self.phase is Phase.SERVING and worker.generation == self.generation:
-            yield from self._nursery.warm(worker, self.config, now)
+            yield from self._templates.warm(worker, self.config, now)
 
     def _stacks_dumped(self, fact: facts.StacksDumped, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
@@ -223,7 +223,7 @@ class Master:
             yield deaths.retirement(worker, fact) if fact.clean else deaths.certificate(worker, fact, 0.0, now)
             return
         if worker.template and worker.level and not worker.was_ready:
-            yield from self._nursery.refused(worker, fact)
+            yield from self._templates.refused(worker, fact)
             return
         on_trial = self.reload.on_trial(worker)
         delay = 0.0 if on_trial else self.pools.count_death(worker, now)  # a canary's death costs the reload

@@ -19,7 +19,7 @@ from prefork.arbiter.termination import Termination
 from prefork.config.models import Config
 
 
-class Nursery:
+class Templates:
     """Where workers come from. Times in seconds of the monotonic clock."""
 
     def __init__(self, fleet: Fleet, termination: Termination) -> None:
