@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any
 
-from prefork.arbiter import commands, deaths, facts, orders, policy, recycling
+from prefork.arbiter import commands, death_report, facts, orders, policy, recycling
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Fleet, Life, Step, Worker
 from prefork.arbiter.orders import Order, report
@@ -220,23 +220,27 @@ class Master:
         worker.stacks = worker.stacks or (worker.dump.stacks if worker.dump else "")
         yield from self.stalls.tell(worker, now)
         if worker.unwanted:
-            yield deaths.retirement(worker, fact) if fact.clean else deaths.certificate(worker, fact, 0.0, now)
+            yield (
+                death_report.retirement(worker, fact)
+                if fact.clean
+                else death_report.certificate(worker, fact, 0.0, now)
+            )
             return
         if worker.template and worker.level and not worker.was_ready:
             yield from self._templates.refused(worker, fact)
             return
         on_trial = self.reload.on_trial(worker)
         delay = 0.0 if on_trial else self.pools.count_death(worker, now)  # a canary's death costs the reload
-        yield deaths.certificate(worker, fact, delay, now)
+        yield death_report.certificate(worker, fact, delay, now)
         if on_trial:
-            yield from self.reload.refused((deaths.boot_story(worker, fact),), now)
+            yield from self.reload.refused((death_report.boot_story(worker, fact),), now)
         elif self.phase is Phase.STARTING and not worker.was_ready:
             yield from self._give_up(worker, fact, now)
 
     def _give_up(self, worker: Worker, fact: facts.ChildExited, now: float) -> Orders:
         """At start-up, what cannot boot ends the master."""
         self.phase = Phase.STOPPING
-        self._exit = orders.Exit(BootError.exit_code, deaths.boot_story(worker, fact))
+        self._exit = orders.Exit(BootError.exit_code, death_report.boot_story(worker, fact))
         yield report("error", "start_failed", pool=worker.pool, reason=f"a {worker.kind} ended before it was ready")
         for other in self.fleet:
             yield from self.termination.quit(other, "the service cannot start", now)

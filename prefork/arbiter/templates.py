@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prefork.arbiter import deaths, orders, policy
+from prefork.arbiter import death_report, orders, policy
 from prefork.arbiter.facts import ChildExited
 from prefork.arbiter.fleet import Fleet, Life, Worker
 from prefork.arbiter.orders import Order, report
@@ -84,7 +84,7 @@ class Templates:
         template = self.template_of(made.pool, made.generation)
         if template:
             template.refused = True
-        yield report("warning", "refork_refused", **made.describe(), reason=deaths.boot_story(made, fact))
+        yield report("warning", "refork_refused", **made.describe(), reason=death_report.boot_story(made, fact))
 
     def dismiss(self, needed: Iterable[int], reason: str, now: float) -> Iterable[Order]:
         """End the templates of generations that are not needed."""

@@ -32,7 +32,7 @@ PURE = {
     "prefork.arbiter.orders",
     "prefork.arbiter.fleet",
     "prefork.arbiter.termination",
-    "prefork.arbiter.deaths",
+    "prefork.arbiter.death_report",
     "prefork.arbiter.policy",
     "prefork.arbiter.pools",
     "prefork.arbiter.scaling",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefork.arbiter import deaths
+from prefork.arbiter import death_report
 from prefork.arbiter.facts import ChildExited, RequestSeen
 from prefork.arbiter.fleet import Fleet, Worker
 from prefork.config.models import Pool
@@ -18,7 +18,7 @@ def test_a_retirement_is_no_death():
     """Why it was asked to, and what it had served."""
     one = worker()
     one.cause = "scaled down"
-    told = deaths.retirement(one, ChildExited(1, "exit code 0", clean=True, last=RequestSeen(served=9)))
+    told = death_report.retirement(one, ChildExited(1, "exit code 0", clean=True, last=RequestSeen(served=9)))
     assert (told.level, told.event) == ("info", "worker_retired")
     assert told.fields == {
         "pool": "web",
@@ -35,7 +35,7 @@ def test_an_unasked_death_leaves_nothing_out():
     one = worker()
     one.stacks, one.failure = "Thread 0x1", "Traceback"
     fact = ChildExited(1, "signal SIGSEGV", clean=False, peak_memory=5, last=RequestSeen(60.0, "GET / HTTP/1.1", 7))
-    told = deaths.certificate(one, fact, 1.53, now=62.5)
+    told = death_report.certificate(one, fact, 1.53, now=62.5)
     assert (told.level, told.event) == ("error", "worker_died")
     assert told.fields == {
         "pool": "web",
@@ -57,7 +57,7 @@ def test_an_unasked_death_leaves_nothing_out():
 
 def test_what_is_not_known_is_not_said():
     """No empty fields."""
-    told = deaths.certificate(worker(), ChildExited(1, "exit code 3", clean=False), 0.0, now=11.0)
+    told = death_report.certificate(worker(), ChildExited(1, "exit code 3", clean=False), 0.0, now=11.0)
     assert not {"last_request", "busy_seconds", "traceback", "stacks", "next_try_in"} & told.fields.keys()
 
 
@@ -66,14 +66,17 @@ def test_a_cause_of_ours_comes_before_the_ending():
     one = worker()
     one.cause = "boot timeout"
     fact = ChildExited(1, "signal SIGKILL", clean=False)
-    assert deaths.certificate(one, fact, 0.0, now=11.0).fields["cause"] == "boot timeout"
+    assert death_report.certificate(one, fact, 0.0, now=11.0).fields["cause"] == "boot timeout"
     one.stacks = "slow.py, line 1"
-    assert deaths.boot_story(one, fact) == "pool web: a worker ended before it was ready: boot timeout\nslow.py, line 1"
+    assert (
+        death_report.boot_story(one, fact)
+        == "pool web: a worker ended before it was ready: boot timeout\nslow.py, line 1"
+    )
 
 
 def test_the_story_of_a_boot_is_its_traceback():
     """For the terminal of whoever started it."""
     one = worker()
-    assert deaths.boot_story(one, ChildExited(1, "exit code 3", clean=False)).endswith("ready: exit code 3")
+    assert death_report.boot_story(one, ChildExited(1, "exit code 3", clean=False)).endswith("ready: exit code 3")
     one.failure, one.stacks = "ImportError", "never mind"
-    assert deaths.boot_story(one, ChildExited(1, "exit code 70", clean=False)).endswith("\nImportError")
+    assert death_report.boot_story(one, ChildExited(1, "exit code 70", clean=False)).endswith("\nImportError")
