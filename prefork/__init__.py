@@ -33,7 +33,7 @@ that and bytes of the answer.
 through ``control.server`` and ``arbiter.control``, and is the same fact from there on.
 
 *A reload*: ``arbiter.reload`` puts the new generation on trial, ``arbiter.rollout`` replaces the old one by it. *An
-upgrade*: ``arbiter.succession`` starts the new master, ``system.handoff`` is what it is given, ``arbiter.upgrade`` the
+upgrade*: ``arbiter.upgrade.successor`` starts the new master, ``system.handoff`` is what it is given, ``arbiter.upgrade.policy`` the
 way there and back. *A restart*: the service manager keeps the sockets meanwhile (``arbiter.fdstore``), and the next
 master finds them by ``system.activation``.
 """

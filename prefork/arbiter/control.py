@@ -17,7 +17,7 @@ from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Worker
 from prefork.arbiter.overview import overview
 from prefork.arbiter.reload import ENDED, Course
-from prefork.arbiter.upgrade import Stage
+from prefork.arbiter.upgrade.policy import Stage
 from prefork.config.models import Config, Control
 from prefork.control import words
 from prefork.control.words import Request

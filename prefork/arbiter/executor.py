@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from prefork.arbiter import facts, orders
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.spawning import spawn_template, spawn_worker
-from prefork.arbiter.succession import Successor
+from prefork.arbiter.upgrade.successor import Successor
 from prefork.config.models import Config
 from prefork.errors import BindError, ConfigError, PreforkError
 from prefork.system import channel as words

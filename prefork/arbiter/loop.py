@@ -25,8 +25,8 @@ from prefork.arbiter.master import Master
 from prefork.arbiter.phase import Phase
 from prefork.arbiter.services import Services
 from prefork.arbiter.sockets import Sockets
-from prefork.arbiter.succession import Successor
-from prefork.arbiter.upgrade import Stage
+from prefork.arbiter.upgrade.policy import Stage
+from prefork.arbiter.upgrade.successor import Successor
 from prefork.config.models import Config
 from prefork.system import oom, process
 from prefork.system.listeners import Listener

@@ -21,7 +21,7 @@ from prefork.arbiter.reload import Reload
 from prefork.arbiter.stalls import Stalls
 from prefork.arbiter.templates import Templates
 from prefork.arbiter.termination import Termination
-from prefork.arbiter.upgrade import Stage, Upgrade
+from prefork.arbiter.upgrade.policy import Stage, Upgrade
 from prefork.config.models import Config, Pool
 from prefork.errors import BootError
 

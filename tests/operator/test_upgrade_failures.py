@@ -16,7 +16,7 @@ from tests.operator.upgrades import Installation, unchanged, upgrade_succeeds
 SLOW = "import time\nwhile open(__file__.replace('site_of_test.py', 'gate')).read() == 'shut': time.sleep(0.01)\n"
 # A margin that a test can wait for.
 IMPATIENT = (
-    "import prefork.arbiter.upgrade as u; u.MARGIN = 0.5; from prefork.cli import main; raise SystemExit(main())"
+    "import prefork.arbiter.upgrade.policy as u; u.MARGIN = 0.5; from prefork.cli import main; raise SystemExit(main())"
 )
 
 

@@ -42,7 +42,7 @@ PURE = {
     "prefork.arbiter.reload",
     "prefork.arbiter.stalls",
     "prefork.arbiter.templates",
-    "prefork.arbiter.upgrade",
+    "prefork.arbiter.upgrade.policy",
     "prefork.arbiter.commands",
     "prefork.arbiter.master",
     "prefork.arbiter.phase",

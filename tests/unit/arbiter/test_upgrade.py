@@ -9,7 +9,7 @@ import pytest
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.standing import standing
-from prefork.arbiter.upgrade import MARGIN
+from prefork.arbiter.upgrade.policy import MARGIN
 from tests.unit.arbiter.service import Service
 
 
