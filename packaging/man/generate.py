@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from prefork.arbiter.fleet import NEXT, Life, Step
+from prefork.arbiter.fleet import NEXT, WorkerEvent, WorkerState
 from prefork.config.changes import COSTS, Cost
 from prefork.config.dump import value_text
 from prefork.config.models.catalogue import NAMED, SECTIONS
@@ -23,24 +23,24 @@ from prefork.config.models.section import Section
 HERE = Path(__file__).parent
 PART = re.compile(r'(\.\\" begin (?P<name>\w+)\n).*?(\.\\" end (?P=name)\n)', re.DOTALL)
 
-STEPS: Mapping[Step, str] = {
-    Step.BOOTED: "it reports that it is ready",
-    Step.RETIRE: "it is asked to finish: reload, upgrade, scaling, recycling, TERM, WINCH",
-    Step.QUIT: "it is asked to drop what it does: QUIT, INT",
-    Step.OVERDUE: "the deadline of this life has passed",
+STEPS: Mapping[WorkerEvent, str] = {
+    WorkerEvent.BOOTED: "it reports that it is ready",
+    WorkerEvent.RETIRE: "it is asked to finish: reload, upgrade, scaling, recycling, TERM, WINCH",
+    WorkerEvent.QUIT: "it is asked to drop what it does: QUIT, INT",
+    WorkerEvent.OVERDUE: "the deadline of this life has passed",
 }
 
 
 def lives() -> str:
     """The states of a worker and what leads from one to the next, drawn from the table that the master runs on."""
     drawn = []
-    for life in Life:
-        ways = [(step, NEXT[life, step]) for step in Step if (life, step) in NEXT]
+    for state in WorkerState:
+        ways = [(step, NEXT[state, step]) for step in WorkerEvent if (state, step) in NEXT]
         for index, (step, other) in enumerate(ways):
-            name = life.value if index == 0 else ""
+            name = state.value if index == 0 else ""
             drawn.append(f"{name:<9} --{step.value + '-':-<9}> {other.value}")
         if not ways:
-            drawn.append(f"{life.value:<9} until the kernel has ended it")
+            drawn.append(f"{state.value:<9} until the kernel has ended it")
     steps = [f".TP\n.B {step.value}\n{text}" for step, text in STEPS.items()]
     return "\n".join([".nf", *(line.replace("-", r"\-") for line in drawn), ".fi", *steps]) + "\n"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.orders import Order, report
-from prefork.arbiter.phase import Phase
+from prefork.arbiter.phase import ServiceState
 
 if TYPE_CHECKING:
     from prefork.arbiter.master import Master
@@ -23,8 +23,8 @@ def stop_requested(master: Master, fact: facts.StopRequested, now: float) -> Ord
     """Graceful: every worker finishes what it has; else it drops that. The master exits when none is left."""
     reason = f"the service stops ({fact.signal})"
     yield from _stop_other(master, fact)
-    if master.phase is not Phase.STOPPING:
-        master.phase = Phase.STOPPING
+    if master.state is not ServiceState.STOPPING:
+        master.state = ServiceState.STOPPING
         yield report("info", "master_stopping", signal=fact.signal, graceful=fact.graceful)
         yield from master.reload.stop(reason, now)
         if fact.graceful:
@@ -50,15 +50,15 @@ def _stop_other(master: Master, fact: facts.StopRequested) -> Orders:
 
 def reload_requested(master: Master, _fact: facts.ReloadRequested, now: float) -> Orders:
     """The configuration and the applications anew, unless the service is only starting, or stopping."""
-    serving = master.phase is Phase.SERVING
-    return master.reload.asked("" if serving else f"the service is {master.phase.value}", now)
+    serving = master.state is ServiceState.SERVING
+    return master.reload.asked("" if serving else f"the service is {master.state.value}", now)
 
 
 def upgrade_requested(master: Master, fact: facts.UpgradeRequested, _now: float) -> Orders:
     """A successor on the same sockets, one at a time."""
     obstacle = ""
-    if master.phase is not Phase.SERVING:
-        obstacle = f"the service is {master.phase.value}"
+    if master.state is not ServiceState.SERVING:
+        obstacle = f"the service is {master.state.value}"
     elif master.predecessor:
         obstacle = "the old master of the last upgrade is still running: stop it first"
     auto = master.config.master.upgrade == "auto" if fact.auto is None else fact.auto
@@ -91,7 +91,7 @@ def dump_requested(master: Master, fact: facts.DumpRequested, now: float) -> Ord
 
 def pause_requested(master: Master, _fact: facts.PauseRequested, now: float) -> Orders:
     """No workers, while the sockets stay open."""
-    if master.phase is not Phase.SERVING:
+    if master.state is not ServiceState.SERVING:
         return
     yield from master.reload.drop("the workers were sent to rest", now)
     master.pools.paused = True

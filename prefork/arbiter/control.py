@@ -16,8 +16,8 @@ from prefork.arbiter import facts, orders
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Worker
 from prefork.arbiter.overview import overview
-from prefork.arbiter.reload import ENDED, Course
-from prefork.arbiter.upgrade.policy import Stage
+from prefork.arbiter.reload import ENDED, ReloadState
+from prefork.arbiter.upgrade.policy import UpgradeState
 from prefork.config.models import Config, Control
 from prefork.control import words
 from prefork.control.words import Request
@@ -195,18 +195,18 @@ class Controller:
         last = self._arbiter.master.reload.last
         if last is None or last.serial != wait.serial:
             return words.answer(ok=False, reason="superseded by another reload", faults=[])
-        if last.course not in ENDED and wait.request.wait:
+        if last.state not in ENDED and wait.request.wait:
             return None
-        if last.course in (Course.REFUSED, Course.SUPERSEDED):
+        if last.state in (ReloadState.REFUSED, ReloadState.SUPERSEDED):
             reason = "\n".join(last.faults) or "superseded by what was asked meanwhile"
             return words.answer(ok=False, reason=reason, faults=list(last.faults))
-        return words.answer(ok=True, course=last.course.value, **self._arbiter.master.reload.summary())
+        return words.answer(ok=True, state=last.state.value, **self._arbiter.master.reload.summary())
 
     def _tell_upgrade(self, wait: Wait) -> bytes | None:
         reason = wait.refused("upgrade_refused", "upgrade_failed")
         if reason:
             # When that is answered, another upgrade may be asked for: the successor has ended.
-            over = wait.refused("upgrade_refused") or self._arbiter.master.upgrade.stage is Stage.NONE
+            over = wait.refused("upgrade_refused") or self._arbiter.master.upgrade.state is UpgradeState.NONE
             return words.answer(ok=False, reason=reason) if over or not wait.request.wait else None
         events = {heard["event"] for heard in wait.heard}
         if "upgrade_ended" in events:

@@ -15,7 +15,7 @@ from prefork.arbiter.facts import RequestSeen
 from prefork.config.models import Pool
 
 
-class Life(Enum):
+class WorkerState(Enum):
     """The adjective that holds of a worker."""
 
     BOOTING = "booting"  # forked, not ready yet
@@ -27,7 +27,7 @@ class Life(Enum):
     KILLED = "killed"  # KILL was sent: only the kernel can be late
 
 
-class Step(Enum):
+class WorkerEvent(Enum):
     """What moves a worker from one life to the next."""
 
     BOOTED = "booted"
@@ -37,21 +37,21 @@ class Step(Enum):
 
 
 # (life, step) -> life. A pair that is missing cannot happen or changes nothing; ``Fleet.move`` says which.
-NEXT: dict[tuple[Life, Step], Life] = {
-    (Life.BOOTING, Step.BOOTED): Life.READY,
-    (Life.BOOTING, Step.RETIRE): Life.RETIRING,  # it serves nobody yet, or has not been heard to
-    (Life.BOOTING, Step.QUIT): Life.QUITTING,
-    (Life.BOOTING, Step.OVERDUE): Life.STUCK,
-    (Life.READY, Step.RETIRE): Life.RETIRING,
-    (Life.READY, Step.QUIT): Life.QUITTING,
-    (Life.READY, Step.OVERDUE): Life.STUCK,
-    (Life.RETIRING, Step.QUIT): Life.QUITTING,
-    (Life.RETIRING, Step.OVERDUE): Life.STUCK,
-    (Life.STUCK, Step.OVERDUE): Life.ABORTED,  # its stacks are complete, or none came
-    (Life.STUCK, Step.QUIT): Life.KILLED,
-    (Life.ABORTED, Step.OVERDUE): Life.KILLED,
-    (Life.ABORTED, Step.QUIT): Life.KILLED,
-    (Life.QUITTING, Step.OVERDUE): Life.KILLED,
+NEXT: dict[tuple[WorkerState, WorkerEvent], WorkerState] = {
+    (WorkerState.BOOTING, WorkerEvent.BOOTED): WorkerState.READY,
+    (WorkerState.BOOTING, WorkerEvent.RETIRE): WorkerState.RETIRING,  # it serves nobody yet, or has not been heard to
+    (WorkerState.BOOTING, WorkerEvent.QUIT): WorkerState.QUITTING,
+    (WorkerState.BOOTING, WorkerEvent.OVERDUE): WorkerState.STUCK,
+    (WorkerState.READY, WorkerEvent.RETIRE): WorkerState.RETIRING,
+    (WorkerState.READY, WorkerEvent.QUIT): WorkerState.QUITTING,
+    (WorkerState.READY, WorkerEvent.OVERDUE): WorkerState.STUCK,
+    (WorkerState.RETIRING, WorkerEvent.QUIT): WorkerState.QUITTING,
+    (WorkerState.RETIRING, WorkerEvent.OVERDUE): WorkerState.STUCK,
+    (WorkerState.STUCK, WorkerEvent.OVERDUE): WorkerState.ABORTED,  # its stacks are complete, or none came
+    (WorkerState.STUCK, WorkerEvent.QUIT): WorkerState.KILLED,
+    (WorkerState.ABORTED, WorkerEvent.OVERDUE): WorkerState.KILLED,
+    (WorkerState.ABORTED, WorkerEvent.QUIT): WorkerState.KILLED,
+    (WorkerState.QUITTING, WorkerEvent.OVERDUE): WorkerState.KILLED,
 }
 
 
@@ -82,7 +82,7 @@ class Worker:
     template: bool = False  # it serves nobody: workers are forked from it
     level: int = 0  # how often a warm worker has become the template, from the application's import to this one
     refused: bool = False  # of a template: what its workers have become by now does not survive a fork
-    life: Life = Life.BOOTING
+    state: WorkerState = WorkerState.BOOTING
     pid: int = 0
     ready_at: float = inf
     deadline: float = inf  # of its life
@@ -101,12 +101,12 @@ class Worker:
     @property
     def serving(self) -> bool:
         """It is part of its pool's number, or about to be."""
-        return self.life is Life.READY or self.life is Life.BOOTING
+        return self.state is WorkerState.READY or self.state is WorkerState.BOOTING
 
     @property
     def ready(self) -> bool:
         """It accepts, and nobody has asked it to stop."""
-        return self.life is Life.READY
+        return self.state is WorkerState.READY
 
     @property
     def was_ready(self) -> bool:
@@ -182,12 +182,12 @@ class Fleet:
         """It has ended."""
         del self._workers[worker.id]
 
-    def move(self, worker: Worker, step: Step) -> bool:
+    def move(self, worker: Worker, step: WorkerEvent) -> bool:
         """Take a step of life; False where the table has none, so that nothing is ordered twice."""
-        life = NEXT.get((worker.life, step))
-        if life is None:
+        state = NEXT.get((worker.state, step))
+        if state is None:
             return False
-        worker.life = life
+        worker.state = state
         return True
 
 

@@ -22,10 +22,10 @@ from prefork.arbiter.facts import Fact
 from prefork.arbiter.fdstore import FdStore
 from prefork.arbiter.herald import Herald
 from prefork.arbiter.master import Master
-from prefork.arbiter.phase import Phase
+from prefork.arbiter.phase import ServiceState
 from prefork.arbiter.services import Services
 from prefork.arbiter.sockets import Sockets
-from prefork.arbiter.upgrade.policy import Stage
+from prefork.arbiter.upgrade.policy import UpgradeState
 from prefork.arbiter.upgrade.successor import Successor
 from prefork.config.models import Config
 from prefork.system import oom, process
@@ -99,7 +99,7 @@ class Arbiter:
                 if self.master.deadline() <= heard:
                     self._take(facts.TimePassed(), heard)
                 self._herald.update(self.master, self.now())
-                if self.master.phase is Phase.SERVING and not self.master.predecessor:
+                if self.master.state is ServiceState.SERVING and not self.master.predecessor:
                     self.fdstore.update(self.sockets.ours())
         finally:
             self._leave()
@@ -122,7 +122,7 @@ class Arbiter:
         asked = self.ending is not None and self.ending.code == 0 and not self.master.again
         self.leave_sockets(last=self.master.alone and (asked or not self.services.notifier.keeps))
         self.controller.close(unlink=self.master.alone)  # another master takes it over by renaming
-        leave = self.master.predecessor or self.master.upgrade.stage is Stage.STARTED
+        leave = self.master.predecessor or self.master.upgrade.state is UpgradeState.STARTED
         hindrance = self.services.pidfile and self.services.pidfile.release(leave=leave)
         if hindrance:
             self.services.log.warning("pidfile_not_removed", reason=str(hindrance))

@@ -13,15 +13,15 @@ from typing import Any
 
 from prefork.arbiter import commands, death_report, facts, orders, policy, recycling
 from prefork.arbiter.facts import Fact
-from prefork.arbiter.fleet import Fleet, Life, Step, Worker
+from prefork.arbiter.fleet import Fleet, Worker, WorkerEvent, WorkerState
 from prefork.arbiter.orders import Order, report
-from prefork.arbiter.phase import Phase
+from prefork.arbiter.phase import ServiceState
 from prefork.arbiter.pools import Pools
 from prefork.arbiter.reload import Reload
 from prefork.arbiter.stalls import Stalls
 from prefork.arbiter.templates import Templates
 from prefork.arbiter.termination import Termination
-from prefork.arbiter.upgrade.policy import Stage, Upgrade
+from prefork.arbiter.upgrade.policy import Upgrade, UpgradeState
 from prefork.config.models import Config, Pool
 from prefork.errors import BootError
 
@@ -34,7 +34,7 @@ class Master:
     def __init__(
         self, config: Config, workers_of: Callable[[Pool], int], *, predecessor: bool = False, keeps: bool = False
     ) -> None:
-        self.phase = Phase.STARTING
+        self.state = ServiceState.STARTING
         self.keeps = keeps  # the sockets are kept for a master that is started after this one
         self.again = False  # one is
         self.whole = False  # it is not one master of two that stops
@@ -61,7 +61,9 @@ class Master:
     @property
     def alone(self) -> bool:
         """No other master serves the same sockets, or will go on to."""
-        return self.whole or (not self.predecessor and self.upgrade.stage in (Stage.NONE, Stage.DISMISSED))
+        return self.whole or (
+            not self.predecessor and self.upgrade.state in (UpgradeState.NONE, UpgradeState.DISMISSED)
+        )
 
     # What the loop calls.
 
@@ -82,7 +84,7 @@ class Master:
         for worker in self.fleet:
             times += (worker.deadline, worker.look_at, worker.dump.due if worker.dump else inf)
         times += (worker.ready_at + policy.SETTLED_AFTER for worker in self.pools.proving())
-        if self.phase is not Phase.STOPPING:
+        if self.state is not ServiceState.STOPPING:
             times += self.pools.waiting_until(self.generation)
             times.append(recycling.next_age(self.fleet))
         return min(times)
@@ -108,7 +110,7 @@ class Master:
 
     def manage_workers(self, now: float) -> Orders:
         """Bring every pool nearer to its number, in this generation; and of a generation on trial, to one worker."""
-        if self.phase is Phase.STOPPING:
+        if self.state is ServiceState.STOPPING:
             return
         for worker in self.fleet:
             if worker.pool not in self.pools and worker.generation <= self.generation:
@@ -132,10 +134,10 @@ class Master:
 
     def _conclude(self, now: float) -> Orders:
         """What is complete by now is said, once."""
-        if self.phase is Phase.STOPPING and not len(self.fleet) and not self.upgrade.dismissed:
+        if self.state is ServiceState.STOPPING and not len(self.fleet) and not self.upgrade.dismissed:
             yield self._exit
-        elif self.phase is Phase.STARTING and all(self.pools.full(name, self.generation) for name in self.pools):
-            self.phase = Phase.SERVING
+        elif self.state is ServiceState.STARTING and all(self.pools.full(name, self.generation) for name in self.pools):
+            self.state = ServiceState.SERVING
             yield report("info", "service_ready", **self.reload.summary())
             yield orders.AnnounceReady()
         before = self.generation
@@ -169,7 +171,7 @@ class Master:
 
     def _worker_ready(self, fact: facts.WorkerReady, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
-        if worker and self.fleet.move(worker, Step.BOOTED):
+        if worker and self.fleet.move(worker, WorkerEvent.BOOTED):
             worker.ready_at = now
             worker.deadline = inf
             yield report("info", f"{worker.kind}_ready", **worker.describe(), boot_seconds=round(now - worker.born, 3))
@@ -179,7 +181,7 @@ class Master:
 
     def _boot_failed(self, fact: facts.BootFailed, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
-        if worker and worker.life is Life.BOOTING:
+        if worker and worker.state is WorkerState.BOOTING:
             worker.failure = fact.traceback
         return ()
 
@@ -203,7 +205,7 @@ class Master:
 
     def _worker_warm(self, fact: facts.WorkerWarm, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
-        if worker and self.phase is Phase.SERVING and worker.generation == self.generation:
+        if worker and self.state is ServiceState.SERVING and worker.generation == self.generation:
             yield from self._templates.warm(worker, self.config, now)
 
     def _stacks_dumped(self, fact: facts.StacksDumped, now: float) -> Orders:
@@ -234,12 +236,12 @@ class Master:
         yield death_report.certificate(worker, fact, delay, now)
         if on_trial:
             yield from self.reload.refused((death_report.boot_story(worker, fact),), now)
-        elif self.phase is Phase.STARTING and not worker.was_ready:
+        elif self.state is ServiceState.STARTING and not worker.was_ready:
             yield from self._give_up(worker, fact, now)
 
     def _give_up(self, worker: Worker, fact: facts.ChildExited, now: float) -> Orders:
         """At start-up, what cannot boot ends the master."""
-        self.phase = Phase.STOPPING
+        self.state = ServiceState.STOPPING
         self._exit = orders.Exit(BootError.exit_code, death_report.boot_story(worker, fact))
         yield report("error", "start_failed", pool=worker.pool, reason=f"a {worker.kind} ended before it was ready")
         for other in self.fleet:
@@ -264,7 +266,7 @@ class Master:
         return ()
 
     def _successor_ready(self, _fact: facts.SuccessorReady, now: float) -> Orders:
-        if self.upgrade.stage is not Stage.STARTED:
+        if self.upgrade.state is not UpgradeState.STARTED:
             return
         yield from self.upgrade.serves()
         if self.upgrade.auto:
@@ -274,7 +276,7 @@ class Master:
         return () if self.upgrade.dismissed else self.upgrade.failed(fact.reason)  # that was its failure
 
     def _successor_gone(self, _fact: facts.SuccessorGone, _now: float) -> Orders:
-        return self.upgrade.gone(stopping=self.phase is Phase.STOPPING)
+        return self.upgrade.gone(stopping=self.state is ServiceState.STOPPING)
 
     def _predecessor_gone(self, _fact: facts.PredecessorGone, _now: float) -> Orders:
         self.predecessor = False

@@ -14,11 +14,11 @@ from prefork.arbiter.master import Master
 def overview(master: Master, rows: Mapping[int, RequestSeen], now: float) -> dict[str, Any]:
     """``rows``: what the scoreboard says of each worker; ``now`` in seconds of the monotonic clock."""
     return {
-        "phase": master.phase.value,
+        "state": master.state.value,
         "generation": master.generation,
-        "resting": master.pools.paused,
+        "paused": master.pools.paused,
         "reload": _reload(master, now),
-        "upgrade": {"stage": master.upgrade.stage.value, "successor": master.upgrade.pid},
+        "upgrade": {"state": master.upgrade.state.value, "successor": master.upgrade.pid},
         "predecessor": master.predecessor,
         "pools": {name: _pool(master, name, now) for name in master.pools},
         "workers": [_worker(worker, rows.get(worker.id, RequestSeen()), now) for worker in master.fleet],
@@ -31,7 +31,7 @@ def _reload(master: Master, now: float) -> dict[str, Any] | None:
         return None
     ended = {"ended_seconds_ago": round(now - last.ended, 3)} if last.ended < inf else {}
     return {
-        "course": last.course.value,
+        "state": last.state.value,
         "began_seconds_ago": round(now - last.began, 3),
         **ended,
         "faults": list(last.faults),
@@ -54,7 +54,7 @@ def _worker(worker: Worker, seen: RequestSeen, now: float) -> dict[str, Any]:
     return {
         **worker.describe(),
         "kind": worker.kind,
-        "life": worker.life.value,
+        "state": worker.state.value,
         "age": round(now - worker.born, 1),
         "served": seen.served,
         **({"cause": worker.cause} if worker.cause else {}),

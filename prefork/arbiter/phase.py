@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Phase(Enum):
+class ServiceState(Enum):
     """Where the service stands as a whole."""
 
     STARTING = "starting"  # not every pool has been up yet: what cannot boot ends the master

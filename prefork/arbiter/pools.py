@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from prefork.arbiter import policy
-from prefork.arbiter.fleet import Fleet, Life, Worker
+from prefork.arbiter.fleet import Fleet, Worker, WorkerState
 from prefork.arbiter.policy import Backoff
 from prefork.arbiter.rollout import Owed, owed
 from prefork.arbiter.scaling import Scale, surge_of
@@ -104,5 +104,5 @@ class Pools:
                 yield backoff.not_before
 
     def _waits_for_template(self, name: str, generation: int) -> bool:
-        lives = {one.life for one in self._fleet.templates if (one.pool, one.generation) == (name, generation)}
-        return Life.BOOTING in lives and Life.READY not in lives
+        lives = {one.state for one in self._fleet.templates if (one.pool, one.generation) == (name, generation)}
+        return WorkerState.BOOTING in lives and WorkerState.READY not in lives

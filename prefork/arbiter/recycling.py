@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import inf
 
-from prefork.arbiter.fleet import Life, Worker
+from prefork.arbiter.fleet import Worker, WorkerState
 
 GOLDEN = 0.618034  # multiples of it, without their whole part, spread evenly however many there are
 
@@ -47,7 +47,7 @@ def whose_turn(workers: Sequence[Worker], generation: int) -> Worker | None:
         if worker.generation < generation and worker.serving:
             return None
         if worker.worn:
-            if worker.life is Life.RETIRING:
+            if worker.state is WorkerState.RETIRING:
                 return None
             if turn is None and worker.ready and worker.generation == generation:
                 turn = worker

@@ -21,7 +21,7 @@ from prefork.config.models import Config
 Orders = Iterable[Order]
 
 
-class Course(Enum):
+class ReloadState(Enum):
     """How far a reload has come, or how it ended."""
 
     LOADING = "loading"  # the file is being read, or its sockets opened
@@ -32,7 +32,7 @@ class Course(Enum):
     SUPERSEDED = "superseded"  # by another reload, or by what else the operator asked
 
 
-ENDED = frozenset({Course.DONE, Course.REFUSED, Course.SUPERSEDED})
+ENDED = frozenset({ReloadState.DONE, ReloadState.REFUSED, ReloadState.SUPERSEDED})
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Attempt:
 
     serial: int  # 1 is the first since the master started
     began: float
-    course: Course = Course.LOADING
+    state: ReloadState = ReloadState.LOADING
     faults: tuple[str, ...] = ()
     ended: float = inf
 
@@ -72,7 +72,7 @@ class Reload:
     def asked(self, obstacle: str, now: float) -> Orders:
         """Begin, unless there is an ``obstacle`` (a sentence)."""
         yield from self.drop("superseded by another reload", now)
-        self._end(Course.SUPERSEDED, now)
+        self._end(ReloadState.SUPERSEDED, now)
         self.last = Attempt(self.last.serial + 1 if self.last else 1, now)
         if obstacle:
             yield from self.refused((obstacle,), now)
@@ -92,14 +92,14 @@ class Reload:
         """The listeners of a generation are open: its trial can begin."""
         if self.trial and self.trial.generation == generation:
             self.trial.opened = True
-            self._advance(Course.TRIAL)
+            self._advance(ReloadState.TRIAL)
 
     def refused(self, faults: tuple[str, ...], now: float) -> Orders:
         """It cannot be: all is as it was, and these are the reasons. But workers that rest were wanted back."""
         if self.last:
             self.last.faults = faults
         self._pools.paused = False
-        self._end(Course.REFUSED, now)
+        self._end(ReloadState.REFUSED, now)
         for fault in faults:
             yield report("error", "reload_refused", reason=fault, generation=self.generation)
         yield from self.drop("its generation was refused", now)
@@ -109,7 +109,7 @@ class Reload:
         if self.trial is None:
             return
         trial, self.trial = self.trial, None
-        self._end(Course.SUPERSEDED, now)
+        self._end(ReloadState.SUPERSEDED, now)
         for worker in self._fleet:
             if worker.generation == trial.generation:
                 yield from self._termination.retire(worker, reason, now)
@@ -118,15 +118,15 @@ class Reload:
     def stop(self, reason: str, now: float) -> Orders:
         """The service stops, whatever was on its way."""
         yield from self.drop(reason, now)
-        self._end(Course.SUPERSEDED, now)
+        self._end(ReloadState.SUPERSEDED, now)
 
     def conclude(self, now: float) -> Orders:
         """What is complete by now: the trial, or the roll."""
         if self.trial and self.trial.opened and self._proved(self.trial):
             yield from self._adopt(self.trial)
-        if self.last and self.last.course is Course.ROLLING and self._rolled():
+        if self.last and self.last.state is ReloadState.ROLLING and self._rolled():
             took = round(now - self.last.began, 3)
-            self._end(Course.DONE, now)
+            self._end(ReloadState.DONE, now)
             yield report("info", "reload_done", seconds=took, **self.summary())
 
     def on_trial(self, worker: Worker) -> bool:
@@ -149,7 +149,7 @@ class Reload:
         """The trial was passed: from here on its generation is the one in force."""
         self.trial = None
         self.config, self.generation = trial.config, trial.generation
-        self._advance(Course.ROLLING)
+        self._advance(ReloadState.ROLLING)
         for name, scale in self._pools.adopt(trial.config):
             yield report("info", "adjustment_kept", pool=name, workers=scale.wanted, file=scale.file)
         if trial.restart_keys:
@@ -157,13 +157,13 @@ class Reload:
             yield report("warning", "restart_needed", keys=keys, hint="they take effect at an upgrade or a restart")
         yield orders.AdoptGeneration(trial.generation, trial.config)
 
-    def _advance(self, course: Course) -> None:
-        if self.last and self.last.course not in ENDED:
-            self.last.course = course
+    def _advance(self, state: ReloadState) -> None:
+        if self.last and self.last.state not in ENDED:
+            self.last.state = state
 
-    def _end(self, course: Course, now: float) -> None:
-        if self.last and self.last.course not in ENDED:
-            self.last.course, self.last.ended = course, now
+    def _end(self, state: ReloadState, now: float) -> None:
+        if self.last and self.last.state not in ENDED:
+            self.last.state, self.last.ended = state, now
 
     def _canaries(self, pool: str) -> list[Worker]:
         return [worker for worker in self._fleet.of(pool) if self.on_trial(worker) and not worker.unwanted]

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from math import inf
 
 from prefork.arbiter import facts, orders, policy
-from prefork.arbiter.fleet import Dump, Fleet, Life, Worker
+from prefork.arbiter.fleet import Dump, Fleet, Worker, WorkerState
 from prefork.arbiter.orders import Order, report
 from prefork.arbiter.termination import Termination
 
-WORKING = frozenset({Life.READY, Life.RETIRING})
-GOING_ON = WORKING | {Life.BOOTING}  # the stacks of the others are taken for their own sake
+WORKING = frozenset({WorkerState.READY, WorkerState.RETIRING})
+GOING_ON = WORKING | {WorkerState.BOOTING}  # the stacks of the others are taken for their own sake
 
 
 class Stalls:
@@ -29,7 +29,7 @@ class Stalls:
     def request_started(self, fact: facts.RequestStarted, now: float) -> Iterable[Order]:
         """A worker whose row nobody watched took up a request."""
         worker = self._fleet.get(fact.worker)
-        if worker and worker.life in WORKING:
+        if worker and worker.state in WORKING:
             # The request began by now at the latest, so this look comes when it is too long, not before.
             timeout = worker.settings.timeout
             worker.look_at = now + min(policy.limit(timeout.request), policy.limit(timeout.slow))
@@ -47,7 +47,7 @@ class Stalls:
         """Their rows were read."""
         for serial, seen in fact.rows.items():
             worker = self._fleet.get(serial)
-            if worker and worker.life in WORKING:
+            if worker and worker.state in WORKING:
                 worker.last = seen
                 yield from self._judge(worker, now)
 
@@ -71,13 +71,13 @@ class Stalls:
     def dump_asked(self, fact: facts.DumpRequested, now: float) -> Iterable[Order]:
         """Somebody wants to see the stacks of these workers, or of all."""
         for worker in self._fleet:
-            if (worker.id in fact.workers or not fact.workers) and worker.life in GOING_ON:
+            if (worker.id in fact.workers or not fact.workers) and worker.state in GOING_ON:
                 yield from self._dump(worker, now, slow=False)
 
     def dumped(self, worker: Worker, stacks: str, now: float) -> bool:
         """A piece of a worker's stacks arrived; False if they are not what was asked for here."""
         dump = worker.dump
-        if dump is None or worker.life not in GOING_ON:
+        if dump is None or worker.state not in GOING_ON:
             return False
         dump.due = min(dump.due, now + policy.STACKS_REST_WITHIN)
         dump.stacks = (dump.stacks + stacks)[: policy.STACKS_MOST]

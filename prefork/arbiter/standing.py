@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prefork.arbiter.master import Master
-from prefork.arbiter.phase import Phase
-from prefork.arbiter.reload import ENDED, Course
+from prefork.arbiter.phase import ServiceState
+from prefork.arbiter.reload import ENDED, ReloadState
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ def standing(master: Master) -> Standing:
 
 
 def _state(master: Master) -> str:
-    if master.phase is Phase.STOPPING:
+    if master.state is ServiceState.STOPPING:
         return "succeeded" if master.upgrade.ready else "stopping"
-    if master.phase is Phase.STARTING:
+    if master.state is ServiceState.STARTING:
         return "starting"
     last = master.reload.last
-    return "reloading" if last and last.course not in ENDED else "ready"
+    return "reloading" if last and last.state not in ENDED else "ready"
 
 
 def _status(master: Master) -> str:
@@ -46,11 +46,11 @@ def _status(master: Master) -> str:
     ready = sum(worker.ready and not worker.template for worker in master.fleet)
     parts = [f"{ready} of {wanted} workers ready", f"generation {master.generation}"]
     last = master.reload.last
-    if last and last.course is Course.REFUSED:
+    if last and last.state is ReloadState.REFUSED:
         reason = last.faults[0].partition("\n")[0] if last.faults else ""
         parts.append(f"last reload refused: {reason}")
     elif last:
-        parts.append(f"last reload {last.course.value}")
+        parts.append(f"last reload {last.state.value}")
     if master.upgrade.pid:
-        parts.append(f"new master {master.upgrade.pid} {master.upgrade.stage.value}")
+        parts.append(f"new master {master.upgrade.pid} {master.upgrade.state.value}")
     return ", ".join(parts)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from prefork.arbiter import death_report, orders, policy
 from prefork.arbiter.facts import ChildExited
-from prefork.arbiter.fleet import Fleet, Life, Worker
+from prefork.arbiter.fleet import Fleet, Worker, WorkerState
 from prefork.arbiter.orders import Order, report
 from prefork.arbiter.termination import Termination
 from prefork.config.models import Config
@@ -96,5 +96,5 @@ class Templates:
     def barren(self, worker: Worker, now: float) -> Iterable[Order]:
         """A worker is overdue and has not even been forked: it is its template that hangs."""
         template = self.template_of(worker.pool, worker.generation)
-        if template and not worker.template and worker.life is Life.BOOTING and not worker.pid:
+        if template and not worker.template and worker.state is WorkerState.BOOTING and not worker.pid:
             yield from self._termination.stuck(template, "it does not fork", now)

@@ -10,10 +10,10 @@ from math import inf
 from signal import Signals
 
 from prefork.arbiter import orders, policy
-from prefork.arbiter.fleet import Fleet, Life, Step, Worker
+from prefork.arbiter.fleet import Fleet, Worker, WorkerEvent, WorkerState
 from prefork.arbiter.orders import Order, report
 
-OVERDUE_CAUSES = {Life.BOOTING: "boot timeout", Life.RETIRING: "graceful timeout"}
+OVERDUE_CAUSES = {WorkerState.BOOTING: "boot timeout", WorkerState.RETIRING: "graceful timeout"}
 
 
 class Termination:
@@ -27,7 +27,7 @@ class Termination:
         if worker.template:
             yield from self.quit(worker, reason, now)
             return
-        if self._fleet.move(worker, Step.RETIRE):
+        if self._fleet.move(worker, WorkerEvent.RETIRE):
             worker.cause, worker.unwanted = reason, True
             limit = now + policy.graceful_within(worker.settings)
             worker.deadline = limit if limit < inf else worker.deadline  # that of its boot, if it has one
@@ -35,11 +35,11 @@ class Termination:
 
     def quit(self, worker: Worker, reason: str, now: float) -> Iterable[Order]:
         """Have it drop what it has; one that is being aborted already is killed."""
-        if not self._fleet.move(worker, Step.QUIT):
+        if not self._fleet.move(worker, WorkerEvent.QUIT):
             return
         worker.cause, worker.unwanted = worker.cause or reason, True
         worker.look_at = inf
-        if worker.life is Life.KILLED:
+        if worker.state is WorkerState.KILLED:
             worker.deadline = inf
             yield orders.KillWorker(worker.id, Signals.SIGKILL)
         else:
@@ -48,18 +48,18 @@ class Termination:
 
     def overdue(self, worker: Worker, now: float) -> Iterable[Order]:
         """The deadline of its life has passed."""
-        if worker.life in OVERDUE_CAUSES:
-            yield from self.stuck(worker, OVERDUE_CAUSES[worker.life], now)
-        elif worker.life is Life.STUCK:
-            self._fleet.move(worker, Step.OVERDUE)
+        if worker.state in OVERDUE_CAUSES:
+            yield from self.stuck(worker, OVERDUE_CAUSES[worker.state], now)
+        elif worker.state is WorkerState.STUCK:
+            self._fleet.move(worker, WorkerEvent.OVERDUE)
             yield from self._abort(worker, now)
-        elif self._fleet.move(worker, Step.OVERDUE):
+        elif self._fleet.move(worker, WorkerEvent.OVERDUE):
             worker.deadline = inf  # only the kernel can be late now
             yield orders.KillWorker(worker.id, Signals.SIGKILL)
 
     def stuck(self, worker: Worker, cause: str, now: float) -> Iterable[Order]:
         """It is past a deadline: before anything else, let its stacks say where it is."""
-        if self._fleet.move(worker, Step.OVERDUE):
+        if self._fleet.move(worker, WorkerEvent.OVERDUE):
             worker.cause = cause
             worker.look_at = inf
             worker.deadline = now + policy.STACKS_WITHIN
@@ -67,9 +67,9 @@ class Termination:
 
     def dumped(self, worker: Worker, stacks: str, now: float) -> None:
         """A piece of its stacks arrived. Unasked, they are what it leaves in dying, for its death certificate."""
-        if worker.life is Life.STUCK:
+        if worker.state is WorkerState.STUCK:
             worker.deadline = min(worker.deadline, now + policy.STACKS_REST_WITHIN)
-        elif worker.life in (Life.ABORTED, Life.KILLED) and worker.stacks:
+        elif worker.state in (WorkerState.ABORTED, WorkerState.KILLED) and worker.stacks:
             return  # the abort writes again what is known already
         worker.stacks = (worker.stacks + stacks)[: policy.STACKS_MOST]
 

@@ -60,12 +60,12 @@ def status(reply: Reply) -> str:
 
 def _service(reply: Reply) -> str:
     said = [f"prefork {reply['version']}, master {reply['pid']}, {text(reply['config'])}"]
-    rest = ", its workers rest until HUP" if reply.get("resting") else ""
-    said.append(f"{reply['phase']}, generation {reply['generation']}{rest}")
+    rest = ", its workers rest until HUP" if reply.get("paused") else ""
+    said.append(f"{reply['state']}, generation {reply['generation']}{rest}")
     if reply.get("reload"):
         said.append(_reload(reply["reload"]))
-    if reply["upgrade"]["stage"] != "none":
-        said.append(f"upgrade: the successor {reply['upgrade']['successor']} is {reply['upgrade']['stage']}")
+    if reply["upgrade"]["state"] != "none":
+        said.append(f"upgrade: the successor {reply['upgrade']['successor']} is {reply['upgrade']['state']}")
     if reply.get("predecessor"):
         said.append("upgrade: the old master still serves beside this one")
     return "\n".join(said)
@@ -75,7 +75,7 @@ def _reload(last: Reply) -> str:
     ended = last.get("ended_seconds_ago")
     when = f"began {span(last['began_seconds_ago'])} ago" if ended is None else f"{span(ended)} ago"
     faults = "".join(f"\n  {line}" for fault in last["faults"] for line in lines(fault).splitlines())
-    return f"last reload: {last['course']}, {when}{faults}"
+    return f"last reload: {last['state']}, {when}{faults}"
 
 
 def _pools(pools: Mapping[str, Reply]) -> str:
@@ -96,7 +96,7 @@ def _workers(workers: Sequence[Reply]) -> str:
 
 def _worker(worker: Reply) -> tuple[object, ...]:
     busy = f"{span(worker['busy_seconds'])}: {worker['request']}" if worker.get("request") else ""
-    life = f"{worker['life']}, worn" if worker.get("worn") else worker["life"]
+    life = f"{worker['state']}, worn" if worker.get("worn") else worker["state"]
     age = span(worker["age"])
     return name_of(worker), worker["pid"], worker["generation"], life, age, worker["served"], busy
 

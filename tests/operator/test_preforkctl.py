@@ -31,7 +31,7 @@ def test_status_shows_the_whole_service(served: Preforkd):
     assert "web/1" in done.stdout
     assert f"master {served.pid}" in done.stdout
     reply = asked(served, "status")
-    assert (reply["ok"], reply["pid"], reply["phase"], reply["generation"]) == (True, served.pid, "serving", 1)
+    assert (reply["ok"], reply["pid"], reply["state"], reply["generation"]) == (True, served.pid, "serving", 1)
     assert reply["pools"]["web"]["ready"] == 2
     assert {worker["pid"] for worker in reply["workers"]} == served.workers()
     assert reply["listeners"] == {"http": f"127.0.0.1:{served.port}"}
@@ -59,7 +59,7 @@ def test_reload_wait_tells_its_progress_and_its_end(served: Preforkd):
     assert done.stdout.splitlines()[-1] == "reloaded: generation 2, 2 workers"
     until(lambda: not served.workers() & old, "the old generation to go")
     reply = asked(served, "reload", "--wait")
-    assert (reply["course"], reply["generation"]) == ("done", 3)
+    assert (reply["state"], reply["generation"]) == ("done", 3)
     served.expect("control_asked", do="reload", by_uid=os.getuid())
 
 
@@ -95,7 +95,7 @@ def test_a_reload_without_wait_is_answered_at_once(served: Preforkd):
     slow = "import pathlib, time\nwhile not (pathlib.Path(__file__).parent / 'go').exists(): time.sleep(0.01)\n"
     site = served.home / "site_of_test.py"
     site.write_text(slow + site.read_text())
-    assert asked(served, "reload")["course"] == "trial"
+    assert asked(served, "reload")["state"] == "trial"
     (served.home / "go").touch()
     served.expect("reload_done", generation=2)
 
@@ -187,7 +187,7 @@ def test_a_second_stop_is_answered_too(served: Preforkd):
         until((served.home / "waiting").exists, "the request to be taken up")
         assert asked(served, "stop")["ok"]
         assert asked(served, "stop")["ok"]
-        assert asked(served, "status")["phase"] == "stopping"
+        assert asked(served, "status")["state"] == "stopping"
         (served.home / "go").touch()
     assert served.wait() == 0
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.facts import Fact, RequestSeen
-from prefork.arbiter.fleet import Life
+from prefork.arbiter.fleet import WorkerState
 from prefork.arbiter.master import Master
-from prefork.arbiter.phase import Phase
+from prefork.arbiter.phase import ServiceState
 from prefork.arbiter.scaling import surge_of
 from prefork.config.models import Config
 
@@ -137,7 +137,7 @@ class Kernel:
 
     def _check_retirements(self, found: list[orders.Order], before: dict[str, int]) -> None:
         """Ready capacity never falls below what is wanted, or below what it was, because of a reload or a scaling."""
-        if self.master.phase is not Phase.SERVING or self.master.pools.paused:
+        if self.master.state is not ServiceState.SERVING or self.master.pools.paused:
             return
         retired = {process.pool for process in self._retired(found)}
         for pool in retired & self.master.config.pool.keys() & before.keys():
@@ -160,9 +160,9 @@ class Kernel:
             workers = self.master.fleet.of(name)
             serving = [w for w in workers if w.serving and w.generation == self.master.generation]
             worn = any(w.worn for w in serving)  # its replacement is ready before it goes
-            if self.master.phase is not Phase.STOPPING:
+            if self.master.state is not ServiceState.STOPPING:
                 assert len(serving) <= self.master.pools.wanted(name) + worn, name
-            assert sum(w.cause.startswith("recycled") and w.life is Life.RETIRING for w in workers) <= 1, name
+            assert sum(w.cause.startswith("recycled") and w.state is WorkerState.RETIRING for w in workers) <= 1, name
 
     def _check_surge(self, order: orders.SpawnWorker) -> None:
         """A roll forks only while there are no more serving workers than wanted and the surge."""

@@ -11,9 +11,9 @@ import pytest
 
 from prefork.arbiter import facts
 from prefork.arbiter.executor import EXECUTE as REAL
-from prefork.arbiter.fleet import NEXT, Life, Step
+from prefork.arbiter.fleet import NEXT, WorkerEvent, WorkerState
 from prefork.arbiter.master import REACTIONS
-from prefork.arbiter.phase import Phase
+from prefork.arbiter.phase import ServiceState
 from tests.simulation.kernel import EXECUTE, Kernel
 
 LIVES = int(os.environ.get("PREFORK_LIVES", "20000"))
@@ -74,7 +74,7 @@ def test_without_trouble_every_service_comes_up_and_every_reload_is_done():
         kernel = Kernel(Random(seed), trouble=0.0)
         kernel.tell(facts.TimePassed())
         kernel.run(kernel.now + 30)
-        assert kernel.master.phase is Phase.SERVING
+        assert kernel.master.state is ServiceState.SERVING
         kernel.tell(facts.ReloadRequested())
         kernel.run(kernel.now + 120)
         names = [report.event for report in kernel.told]
@@ -114,9 +114,9 @@ def test_every_order_is_obeyed_for_real_and_in_the_simulation():
 
 def test_the_life_table_names_only_what_can_happen_and_every_life_can_end():
     """From every life a chain of overdue steps leads to KILLED, unless it is READY, which has no deadline of its own."""
-    assert all(isinstance(life, Life) and isinstance(step, Step) for life, step in NEXT)
-    for life in Life:
+    assert all(isinstance(life, WorkerState) and isinstance(step, WorkerEvent) for life, step in NEXT)
+    for life in WorkerState:
         seen = [life]
-        while seen[-1] is not Life.KILLED:
-            seen.append(NEXT[seen[-1], Step.OVERDUE])
+        while seen[-1] is not WorkerState.KILLED:
+            seen.append(NEXT[seen[-1], WorkerEvent.OVERDUE])
         assert len(seen) <= 4

@@ -18,7 +18,7 @@ from prefork.config.models import Config
 MARGIN = 30.0  # seconds that a successor may take beside the booting of its pools
 
 
-class Stage(Enum):
+class UpgradeState(Enum):
     """How far the successor has come."""
 
     NONE = "none"
@@ -34,7 +34,7 @@ class Upgrade:
         self._end()
 
     def _end(self) -> None:
-        self.stage = Stage.NONE
+        self.state = UpgradeState.NONE
         self.auto = False
         self.pid = 0
         self.deadline = inf
@@ -42,16 +42,16 @@ class Upgrade:
     @property
     def ready(self) -> bool:
         """Two masters serve."""
-        return self.stage is Stage.READY
+        return self.state is UpgradeState.READY
 
     @property
     def dismissed(self) -> bool:
         """It is on its way out, and this master does not end before it has gone."""
-        return self.stage is Stage.DISMISSED
+        return self.state is UpgradeState.DISMISSED
 
     def asked(self, obstacle: str, *, auto: bool) -> Iterable[Order]:
         """Start a successor, unless there is an ``obstacle`` (a sentence). ``auto``: retire when it is ready."""
-        if self.stage is not Stage.NONE:
+        if self.state is not UpgradeState.NONE:
             obstacle = obstacle or f"the successor {self.pid} of an earlier upgrade is running"
         if obstacle:
             yield report("warning", "upgrade_refused", reason=obstacle)
@@ -62,7 +62,7 @@ class Upgrade:
 
     def started(self, pid: int, config: Config, now: float) -> None:
         """It has been executed; it may take as long as the slowest of its pools may boot."""
-        self.stage = Stage.STARTED
+        self.state = UpgradeState.STARTED
         self.pid = pid
         self.deadline = now + MARGIN + max(pool.timeout.boot for pool in config.pool.values())
 
@@ -73,14 +73,14 @@ class Upgrade:
 
     def dismiss(self, signal: Signals) -> Iterable[Order]:
         """It is to end, if there is one."""
-        if self.stage is not Stage.NONE:
-            self.stage = Stage.DISMISSED
+        if self.state is not UpgradeState.NONE:
+            self.state = UpgradeState.DISMISSED
             self.deadline = inf
             yield orders.KillSuccessor(signal)
 
     def serves(self) -> Iterable[Order]:
         """It is ready; both masters serve until one is stopped."""
-        self.stage = Stage.READY
+        self.state = UpgradeState.READY
         self.deadline = inf
         choice = f"TERM to this master completes the upgrade, TERM to {self.pid} backs out"
         hint = "this master retires" if self.auto else choice
@@ -89,7 +89,7 @@ class Upgrade:
     def failed(self, reason: str) -> Iterable[Order]:
         """It could not be started, or says why it cannot serve; in that case its end follows as a fact."""
         yield report("error", "upgrade_failed", successor=self.pid, reason=reason)
-        if self.stage is Stage.NONE:
+        if self.state is UpgradeState.NONE:
             yield orders.RestorePidfile()
 
     def gone(self, *, stopping: bool) -> Iterable[Order]:

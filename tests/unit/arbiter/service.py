@@ -105,7 +105,7 @@ class Service:
     def all_ready(self) -> list[orders.Order]:
         """Every worker that boots is ready, and those that are forked for it, and so on."""
         found: list[orders.Order] = []
-        while booting := [worker.id for worker in self.master.fleet if worker.life.value == "booting"]:
+        while booting := [worker.id for worker in self.master.fleet if worker.state.value == "booting"]:
             found += self.tell(facts.WorkerReady(booting[0]))
         return found
 
@@ -136,15 +136,15 @@ class Service:
         assert found
         return found
 
-    def life(self, worker: int) -> str:
-        return self.worker(worker).life.value
+    def state(self, worker: int) -> str:
+        return self.worker(worker).state.value
 
     def lives(self, generation: int | None = None) -> dict[str, list[str]]:
         """The lives of each pool's workers, by birth."""
         found: dict[str, list[str]] = {}
         for worker in self.master.fleet:
             if generation in (None, worker.generation):
-                found.setdefault(worker.pool, []).append(worker.life.value)
+                found.setdefault(worker.pool, []).append(worker.state.value)
         return found
 
     def reports(self, event: str) -> list[dict[str, Any]]:

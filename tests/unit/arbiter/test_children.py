@@ -159,9 +159,9 @@ def test_stacks_without_end_are_kept_to_a_bound_and_do_not_put_the_abort_off():
     service.tell(facts.RequestStarted(1))
     service.pass_time(10.0)
     service.board(1, busy_since=service.now - 10.0)
-    assert service.life(1) == "stuck"
+    assert service.state(1) == "stuck"
     begun = service.now
-    while service.life(1) == "stuck":
+    while service.state(1) == "stuck":
         service.tell(facts.StacksDumped(1, "x" * PIECE), after=0.01)
     assert service.now - begun <= policy.STACKS_WITHIN
     [stuck] = service.reports("worker_stuck")
@@ -218,7 +218,7 @@ def test_a_word_at_the_wrong_time_changes_nothing(fact: facts.Fact):
     service = Service().up()
     given = service.tell(fact)
     assert [type(order).__name__ for order in given if type(order).__name__ not in ("WatchWorker", "Report")] == []
-    assert service.life(1) == "ready"
+    assert service.state(1) == "ready"
     assert service.lives() == {"web": ["ready"]}
 
 

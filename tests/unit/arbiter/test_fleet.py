@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prefork.arbiter.fleet import NEXT, Fleet, Life, Step
+from prefork.arbiter.fleet import NEXT, Fleet, WorkerEvent, WorkerState
 from prefork.config.models import Pool
 
 POOL = Pool(app="a:b")
@@ -41,20 +41,20 @@ def test_nobody_is_found_by_an_old_number():
     assert fleet.get(worker.id) is None
 
 
-@pytest.mark.parametrize("life", Life)
-@pytest.mark.parametrize("step", Step)
-def test_a_step_is_taken_where_the_table_has_it_and_nowhere_else(life: Life, step: Step):
+@pytest.mark.parametrize("state", WorkerState)
+@pytest.mark.parametrize("step", WorkerEvent)
+def test_a_step_is_taken_where_the_table_has_it_and_nowhere_else(state: WorkerState, step: WorkerEvent):
     """So nothing is ordered twice: the same step from the same life is refused the second time."""
     fleet = Fleet()
     worker = fleet.enlist("web", POOL, 1, 0.0)
-    worker.life = life
-    assert fleet.move(worker, step) is ((life, step) in NEXT)
-    assert worker.life is NEXT.get((life, step), life)
-    if (worker.life, step) not in NEXT:
+    worker.state = state
+    assert fleet.move(worker, step) is ((state, step) in NEXT)
+    assert worker.state is NEXT.get((state, step), state)
+    if (worker.state, step) not in NEXT:
         assert not fleet.move(worker, step)
 
 
 def test_no_step_leads_back_to_serving():
     """Whoever was asked to end never counts as capacity again."""
-    ending = {Life.RETIRING, Life.STUCK, Life.ABORTED, Life.QUITTING, Life.KILLED}
+    ending = {WorkerState.RETIRING, WorkerState.STUCK, WorkerState.ABORTED, WorkerState.QUITTING, WorkerState.KILLED}
     assert all(after in ending for (before, _step), after in NEXT.items() if before in ending)

@@ -7,7 +7,7 @@ from signal import Signals
 import pytest
 
 from prefork.arbiter import facts, orders, policy
-from prefork.arbiter.phase import Phase
+from prefork.arbiter.phase import ServiceState
 from tests.unit.arbiter.service import Service, config
 
 TERM = facts.StopRequested(graceful=True, signal="TERM")
@@ -25,7 +25,7 @@ class TestStart:
         assert service.told(orders.AnnounceReady) == []
         service.tell(facts.WorkerReady(3))
         assert service.told(orders.AnnounceReady) == [orders.AnnounceReady()]
-        assert service.master.phase is Phase.SERVING
+        assert service.master.state is ServiceState.SERVING
         assert service.asleep
 
     def test_what_cannot_boot_ends_the_master(self):
@@ -64,7 +64,7 @@ class TestStart:
         service.forks = True
         service.pass_time(1.0)
         service.all_ready()
-        assert service.master.phase is Phase.SERVING
+        assert service.master.state is ServiceState.SERVING
 
     def test_a_ready_worker_that_dies_before_the_service_is_up_is_replaced(self):
         """It has shown that the application can boot."""
@@ -72,9 +72,9 @@ class TestStart:
         service.tell(facts.TimePassed())
         service.tell(facts.WorkerReady(1))
         service.die(1)
-        assert service.master.phase is Phase.STARTING
+        assert service.master.state is ServiceState.STARTING
         service.all_ready()
-        assert service.master.phase is Phase.SERVING
+        assert service.master.state is ServiceState.SERVING
 
     def test_term_before_it_is_up_stops_it(self):
         """With status 0: it was asked to."""
@@ -194,7 +194,7 @@ class TestReload:
         service.all_ready()
         service.tell(facts.AcceptingEnded(1))
         assert service.reports("reload_done")
-        assert service.life(1) == "retiring"
+        assert service.state(1) == "retiring"
 
     def test_a_canary_that_dies_refuses_the_reload(self):
         """Its traceback is the reason; its generation's other canaries go, its listeners are closed, nothing else changes."""
@@ -283,7 +283,7 @@ class TestReload:
         """Whatever the order in which they get ready and go."""
         service = Service({"web": 4}).up()
         service.reload()
-        while booting := [w.id for w in service.master.fleet if w.life.value == "booting"]:
+        while booting := [w.id for w in service.master.fleet if w.state.value == "booting"]:
             service.tell(facts.WorkerReady(booting[-1]))
             assert service.lives()["web"].count("ready") >= 4
             service.retired_go()
@@ -345,7 +345,7 @@ class TestReload:
         for _ in range(6):
             service.tell(facts.TimePassed())
             service.pass_time(30.0)
-            for worker in [w.id for w in service.master.fleet if w.life.value == "booting"]:
+            for worker in [w.id for w in service.master.fleet if w.state.value == "booting"]:
                 service.die(worker, "exit code 70")
             if service.lives():
                 service.die(next(iter(service.master.fleet)).id)
@@ -514,13 +514,13 @@ class TestRequests:
         service = Service({"web": 2}, request=10.0, graceful=60.0).up()
         service.tell(facts.RequestStarted(1))
         service.tell(facts.ScaleRequested(-1))
-        assert service.life(1) == "retiring"
+        assert service.state(1) == "retiring"
         service.pass_time(10.0)
         service.board(1, busy_since=0.0)
         service.pass_time(40.0)
-        assert service.life(1) == "retiring"
+        assert service.state(1) == "retiring"
         service.pass_time(11.0)
-        assert service.life(1) == "stuck"
+        assert service.state(1) == "stuck"
         assert service.worker(1).cause == "graceful timeout"
 
 

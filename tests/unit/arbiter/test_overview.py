@@ -14,11 +14,11 @@ def test_it_is_plain_and_tells_of_pools_and_workers():
     service = Service({"web": 2, "api": 1}).up()
     found = overview(service.master, {}, service.now)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["phase"] == "serving"
+    assert found["state"] == "serving"
     assert found["generation"] == 1
     assert found["pools"]["web"] == {"wanted": 2, "ready": 2, "failures": 0, "next_try_in": 0.0}
     assert [(worker["pool"], worker["worker"]) for worker in found["workers"]] == [("web", 1), ("web", 2), ("api", 1)]
-    assert {worker["life"] for worker in found["workers"]} == {"ready"}
+    assert {worker["state"] for worker in found["workers"]} == {"ready"}
 
 
 def test_a_request_is_told_with_its_age():
@@ -36,13 +36,13 @@ def test_a_reload_is_told_from_its_beginning_to_its_end():
     assert overview(service.master, {}, service.now)["reload"] is None
     service.tell(facts.ReloadRequested())
     assert overview(service.master, {}, service.now + 1)["reload"] == {
-        "course": "loading",
+        "state": "loading",
         "began_seconds_ago": 1.0,
         "faults": [],
     }
     service.tell(facts.ReloadRefused(("no such file",)))
     told = overview(service.master, {}, service.now + 2)["reload"]
-    assert (told["course"], told["ended_seconds_ago"], told["faults"]) == ("refused", 2.0, ["no such file"])
+    assert (told["state"], told["ended_seconds_ago"], told["faults"]) == ("refused", 2.0, ["no such file"])
 
 
 def test_a_pool_that_waits_says_for_how_long():
@@ -60,4 +60,4 @@ def test_an_upgrade_is_told_with_its_stage():
     service = Service().up()
     service.tell(facts.UpgradeRequested(auto=True))
     service.tell(facts.SuccessorStarted(77))
-    assert overview(service.master, {}, service.now)["upgrade"] == {"stage": "started", "successor": 77}
+    assert overview(service.master, {}, service.now)["upgrade"] == {"state": "started", "successor": 77}

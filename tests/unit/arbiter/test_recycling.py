@@ -38,10 +38,10 @@ def test_a_replacement_that_cannot_boot_leaves_the_old_one_serving():
     service.tell(facts.RecycleDue(1, "requests"))
     service.tell(facts.BootFailed(2, "ImportError"))
     service.die(2, "exit code 70")
-    assert service.life(1) == "ready"
+    assert service.state(1) == "ready"
     service.pass_time(1.0)
     service.all_ready()
-    assert service.life(1) == "retiring"
+    assert service.state(1) == "retiring"
 
 
 def test_a_reload_renews_all_anyway():

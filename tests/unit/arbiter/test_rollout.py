@@ -5,19 +5,19 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefork.arbiter.fleet import Life, Worker
+from prefork.arbiter.fleet import Worker, WorkerState
 from prefork.arbiter.rollout import owed
 from prefork.config.models import Pool
 
 POOL = Pool(app="a:b")
-LETTERS = {"b": Life.BOOTING, "r": Life.READY, "x": Life.RETIRING}
+LETTERS = {"b": WorkerState.BOOTING, "r": WorkerState.READY, "x": WorkerState.RETIRING}
 
 
 def pool(old: str, new: str) -> list[Worker]:
     """A letter a worker: b booting, r ready, x retiring; first the old generation 1, then the new 2."""
     lives = [(1, LETTERS[letter]) for letter in old] + [(2, LETTERS[letter]) for letter in new]
     return [
-        Worker(number, "web", number, number, generation, POOL, born=float(number), life=life)
+        Worker(number, "web", number, number, generation, POOL, born=float(number), state=life)
         for number, (generation, life) in enumerate(lives, start=1)
     ]
 

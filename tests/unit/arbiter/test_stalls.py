@@ -28,7 +28,7 @@ def test_a_slow_request_is_told_once_with_its_stacks_and_nothing_else_happens():
     assert told["busy_seconds"] == 2.1
     assert told["queue_seconds"] == 0.25
     assert told["stacks"] == "report.py, line 7"
-    assert service.life(1) == "ready"
+    assert service.state(1) == "ready"
     service.pass_time(5.0)
     assert len(service.reports("request_slow")) == 1
     assert service.told(orders.KillWorker) == []
@@ -54,7 +54,7 @@ def test_a_request_that_was_slow_is_ended_when_it_is_overdue():
     service.board(1, began)
     service.pass_time(8.0)
     service.board(1, began)
-    assert service.life(1) == "stuck"
+    assert service.state(1) == "stuck"
     assert service.told(orders.DumpStacks) == [orders.DumpStacks(1), orders.DumpStacks(1, expired=True)]
 
 

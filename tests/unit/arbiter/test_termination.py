@@ -9,7 +9,7 @@ import pytest
 
 from prefork.arbiter import orders, policy
 from prefork.arbiter.facts import RequestSeen
-from prefork.arbiter.fleet import Fleet, Life, Worker
+from prefork.arbiter.fleet import Fleet, Worker, WorkerState
 from prefork.arbiter.termination import Termination
 from prefork.config.models import Pool
 
@@ -29,7 +29,7 @@ def termination(fleet: Fleet) -> Termination:
 @pytest.fixture
 def worker(fleet: Fleet) -> Worker:
     one = fleet.enlist("web", POOL, 1, 0.0)
-    one.life = Life.READY
+    one.state = WorkerState.READY
     return one
 
 
@@ -44,7 +44,7 @@ def test_retiring_asks_once_and_waits_a_little_longer_than_the_worker(terminatio
 
 def test_one_that_boots_is_asked_like_one_that_serves(termination: Termination, worker: Worker):
     """It may have become ready, and have accepted somebody, before it hears of it and before we hear of that."""
-    worker.life = Life.BOOTING
+    worker.state = WorkerState.BOOTING
     assert list(termination.retire(worker, "scaled down", 10.0)) == [orders.RetireWorker(1, drain=False)]
     assert worker.deadline == 10.0 + policy.graceful_within(worker.settings)
 
@@ -61,7 +61,7 @@ def test_quit_kills_one_that_is_stuck(termination: Termination, worker: Worker):
     """It has had its chance."""
     list(termination.stuck(worker, "request timeout", 10.0))
     assert list(termination.quit(worker, "the service stops", 10.1)) == [orders.KillWorker(1, Signals.SIGKILL)]
-    assert worker.life is Life.KILLED
+    assert worker.state is WorkerState.KILLED
     assert worker.deadline == inf
 
 
@@ -86,10 +86,12 @@ def test_a_stuck_one_says_where_it_is_then_is_aborted_then_killed(termination: T
     assert list(termination.overdue(worker, 99.0)) == []
 
 
-@pytest.mark.parametrize(("life", "cause"), [(Life.BOOTING, "boot timeout"), (Life.RETIRING, "graceful timeout")])
-def test_what_is_late_has_its_own_cause(termination: Termination, worker: Worker, life: Life, cause: str):
+@pytest.mark.parametrize(
+    ("state", "cause"), [(WorkerState.BOOTING, "boot timeout"), (WorkerState.RETIRING, "graceful timeout")]
+)
+def test_what_is_late_has_its_own_cause(termination: Termination, worker: Worker, state: WorkerState, cause: str):
     """The log tells which limit it was."""
-    worker.life = life
+    worker.state = state
     assert list(termination.overdue(worker, 10.0)) == [orders.DumpStacks(1)]
     assert worker.cause == cause
 
@@ -98,6 +100,6 @@ def test_stacks_of_a_crash_are_kept_and_those_of_an_abort_not_twice(termination:
     """Unasked, they are what a segmentation fault leaves; ABRT writes again what is known."""
     termination.dumped(worker, "Fatal", 10.0)
     assert worker.stacks == "Fatal"
-    worker.life = Life.ABORTED
+    worker.state = WorkerState.ABORTED
     termination.dumped(worker, "Fatal again", 10.0)
     assert worker.stacks == "Fatal"

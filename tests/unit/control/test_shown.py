@@ -8,7 +8,7 @@ import pytest
 
 from prefork.control import shown
 
-WORKER = {"pool": "web", "worker": 1, "pid": 4243, "generation": 3, "life": "ready", "age": 7300.0, "served": 12034}
+WORKER = {"pool": "web", "worker": 1, "pid": 4243, "generation": 3, "state": "ready", "age": 7300.0, "served": 12034}
 
 
 def status(**more: Any) -> dict[str, Any]:
@@ -17,11 +17,11 @@ def status(**more: Any) -> dict[str, Any]:
         "version": "0.1.0",
         "pid": 4242,
         "config": "/etc/prefork.toml",
-        "phase": "serving",
+        "state": "serving",
         "generation": 3,
-        "resting": False,
+        "paused": False,
         "reload": None,
-        "upgrade": {"stage": "none", "successor": 0},
+        "upgrade": {"state": "none", "successor": 0},
         "predecessor": False,
         "pools": {"web": {"wanted": 4, "ready": 4, "failures": 0, "next_try_in": 0.0}},
         "workers": [WORKER],
@@ -57,12 +57,12 @@ def test_a_long_request_is_cut_at_eighty_columns():
 
 def test_what_is_out_of_the_ordinary_is_said():
     """Rest, the last reload with its faults, an upgrade, a pool that waits, a worker that is worn."""
-    reload = {"course": "refused", "began_seconds_ago": 400.0, "ended_seconds_ago": 300.0, "faults": ["first\nsecond"]}
+    reload = {"state": "refused", "began_seconds_ago": 400.0, "ended_seconds_ago": 300.0, "faults": ["first\nsecond"]}
     text = shown.status(
         status(
-            resting=True,
+            paused=True,
             reload=reload,
-            upgrade={"stage": "ready", "successor": 5000},
+            upgrade={"state": "ready", "successor": 5000},
             predecessor=True,
             pools={"web": {"wanted": 4, "ready": 1, "failures": 3, "next_try_in": 2.5}},
             workers=[{**WORKER, "worn": "1000 requests"}],

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from prefork.arbiter.fleet import NEXT, Life, Step
+from prefork.arbiter.fleet import NEXT, WorkerEvent, WorkerState
 from prefork.arbiter.loop import SIGNALS
 from prefork.config.models.catalogue import keys
 from prefork.control.words import WORDS
@@ -72,8 +72,8 @@ def test_the_diagram_has_every_life_and_every_way(generate: ModuleType):
     """Nothing of the table is left out."""
     drawn = generate.lives().replace("\\-", "-")
     assert drawn.count("> ") == len(NEXT)
-    assert all(f"\n{life.value}" in drawn for life in Life)
-    assert generate.STEPS.keys() == set(Step)
+    assert all(f"\n{state.value}" in drawn for state in WorkerState)
+    assert generate.STEPS.keys() == set(WorkerEvent)
 
 
 @pytest.mark.parametrize("signum", [signum for signum in SIGNALS if signum is not signal.SIGCHLD])
