@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from prefork.cli import births, check, launch, options
+from prefork.cli import check, launch, options, wiring
 from prefork.cli.options import Action, Options
 from prefork.config import dump, plan
 from prefork.config.load import DEFAULT_PATH, check_environment, read
@@ -62,7 +62,7 @@ def _plan(chosen: Options) -> int:
 
 def _check(chosen: Options, directory: str) -> int:
     loaded = read(chosen.config, chosen.overrides)
-    faults = check.run(loaded, partial(births.rehearse, loaded.config, directory))
+    faults = check.run(loaded, partial(wiring.rehearse, loaded.config, directory))
     if faults:
         raise ConfigError(*faults)
     print("ok")
@@ -73,5 +73,5 @@ def _load(path: str | None, overrides: Sequence[str]) -> Config:
     """A configuration that is sound, on this machine too. Raises ConfigError or PrivilegeError."""
     loaded = read(path, overrides)
     check_environment(loaded.config, loaded.fault)
-    births.identity_of(loaded.config)
+    wiring.identity_of(loaded.config)
     return loaded.config

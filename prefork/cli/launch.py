@@ -16,7 +16,7 @@ from pathlib import Path
 from prefork import __version__
 from prefork.arbiter.loop import Arbiter
 from prefork.arbiter.services import Services
-from prefork.cli import births
+from prefork.cli import wiring
 from prefork.config.addresses import FdAddress, parse
 from prefork.config.load import worker_count
 from prefork.config.models import Config
@@ -113,8 +113,8 @@ def _serve(
         load=load,
         changed=by_cost,
         workers_of=worker_count,
-        serve=partial(births.live, worker_count, directory),
-        serve_template=partial(births.live_as_template, worker_count, directory),
+        serve=partial(wiring.live, worker_count, directory),
+        serve_template=partial(wiring.live_as_template, worker_count, directory),
         announce=starter.ready,
         log=log,
         set_level=logs.set_level,
@@ -148,7 +148,7 @@ def _serve(
 def control_manner(config: Config) -> Manner:
     """Who may use the control socket, and how its file is made. Raises PrivilegeError."""
     assert config.control is not None
-    identity = births.identity_of(config)
+    identity = wiring.identity_of(config)
     return Manner(config.control.mode, config.control.group, identity.uid if identity else None)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from prefork.cli import births, check
+from prefork.cli import check, wiring
 from prefork.config.load import read
 from prefork.errors import PrivilegeError
 from prefork.worker.settings import Settings
@@ -25,7 +25,7 @@ def faults_of(tmp_path: Path) -> Callable[..., list[str]]:
         (tmp_path / "shop.py").write_text(module)
         (tmp_path / "p.toml").write_text(f"[pool.web]\n{pool}\n{more}")
         loaded = read(str(tmp_path / "p.toml"))
-        faults = check.run(loaded, partial(births.rehearse, loaded.config, str(tmp_path)))
+        faults = check.run(loaded, partial(wiring.rehearse, loaded.config, str(tmp_path)))
         return [str(fault).replace(f"{tmp_path}/", "") for fault in faults]
 
     return run
