@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from prefork.errors import PreforkError
-from prefork.observe import footing
+from prefork.observe import secure_open
 from prefork.observe.journal import Journal
 from prefork.observe.syslog import Syslog
 
@@ -47,7 +47,7 @@ class File:
         """Made anew if it has gone. Raises OSError."""
         # Non-blocking for the sake of a fifo; a disk does not know it.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-        return footing.open_log(self._path, flags, MODE)
+        return secure_open.open_log(self._path, flags, MODE)
 
     def frame(self, lines: bytes, level: str, fields: Fields) -> Iterable[bytes]:
         """As they are."""
@@ -87,7 +87,7 @@ class Sink:
         try:
             return cls(_target(target, name), name, target)
         except OSError as error:
-            hint = footing.hint(error, os.path.abspath(target))
+            hint = secure_open.hint(error, os.path.abspath(target))
             raise PreforkError(f"the log {target} cannot be opened: {error.strerror}", hint=hint) from error
 
     @classmethod

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from prefork.errors import PreforkError
-from prefork.observe import footing
+from prefork.observe import secure_open
 from prefork.observe.sink import Sink
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has what could be taken advantage of")
@@ -42,7 +42,7 @@ def identity() -> tuple[tuple[int, ...], tuple[int, ...], list[int]]:
 def test_in_a_directory_of_another_user_the_file_is_that_users(theirs: Path):
     """It is made with that user's rights, and we are who we were."""
     before = identity()
-    os.close(footing.open_log(str(theirs / "log"), FLAGS, 0o640))
+    os.close(secure_open.open_log(str(theirs / "log"), FLAGS, 0o640))
     assert (theirs / "log").stat().st_uid == NOBODY
     assert stat.S_IMODE((theirs / "log").stat().st_mode) == 0o640 & ~0o022
     assert identity() == before
@@ -58,7 +58,7 @@ def test_a_link_of_theirs_leads_to_nothing_of_ours(theirs: Path, secret: Path, p
         (theirs / "below").symlink_to(secret.parent)
         secret.rename(secret.parent / "log")
     with pytest.raises(PermissionError):
-        footing.open_log(str(theirs / place), FLAGS, 0o640)
+        secure_open.open_log(str(theirs / place), FLAGS, 0o640)
     assert identity() == before
 
 
@@ -67,7 +67,7 @@ def test_a_link_of_theirs_in_a_directory_of_ours(tmp_path: Path, secret: Path):
     (tmp_path / "log").symlink_to(secret)
     os.lchown(tmp_path / "log", NOBODY, NOBODY)
     with pytest.raises(PermissionError):
-        footing.open_log(str(tmp_path / "log"), FLAGS, 0o640)
+        secure_open.open_log(str(tmp_path / "log"), FLAGS, 0o640)
 
 
 def test_our_own_links_are_followed(tmp_path: Path):
@@ -75,17 +75,17 @@ def test_our_own_links_are_followed(tmp_path: Path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "by").symlink_to("elsewhere/../elsewhere")
     (tmp_path / "elsewhere/log").symlink_to(tmp_path / "log")
-    os.close(footing.open_log(f"{tmp_path}//by/./log", FLAGS, 0o640))
+    os.close(secure_open.open_log(f"{tmp_path}//by/./log", FLAGS, 0o640))
     assert (tmp_path / "log").stat().st_uid == 0
 
 
 def test_a_link_of_ours_into_their_directory(tmp_path: Path, theirs: Path, secret: Path):
     """From there on it is theirs."""
     (tmp_path / "log").symlink_to(theirs / "log")
-    assert footing.handed_over(str(tmp_path / "log")) == (str(theirs), "log", NOBODY)
+    assert secure_open.handed_over(str(tmp_path / "log")) == (str(theirs), "log", NOBODY)
     (theirs / "log").symlink_to(secret)
     with pytest.raises(PermissionError):
-        footing.open_log(str(tmp_path / "log"), FLAGS, 0o640)
+        secure_open.open_log(str(tmp_path / "log"), FLAGS, 0o640)
 
 
 def test_what_is_open_already_is_opened(tmp_path: Path):
@@ -93,7 +93,7 @@ def test_what_is_open_already_is_opened(tmp_path: Path):
     reader, writer = os.pipe()
     (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{writer}")
     for path in (f"/proc/self/fd/{writer}", str(tmp_path / "stdout")):
-        descriptor = footing.open_log(path, os.O_WRONLY, 0o640)
+        descriptor = secure_open.open_log(path, os.O_WRONLY, 0o640)
         os.write(descriptor, b"line\n")
         assert os.read(reader, 100) == b"line\n"
         os.close(descriptor)
@@ -113,7 +113,7 @@ def test_in_a_user_namespace_the_root_of_all_directories_is_whose_it_is(
         return os.stat_result(fields)
 
     monkeypatch.setattr(os, "stat", seen)
-    assert footing.handed_over(str(tmp_path / "log")) == (str(tmp_path), "log", 0)
+    assert secure_open.handed_over(str(tmp_path / "log")) == (str(tmp_path), "log", 0)
 
 
 def test_a_link_that_takes_the_place_of_the_file_is_not_followed(
@@ -121,9 +121,9 @@ def test_a_link_that_takes_the_place_of_the_file_is_not_followed(
 ):
     """By somebody of a group that may write to the directory, after we have looked."""
     (tmp_path / "log").symlink_to(secret)
-    monkeypatch.setattr(footing, "handed_over", lambda _path: (str(tmp_path), "log", 0))
+    monkeypatch.setattr(secure_open, "handed_over", lambda _path: (str(tmp_path), "log", 0))
     with pytest.raises(OSError, match="symbolic links"):
-        footing.open_log(str(tmp_path / "log"), FLAGS, 0o640)
+        secure_open.open_log(str(tmp_path / "log"), FLAGS, 0o640)
 
 
 def test_a_file_of_ours_in_a_directory_of_theirs_is_explained(theirs: Path):
@@ -138,7 +138,7 @@ def test_a_circle(tmp_path: Path):
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("one")
     with pytest.raises(OSError, match="symbolic links"):
-        footing.open_log(str(tmp_path / "one"), FLAGS, 0o640)
+        secure_open.open_log(str(tmp_path / "one"), FLAGS, 0o640)
 
 
 def test_a_log_that_is_reopened_stays_where_it_was(theirs: Path, secret: Path):
