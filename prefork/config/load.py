@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from prefork.config import english, rules, source
+from prefork.config import messages, rules, source
 from prefork.config.machine import check_environment, worker_count
 from prefork.config.models import Config
 from prefork.config.models.catalogue import pattern_of
@@ -66,7 +66,7 @@ def _explained(error: ValidationError, found: Source) -> Iterator[Fault]:
             continue  # it may stand in the file that cannot be read
         if details["type"] == "too_short" and details["input"]:
             continue  # not empty: its entries are wrong, and reported
-        yield found.fault(*english.explain(details))
+        yield found.fault(*messages.explain(details))
     if not unclear:
         for breach in rules.breaches(*_listeners_and_claims(found.data)):
             yield found.fault(breach.path, breach.problem, breach.hint)

@@ -21,7 +21,7 @@ PURE = {
     "prefork.config.addresses",
     "prefork.config.changes",
     "prefork.config.dump",
-    "prefork.config.english",
+    "prefork.config.messages",
     "prefork.config.places",
     "prefork.config.plan",
     "prefork.config.quantities",

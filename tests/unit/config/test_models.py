@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from prefork.config import english
+from prefork.config import messages
 from prefork.config.models import Config, Section
 from prefork.config.models.catalogue import SECTIONS, keys, pattern_of
 from prefork.config.models.not_yet import NOT_YET
@@ -22,7 +22,7 @@ def faults_of(data: dict[str, Any]) -> dict[str, str]:
     """key -> what is wrong, with the hint."""
     with pytest.raises(ValidationError) as caught:
         Config.model_validate(data)
-    explained = [english.explain(error) for error in caught.value.errors()]
+    explained = [messages.explain(error) for error in caught.value.errors()]
     return {".".join(map(str, path)): f"{problem} ({hint})" if hint else problem for path, problem, hint in explained}
 
 
