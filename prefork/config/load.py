@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from prefork.config import messages, rules, source
-from prefork.config.machine import check_environment, worker_count
+from prefork.config.host import check_environment, worker_count
 from prefork.config.models import Config
 from prefork.config.models.catalogue import pattern_of
 from prefork.config.places import Path

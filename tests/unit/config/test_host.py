@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from prefork.config.host import usable_cores
 from prefork.config.load import check_environment, read, worker_count
-from prefork.config.machine import usable_cores
 from prefork.config.models import Config
 from prefork.config.models.not_yet import NOT_YET
 from prefork.errors import ConfigError
