@@ -13,9 +13,9 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from prefork.config.locations import key_text, quoted
 from prefork.config.models import Config
 from prefork.config.models.catalogue import SECTIONS
-from prefork.config.places import key_text, quoted
 
 # Tables that are one value to whoever reads them.
 _INLINE = ("environment", "tls", "workers")

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from math import ceil
 from pathlib import Path as FilePath
 
+from prefork.config.locations import Path, key_text
 from prefork.config.models import Config, Pool, WorkerRange
-from prefork.config.places import Path, key_text
 from prefork.errors import ConfigError, Fault
 
 ExplainedAt = Callable[[Path, str, str], Fault]

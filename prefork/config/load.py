@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from prefork.config import messages, rules, source
 from prefork.config.host import check_environment, worker_count
+from prefork.config.locations import Path
 from prefork.config.models import Config
 from prefork.config.models.catalogue import pattern_of
-from prefork.config.places import Path
 from prefork.config.source import Source
 from prefork.errors import ConfigError, Fault
 

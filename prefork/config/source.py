@@ -15,7 +15,7 @@ from typing import Any
 
 import tomli
 
-from prefork.config.places import Path, Place, key_text, scan
+from prefork.config.locations import Path, Place, key_text, scan
 from prefork.errors import Fault
 
 OVERRIDE = "--set"

@@ -22,7 +22,7 @@ PURE = {
     "prefork.config.changes",
     "prefork.config.dump",
     "prefork.config.messages",
-    "prefork.config.places",
+    "prefork.config.locations",
     "prefork.config.plan",
     "prefork.config.quantities",
     "prefork.config.rules",

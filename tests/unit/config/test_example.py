@@ -8,10 +8,10 @@ from pathlib import Path
 import tomli
 
 from prefork.config.load import load
+from prefork.config.locations import scan
 from prefork.config.models import Config
 from prefork.config.models.catalogue import SECTIONS, keys, pattern_of
 from prefork.config.models.not_yet import NOT_YET
-from prefork.config.places import scan
 
 EXAMPLE = Path(__file__).parents[3] / "prefork.toml.example"
 TEXT = EXAMPLE.read_text()

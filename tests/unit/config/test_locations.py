@@ -10,7 +10,7 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefork.config.places import Path, key_text, scan
+from prefork.config.locations import Path, key_text, scan
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[Path]:
