@@ -16,9 +16,9 @@ from prefork.arbiter.fleet import NEXT, WorkerEvent, WorkerState
 from prefork.config.changes import COSTS, Cost
 from prefork.config.dump import value_text
 from prefork.config.models.catalogue import NAMED, SECTIONS
-from prefork.config.models.not_yet import NOT_YET
 from prefork.config.models.pool import WorkerRange
 from prefork.config.models.section import Section
+from prefork.config.models.unsupported import UNSUPPORTED
 
 HERE = Path(__file__).parent
 PART = re.compile(r'(\.\\" begin (?P<name>\w+)\n).*?(\.\\" end (?P=name)\n)', re.DOTALL)
@@ -88,7 +88,7 @@ def _section(section: type[Section]) -> Iterator[str]:
     header = section.place.replace("*", "NAME")
     yield f".SS {_roff(f'[{header}]' if header else 'Outside of every section')}"
     yield _roff((section.__doc__ or "").strip().replace("``", '"'))
-    if section.place in NOT_YET:
+    if section.place in UNSUPPORTED:
         yield ".I Not supported yet."
     for name, field in section.model_fields.items():
         if section.key_of(name) not in NAMED and not _is_section(section, name):
@@ -106,13 +106,13 @@ def _key(section: type[Section], name: str, field: FieldInfo) -> Iterator[str]:
     absent = "required" if field.is_required() else _default(section, name, field)
     yield f".TP\n\\fB{name}\\fR = \\fI{_roff(kind)}\\fR, {_roff(absent)}"
     yield _roff(field.description or "")
-    refused = [text for text in NOT_YET if text.partition(" = ")[0] == key]
+    refused = [text for text in UNSUPPORTED if text.partition(" = ")[0] == key]
     if key in refused:
         yield ".I Not supported yet."
     elif refused:
         words = ", ".join(text.partition(" = ")[2] for text in refused)
         yield f".I Not supported yet: {_roff(words)}."
-    if COSTS.get(key) in NEEDS and section.place not in NOT_YET:
+    if COSTS.get(key) in NEEDS and section.place not in UNSUPPORTED:
         yield _roff(NEEDS[COSTS[key]])
 
 

@@ -1,7 +1,7 @@
 """Pure. The sections of the configuration, frozen: every key with its type, default and one line of description.
 
 Rules. An attribute is named as its TOML key, so a path in the file is a path in the models. What a value means
-elsewhere (a worker's settings, a socket) is made elsewhere. A key that has no effect yet is refused by ``not_yet``.
+elsewhere (a worker's settings, a socket) is made elsewhere. A key that has no effect yet is refused by ``unsupported``.
 """
 
 from __future__ import annotations

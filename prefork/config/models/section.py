@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from prefork.config.models.not_yet import NOT_YET, refusal
+from prefork.config.models.unsupported import UNSUPPORTED, refusal
 
 
 def wrong(problem: str, hint: str = "") -> PydanticCustomError:
@@ -50,9 +50,9 @@ class Section(BaseModel):
     def _has_effect(cls, value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         key = cls.key_of(info.field_name or "")
         default = cls.model_fields[info.field_name or ""].get_default(call_default_factory=True)
-        if key in NOT_YET and default is None:
+        if key in UNSUPPORTED and default is None:
             # What a whole section without effect holds does not matter.
-            raise wrong("not yet supported", NOT_YET[key])
+            raise wrong("not yet supported", UNSUPPORTED[key])
         result = validate(value)
         hint = refusal(key, result)
         if hint is not None and result != default:

@@ -15,7 +15,7 @@ from prefork.config import dump
 from prefork.config.load import load
 from prefork.config.models import Config
 from prefork.config.models.catalogue import SECTIONS
-from prefork.config.models.not_yet import NOT_YET
+from prefork.config.models.unsupported import UNSUPPORTED
 
 WEB = {"app": "shop:app"}
 FULL: dict[str, Any] = {
@@ -77,7 +77,7 @@ def test_units_are_printed_as_people_write_them():
 
 def test_a_range_of_workers_survives_being_printed(monkeypatch: pytest.MonkeyPatch):
     """As an inline table."""
-    monkeypatch.delitem(NOT_YET, "pool.*.workers.max")
+    monkeypatch.delitem(UNSUPPORTED, "pool.*.workers.max")
     config = Config.model_validate({"pool": {"web": WEB | {"workers": {"min": 2, "max": 16}}}})
     assert "workers = { min = 2, max = 16 }" in dump.toml(config)
     assert Config.model_validate(tomli.loads(dump.toml(config))) == config

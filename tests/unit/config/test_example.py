@@ -11,7 +11,7 @@ from prefork.config.load import load
 from prefork.config.locations import scan
 from prefork.config.models import Config
 from prefork.config.models.catalogue import SECTIONS, keys, pattern_of
-from prefork.config.models.not_yet import NOT_YET
+from prefork.config.models.unsupported import UNSUPPORTED
 
 EXAMPLE = Path(__file__).parents[3] / "prefork.toml.example"
 TEXT = EXAMPLE.read_text()
@@ -47,7 +47,7 @@ def test_every_key_with_a_default_and_an_effect_is_live():
         for key, field in keys().items()
         if not field.is_required() and field.get_default(call_default_factory=True) is not None
     }
-    waiting = {key for key in NOT_YET if key in keys()}
+    waiting = {key for key in UNSUPPORTED if key in keys()}
     optional = {key for key in keys() if key.startswith(("log.access", "control", "status"))}
     assert with_default - waiting - optional - live == set()
 

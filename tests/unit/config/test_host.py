@@ -10,7 +10,7 @@ import pytest
 from prefork.config.host import usable_cores
 from prefork.config.load import check_environment, read, worker_count
 from prefork.config.models import Config
-from prefork.config.models.not_yet import NOT_YET
+from prefork.config.models.unsupported import UNSUPPORTED
 from prefork.errors import ConfigError
 
 
@@ -55,7 +55,7 @@ def pool(workers: object):
 
 def test_workers_are_counted(monkeypatch: pytest.MonkeyPatch):
     """A number is itself; auto is two for each usable core and one more; a range begins at its least."""
-    monkeypatch.delitem(NOT_YET, "pool.*.workers.max")
+    monkeypatch.delitem(UNSUPPORTED, "pool.*.workers.max")
     assert worker_count(pool(7)) == 7
     assert worker_count(pool("auto")) == usable_cores() * 2 + 1
     assert worker_count(pool({"min": 3, "max": 9})) == 3

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from prefork.config import messages
 from prefork.config.models import Config, Section
 from prefork.config.models.catalogue import SECTIONS, keys, pattern_of
-from prefork.config.models.not_yet import NOT_YET
+from prefork.config.models.unsupported import UNSUPPORTED
 
 
 def config(pool: dict[str, Any] | None = None, **sections: Any) -> Config:
@@ -83,7 +83,7 @@ def test_other_workers_are_refused(workers: object, key: str, problem: str):
 
 def test_a_range_of_workers_is_ordered(monkeypatch: pytest.MonkeyPatch):
     """min greater than max is a fault (once ranges are supported)."""
-    monkeypatch.delitem(NOT_YET, "pool.*.workers.max")
+    monkeypatch.delitem(UNSUPPORTED, "pool.*.workers.max")
     assert config({"workers": {"min": 2, "max": 3}}).pool["web"].workers.max == 3
     assert "min is 3 and max 2" in pool_faults(workers={"min": 3, "max": 2})["pool.web.workers"]
 
@@ -224,17 +224,17 @@ SET = {
 }
 
 
-@pytest.mark.parametrize("key", NOT_YET)
+@pytest.mark.parametrize("key", UNSUPPORTED)
 def test_a_key_without_effect_is_refused(key: str):
     """A key that has no effect yet is refused with "not yet supported", never ignored."""
     given = SET[key]
     data: dict[str, Any] = {"pool": {"web": {"app": "shop:app", **(given if key.startswith("pool") else {})}}}
     found = faults_of(data if key.startswith("pool") else data | given)
     path = key.partition(" = ")[0].replace("pool.*", "pool.web").replace("listen.*", "listen.x")
-    assert found[path] == f"not yet supported ({NOT_YET[key]})"
+    assert found[path] == f"not yet supported ({UNSUPPORTED[key]})"
 
 
-@pytest.mark.parametrize("key", NOT_YET)
+@pytest.mark.parametrize("key", UNSUPPORTED)
 def test_what_is_not_supported_is_a_key(key: str):
     """The table names keys or sections that exist, so none outlives its feature by a misspelling."""
     known = keys().keys() | SECTIONS.keys() | {"pool.*.workers.max"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-NOT_YET: Mapping[str, str] = {
+UNSUPPORTED: Mapping[str, str] = {
     "status": "leave the section out",
     "listen.*.tls": "let a proxy in front of prefork speak TLS",
     "pool.*.worker = thread": 'use "sync", and more workers',
@@ -23,6 +23,6 @@ NOT_YET: Mapping[str, str] = {
 
 def refusal(key: str, value: object) -> str | None:
     """Why ``key`` (with ``*`` for names) cannot be set to ``value`` yet; None if it can."""
-    if key in NOT_YET:
-        return NOT_YET[key]
-    return NOT_YET.get(f"{key} = {value}") if isinstance(value, str) else None
+    if key in UNSUPPORTED:
+        return UNSUPPORTED[key]
+    return UNSUPPORTED.get(f"{key} = {value}") if isinstance(value, str) else None
