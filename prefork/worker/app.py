@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from prefork.errors import BootError
-from prefork.worker.plugin import WsgiApp
+from prefork.worker.protocol import WsgiApp
 
 _fork_safe = True
 

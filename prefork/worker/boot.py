@@ -27,7 +27,7 @@ from prefork.system.scoreboard import Row
 from prefork.worker import app, lifeline, probe
 from prefork.worker.heir import Heir
 from prefork.worker.lifeline import Lifeline
-from prefork.worker.plugin import Log, Post, Worker, WsgiApp
+from prefork.worker.protocol import Log, Worker, WorkerContext, WsgiApp
 from prefork.worker.settings import Settings
 from prefork.worker.site import Errors
 from prefork.worker.wear import Wear
@@ -58,7 +58,7 @@ class Loaded:
     """What a worker serves with: the application and the class of the worker."""
 
     application: WsgiApp
-    loop: Callable[[Post], Worker]
+    loop: Callable[[WorkerContext], Worker]
 
 
 def serve(duty: Duty) -> int:
@@ -91,7 +91,7 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, heir: He
             probe.ask(loaded.application, duty.settings.probe, Errors(duty.log))
         # From here on signals are heard by the loop; until now, being told to go was to go.
         line = Lifeline(duty.row, duty.channel, duty.sinks, Wear(duty.settings.recycle), heir)
-        worker = loaded.loop(_post(duty, loaded.application, line))
+        worker = loaded.loop(_context(duty, loaded.application, line))
         if heir:
             heir.worker = worker
         lifeline.run_on_expiry(getattr(worker, "expire", None))
@@ -153,10 +153,10 @@ def run_hook_safely(spec: str, log: Log) -> None:
         log.error("hook_failed", hook=spec, traceback=traceback.format_exc())
 
 
-def _post(duty: Duty, application: WsgiApp, line: Lifeline) -> Post:
+def _context(duty: Duty, application: WsgiApp, line: Lifeline) -> WorkerContext:
     fields = {"pool": duty.settings.pool, "worker": duty.number, "pid": os.getpid()}
     access = duty.sinks.get("access")
-    return Post(
+    return WorkerContext(
         settings=duty.settings,
         number=duty.number,
         app=application,

@@ -20,7 +20,7 @@ from typing import Any
 
 from prefork.worker.client import Client, State
 from prefork.worker.exchange import FileWrapper
-from prefork.worker.plugin import Post, Wish
+from prefork.worker.protocol import Directive, WorkerContext
 from prefork.worker.site import Site, time_in_queue
 
 GRACE = 2.0  # seconds that an idle connection stays readable when the worker retires
@@ -55,29 +55,29 @@ WATCHED_FOR = {
 
 
 class EventedWorker:
-    """Implements ``prefork.worker.plugin.Worker``."""
+    """Implements ``prefork.worker.protocol.Worker``."""
 
-    def __init__(self, post: Post) -> None:
-        self._post = post
-        self._site = Site(post, FileWrapper)
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+        self._site = Site(context, FileWrapper)
         self._epoll = select.epoll()
-        self._listeners: dict[int, socket.socket] = {sock.fileno(): sock for sock in post.listeners.values()}
+        self._listeners: dict[int, socket.socket] = {sock.fileno(): sock for sock in context.listeners.values()}
         self._clients: dict[int, Client] = {}
         self._yielding: dict[Client, None] = {}  # in order, and each once
         self._deadlines: list[tuple[float, int, Client]] = []
         self._serial = itertools.count()
         self._resume_accepting = inf
         self._leave_by = inf
-        self._wish = Wish.SERVE
+        self._directive = Directive.SERVE
 
     def run(self) -> None:
-        lines = set(self._post.lifeline.filenos())
+        lines = set(self._context.lifeline.filenos())
         for descriptor in lines:
             self._epoll.register(descriptor, READ)
         for descriptor in self._listeners:
             self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
-        self._post.lifeline.ready()
-        access = self._post.access
+        self._context.lifeline.ready()
+        access = self._context.access
         clients = self._clients
         while not self._finished():
             for descriptor, _events in self._epoll.poll(self._timeout()):
@@ -97,7 +97,7 @@ class EventedWorker:
                 elif descriptor in self._listeners:
                     self._accept(descriptor)
                 elif descriptor in lines:
-                    self._obey(self._post.lifeline.attend())
+                    self._obey(self._context.lifeline.attend())
             if self._yielding:
                 self._resume()
             self._keep_time()
@@ -113,8 +113,8 @@ class EventedWorker:
         for client in tuple(self._clients.values()):
             if client is not stuck and client.has_more():
                 client.give_up(503)
-        if self._post.access is not None:
-            self._post.access.flush()
+        if self._context.access is not None:
+            self._context.access.flush()
 
     def leave(self) -> None:
         """Let go of the clients, and of the set in which they are watched. In a child, which does not serve."""
@@ -152,8 +152,8 @@ class EventedWorker:
         self._settle(client)
 
     def _lose(self, client: Client) -> None:
-        self._post.log.error("client_failed", traceback=traceback.format_exc())
-        self._post.lifeline.pause()  # whatever it was at, the worker is at it no longer
+        self._context.log.error("client_failed", traceback=traceback.format_exc())
+        self._context.lifeline.pause()  # whatever it was at, the worker is at it no longer
         client.close()
 
     def _forget(self, client: Client) -> None:
@@ -200,7 +200,7 @@ class EventedWorker:
         client = Client(self._site, sock, self._site.environs_of(listener, peer), time.monotonic)
         client.queued = time_in_queue(sock)
         client.watched = -1
-        client.leaving = self._wish is not Wish.SERVE
+        client.leaving = self._directive is not Directive.SERVE
         self._clients[client.descriptor] = client
         self._take(client, client.readable)  # most have sent their request by now
 
@@ -208,7 +208,7 @@ class EventedWorker:
         """Leave the listeners alone for a moment: level-triggered, they would be tried again at once."""
         if self._resume_accepting == inf:
             hint = "raise the limit of open files (ulimit -n, LimitNOFILE=)" if error.errno in FULL else ""
-            self._post.log.error("accept_failed", reason=error.strerror, clients=len(self._clients), hint=hint)
+            self._context.log.error("accept_failed", reason=error.strerror, clients=len(self._clients), hint=hint)
             for descriptor in self._listeners:
                 self._epoll.unregister(descriptor)
         self._resume_accepting = time.monotonic() + PAUSE
@@ -247,12 +247,12 @@ class EventedWorker:
 
     # The end.
 
-    def _obey(self, wish: Wish) -> None:
-        if wish is Wish.DRAIN and self._listeners:
+    def _obey(self, directive: Directive) -> None:
+        if directive is Directive.DRAIN and self._listeners:
             self._drain()
-        if wish is not Wish.SERVE and self._wish is Wish.SERVE:
+        if directive is not Directive.SERVE and self._directive is Directive.SERVE:
             self._retire()
-        self._wish = wish
+        self._directive = directive
 
     def _drain(self) -> None:
         """Nobody accepts after this worker: what waits in the queues is taken now, or it would be reset."""
@@ -268,7 +268,7 @@ class EventedWorker:
         graceful = self._site.timeout.graceful
         self._leave_by = time.monotonic() + graceful if graceful > 0 else inf
         self._close_listeners()
-        self._post.lifeline.closed()
+        self._context.lifeline.closed()
         keepalive = self._site.timeout.keepalive
         grace = min(GRACE, keepalive) if keepalive > 0 else GRACE
         for client in tuple(self._clients.values()):
@@ -285,15 +285,15 @@ class EventedWorker:
             listener.close()
 
     def _finished(self) -> bool:
-        if self._wish is Wish.SERVE:
+        if self._directive is Directive.SERVE:
             return False
-        return self._wish is Wish.QUIT or not self._clients or time.monotonic() >= self._leave_by
+        return self._directive is Directive.QUIT or not self._clients or time.monotonic() >= self._leave_by
 
     def _close(self) -> None:
         for client in tuple(self._clients.values()):
             client.close()
             self._forget(client)
-        if self._post.access is not None:
-            self._post.access.flush()
+        if self._context.access is not None:
+            self._context.access.flush()
         self._close_listeners()
         self._epoll.close()

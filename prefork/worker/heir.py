@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from prefork.system.channel import Message
 from prefork.worker import app, audit
-from prefork.worker.plugin import Log, Worker
+from prefork.worker.protocol import Log, Worker
 
 LetGo = Callable[[], Sequence[str]]  # in the child: closes what only the parent uses; what it cannot close, in words
 HINT = "keep what is started later out of the template: say refork = [] for this pool"

@@ -9,7 +9,7 @@ from typing import IO
 
 from prefork.http.events import Request
 from prefork.worker.expectation import EarlyCall
-from prefork.worker.plugin import Attention
+from prefork.worker.protocol import Supervisor
 from prefork.worker.spool import Spool
 
 
@@ -33,7 +33,7 @@ class Intake:
             self.request.decode(self._spool.size)
         return self._spool.rewound()
 
-    def close(self, lifeline: Attention) -> None:
+    def close(self, lifeline: Supervisor) -> None:
         """It is not needed any more; a call that still waits for it is told that it will not come."""
         call, self.early = self.early, None
         if call is not None:

@@ -22,7 +22,7 @@ from prefork.system.channel import Channel, Message
 from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
 from prefork.system.signals import SignalInbox
 from prefork.worker.heir import Heir
-from prefork.worker.plugin import Wish
+from prefork.worker.protocol import Directive
 from prefork.worker.wear import NEVER, Wear
 
 
@@ -66,7 +66,7 @@ def follow(sinks: Mapping[str, Sink], message: Message) -> None:
 
 
 class Lifeline:
-    """What a loop asks, and what it tells. Implements ``prefork.worker.plugin.Attention``."""
+    """What a loop asks, and what it tells. Implements ``prefork.worker.protocol.Supervisor``."""
 
     def __init__(
         self, row: Row, channel: Channel, sinks: Mapping[str, Sink], wear: Wear, heir: Heir | None = None
@@ -75,7 +75,7 @@ class Lifeline:
         self._text = row.text
         self._channel = channel
         self._sinks = sinks
-        self._wish = Wish.SERVE
+        self._directive = Directive.SERVE
         self._inbox = SignalInbox((signals.RETIRE, signal.SIGQUIT, signal.SIGINT))
         # One descriptor for the loop to watch, behind which the dead channel of a dead master can be left out.
         self._watched: selectors.DefaultSelector = selectors.DefaultSelector()
@@ -91,31 +91,34 @@ class Lifeline:
     def filenos(self) -> tuple[int, ...]:
         return (self._watched.fileno(),)
 
-    def attend(self) -> Wish:
+    def attend(self) -> Directive:
         taken = self._inbox.take()
-        wishes = [self._wish, *(Wish.RETIRE if signum == signals.RETIRE else Wish.QUIT for signum in taken)]
+        directives = [
+            self._directive,
+            *(Directive.RETIRE if signum == signals.RETIRE else Directive.QUIT for signum in taken),
+        ]
         while not self._orphaned:
             try:
                 message = self._channel.receive()
             except EOFError:
                 self._orphaned = True
                 self._watched.unregister(self._channel.fileno())
-                wishes.append(Wish.RETIRE)
+                directives.append(Directive.RETIRE)
                 break
             if message is None:
                 break
-            wishes.append(self._understand(message))
-        self._wish = max(wishes, key=lambda wish: wish.value)
-        return self._wish
+            directives.append(self._understand(message))
+        self._directive = max(directives, key=lambda directive: directive.value)
+        return self._directive
 
-    def _understand(self, message: Message) -> Wish:
+    def _understand(self, message: Message) -> Directive:
         if message.kind == words.DRAIN:
-            return Wish.DRAIN
+            return Directive.DRAIN
         if message.kind == words.FORK and self._heir:
             self._heir.fork(message, self.leave)
-            return self._wish
+            return self._directive
         follow(self._sinks, message)
-        return self._wish
+        return self._directive
 
     def leave(self) -> None:
         """Let go of what only the parent listens to. In a child that the worker has forked."""

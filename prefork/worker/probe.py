@@ -16,7 +16,7 @@ from prefork.http.connection import Connection
 from prefork.http.events import Request
 from prefork.http.limits import Limits
 from prefork.http.wsgi import Environs, base_environ
-from prefork.worker.plugin import WsgiApp
+from prefork.worker.protocol import WsgiApp
 
 HINT = "pool.*.probe: a worker is ready only when the application answers this path without a 5xx"
 SHOWN = 500  # bytes of a refusal's body that go to the log

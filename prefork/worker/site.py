@@ -10,7 +10,7 @@ from typing import Any
 from prefork.http.limits import Limits
 from prefork.http.peer import Trust, plain_address
 from prefork.http.wsgi import Environs, base_environ
-from prefork.worker.plugin import Post
+from prefork.worker.protocol import WorkerContext
 
 
 class Errors:
@@ -56,18 +56,18 @@ class Site:
     serving: Any = None
     exchange: Any = None
 
-    def __init__(self, post: Post, file_wrapper: type) -> None:
-        settings = post.settings
+    def __init__(self, context: WorkerContext, file_wrapper: type) -> None:
+        settings = context.settings
         http = settings.http
-        self.app = post.app
-        self.lifeline = post.lifeline
-        self.log = post.log
-        self.access = post.access
+        self.app = context.app
+        self.lifeline = context.lifeline
+        self.log = context.log
+        self.access = context.access
         self.timeout = settings.timeout
         self.limits = Limits(http.max_request_line, http.max_header_fields, http.max_header_size, http.max_body)
         self.trust = Trust(http.trusted_proxies)
         self._multiprocess = settings.workers > 1
-        self._common = {"wsgi.errors": Errors(post.log), "wsgi.file_wrapper": file_wrapper}
+        self._common = {"wsgi.errors": Errors(context.log), "wsgi.file_wrapper": file_wrapper}
         self._server = f"Server: {http.server_header}\r\n".encode("latin-1") if http.server_header else b""
         self._second = -1
         self._server_date = (b"", b"")

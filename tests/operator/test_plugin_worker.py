@@ -8,21 +8,21 @@ from tests.operator.daemon import Preforkd
 
 CLASS = """
 import select
-from prefork.worker.plugin import Wish
+from prefork.worker.protocol import Directive
 
 class Blunt:
     '''One request a connection, and the same answer to each.'''
 
     def __init__(self, post):
-        self.post = post
+        self.context = context
 
     def run(self):
-        line, listeners = self.post.lifeline, {s.fileno(): s for s in self.post.listeners.values()}
+        line, listeners = self.context.lifeline, {s.fileno(): s for s in self.context.listeners.values()}
         with select.epoll() as epoll:
             for descriptor in (*line.filenos(), *listeners):
                 epoll.register(descriptor, select.EPOLLIN)
             line.ready()
-            while line.attend() is Wish.SERVE:
+            while line.attend() is Directive.SERVE:
                 for descriptor, _ in epoll.poll():
                     if descriptor in listeners:
                         self.serve(listeners[descriptor])
@@ -35,9 +35,9 @@ class Blunt:
         with client:
             client.setblocking(True)
             request = client.recv(65536).partition(b"\\r\\n")[0]
-            self.post.lifeline.begin(request)
+            self.context.lifeline.begin(request)
             client.sendall(b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: 5\\r\\n\\r\\nblunt")
-            self.post.lifeline.end(5)
+            self.context.lifeline.end(5)
 """
 
 

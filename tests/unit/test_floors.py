@@ -50,7 +50,7 @@ PURE = {
     "prefork.control.shown",
     "prefork.control.words",
     "prefork.worker.settings",
-    "prefork.worker.plugin",
+    "prefork.worker.protocol",
 }
 IMPURE = {"os", "socket", "time", "threading", "random", "logging", "subprocess", "select", "selectors"}
 

@@ -8,18 +8,18 @@ import time
 
 from prefork.observe.access import AccessLog
 from prefork.worker.evented import EventedWorker
-from prefork.worker.plugin import Post, Wish
+from prefork.worker.protocol import Directive, WorkerContext
 from prefork.worker.settings import HttpSettings, Settings, TimeoutSettings
 
 PATIENCE = 10.0  # seconds after which a test gives up
 
 
 class Line:
-    """An Attention: what it was told is kept, what it says is the test's."""
+    """An Supervisor: what it was told is kept, what it says is the test's."""
 
     def __init__(self):
         self._reader, self._writer = socket.socketpair()
-        self._wish = Wish.SERVE
+        self._directive = Directive.SERVE
         self.is_ready = threading.Event()
         self.has_closed = threading.Event()
         self.begun = []
@@ -31,7 +31,7 @@ class Line:
 
     def attend(self):
         self._reader.recv(100)
-        return self._wish
+        return self._directive
 
     def ready(self):
         self.is_ready.set()
@@ -49,8 +49,8 @@ class Line:
     def end(self, sent):
         self.ended.append(sent)
 
-    def say(self, wish):
-        self._wish = wish
+    def say(self, directive):
+        self._directive = directive
         self._writer.send(b".")
 
     def hang_up(self):
@@ -99,7 +99,7 @@ class Live:
             http=http or HttpSettings(),
         )
         self.worker = EventedWorker(
-            Post(
+            WorkerContext(
                 settings=settings,
                 number=1,
                 app=app,
@@ -148,7 +148,7 @@ class Live:
             raise self._fault
 
     def stop(self):
-        self.line.say(Wish.QUIT)
+        self.line.say(Directive.QUIT)
         try:
             self.wait()
         finally:

@@ -11,7 +11,7 @@ import pytest
 from prefork.worker import client as clients
 from prefork.worker import delivery as deliveries
 from prefork.worker import spool
-from prefork.worker.plugin import Wish
+from prefork.worker.protocol import Directive
 from tests.unit.worker.live import PATIENCE, body_of, read_all, read_until, status_of
 
 ONE = b"GET /one HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -82,7 +82,7 @@ def test_a_client_that_goes_while_its_answer_gives_way(live, tmp_path, short_tur
     on_pause(worker, turn, go)
     client.sendall(ONE)
     assert stream.gone.wait(PATIENCE)
-    worker.line.say(Wish.RETIRE)
+    worker.line.say(Directive.RETIRE)
     worker.wait()
     assert called == ["/one"]
     assert stream.closed == 1
@@ -104,7 +104,7 @@ def test_a_worker_that_retires_gives_nobody_two_turns(live, short_turns):
         pause()
         waiting.append(len(worker.worker._yielding))
         if worker.line.pauses == 3:
-            worker.line.say(Wish.RETIRE)
+            worker.line.say(Directive.RETIRE)
 
     worker.line.pause = pausing
     with worker.connect() as client:
@@ -172,7 +172,7 @@ def test_a_client_that_resets_is_forgotten(live, data):
     client.sendall(data)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
-    worker.line.say(Wish.RETIRE)
+    worker.line.say(Directive.RETIRE)
     worker.wait()
     assert worker.log.events == []
     assert worker.line.begun == []
@@ -196,7 +196,7 @@ def test_a_refused_client_that_stays_is_left(live, monkeypatch):
     with worker.connect() as client:
         client.sendall(b"BAD\r\n\r\n")
         assert status_of(read_all(client)) == 400
-        worker.line.say(Wish.RETIRE)
+        worker.line.say(Directive.RETIRE)
         worker.wait()
 
 

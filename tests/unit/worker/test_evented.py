@@ -13,7 +13,7 @@ import time
 import pytest
 
 from prefork.worker import evented
-from prefork.worker.plugin import Post, Wish
+from prefork.worker.protocol import Directive, WorkerContext
 from prefork.worker.settings import HttpSettings, Settings, TimeoutSettings
 from tests.unit.worker.live import PATIENCE, Line, Log, body_of, read_all, read_until, status_of
 
@@ -295,7 +295,7 @@ class TestLeaving:
         worker = live(app)
         with worker.connect() as client:
             client.sendall(GET)
-            worker.line.say(Wish.RETIRE)
+            worker.line.say(Directive.RETIRE)
             go_on.set()
             assert body_of(read_all(client)) == b"in full"
         worker.wait()
@@ -307,7 +307,7 @@ class TestLeaving:
         with worker.connect() as client:
             client.sendall(GET)
             read_until(client, b"ok")
-            worker.line.say(Wish.RETIRE)
+            worker.line.say(Directive.RETIRE)
             assert worker.line.has_closed.wait(PATIENCE)
             client.sendall(GET)
             answer = read_all(client)
@@ -321,7 +321,7 @@ class TestLeaving:
         with worker.connect() as client:
             client.sendall(GET)
             read_until(client, b"ok")
-            worker.line.say(Wish.RETIRE)
+            worker.line.say(Directive.RETIRE)
             worker.wait()
             assert client.recv(1) == b""
 
@@ -338,7 +338,7 @@ class TestLeaving:
         worker = live(app)
         with worker.connect() as client:
             client.sendall(GET)
-            worker.line.say(Wish.RETIRE)
+            worker.line.say(Directive.RETIRE)
             go_on.set()
             assert worker.line.has_closed.wait(PATIENCE)
             started = time.monotonic()
@@ -352,7 +352,7 @@ class TestLeaving:
         with worker.connect() as client:
             client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
             worker.get()  # by now the head has been read
-            worker.line.say(Wish.RETIRE)
+            worker.line.say(Directive.RETIRE)
             assert worker.line.has_closed.wait(PATIENCE)
             client.sendall(b"other")
             assert body_of(read_all(client)) == b"halfother"
@@ -364,7 +364,7 @@ class TestLeaving:
         with worker.connect() as client:
             client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
             worker.get()
-            worker.line.say(Wish.RETIRE)
+            worker.line.say(Directive.RETIRE)
             worker.wait()
 
     def test_drain_serves_what_waits_in_the_queue(self, live):
@@ -384,7 +384,7 @@ class TestLeaving:
             queued = [worker.connect() for _ in range(30)]
             for client in queued:
                 client.sendall(LAST_GET)
-            worker.line.say(Wish.DRAIN)
+            worker.line.say(Directive.DRAIN)
             go_on.set()
             for client in (first, *queued):
                 assert body_of(read_all(client)) == b"served"
@@ -413,7 +413,7 @@ class TestLeaving:
         with worker.connect(receive_buffer=4096) as client:
             client.sendall(GET)
             client.recv(1)
-            worker.line.say(Wish.QUIT)
+            worker.line.say(Directive.QUIT)
             worker.wait()
         assert closed.is_set()
 
@@ -518,7 +518,7 @@ def test_an_accept_that_fails_beside_one_that_does_not(monkeypatch):
         clients.append(socket.create_connection(listeners[-1].getsockname(), timeout=PATIENCE))
         clients[-1].sendall(LAST_GET)
     worker = evented.EventedWorker(
-        Post(
+        WorkerContext(
             settings=Settings(pool="web", app="here:app"),
             number=1,
             app=echo,
@@ -541,7 +541,7 @@ def test_an_accept_that_fails_beside_one_that_does_not(monkeypatch):
     thread = threading.Thread(target=run)
     thread.start()
     answers = [read_all(client) for client in clients]
-    line.say(Wish.QUIT)
+    line.say(Directive.QUIT)
     thread.join(PATIENCE)
     for each in (*clients, *listeners):
         each.close()

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from prefork.worker import evented
-from prefork.worker.plugin import Wish
+from prefork.worker.protocol import Directive
 from prefork.worker.settings import HttpSettings, TimeoutSettings
 from tests.unit.worker.live import PATIENCE, body_of, read_all, read_until, status_of
 
@@ -153,8 +153,8 @@ def test_the_body_cannot_be_read_after_the_answer_has_begun(live):
     assert len(errors) == 1
 
 
-@pytest.mark.parametrize("wish", [Wish.RETIRE, Wish.QUIT])
-def test_it_does_not_hold_a_worker_that_goes(live, monkeypatch, wish):
+@pytest.mark.parametrize("directive", [Directive.RETIRE, Directive.QUIT])
+def test_it_does_not_hold_a_worker_that_goes(live, monkeypatch, directive):
     """RETIRE waits for the body as for any other; QUIT for nothing."""
     monkeypatch.setattr(evented, "GRACE", 0.2)
     outcome = []
@@ -162,8 +162,8 @@ def test_it_does_not_hold_a_worker_that_goes(live, monkeypatch, wish):
     with worker.connect() as client:
         client.sendall(HEAD % b"")
         assert client.recv(1000) == CONTINUE
-        worker.line.say(wish)
-        if wish is Wish.RETIRE:
+        worker.line.say(directive)
+        if directive is Directive.RETIRE:
             assert worker.line.has_closed.wait(PATIENCE)
             client.sendall(b"ab\ncd")
             assert status_of(read_all(client)) == 200

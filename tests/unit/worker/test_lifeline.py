@@ -15,7 +15,7 @@ from prefork.system import signals
 from prefork.system.channel import LIMIT, Channel
 from prefork.system.scoreboard import TEXT, Scoreboard
 from prefork.worker.lifeline import Lifeline, report_failure
-from prefork.worker.plugin import Wish
+from prefork.worker.protocol import Directive
 from prefork.worker.settings import RecycleSettings
 from prefork.worker.wear import NEVER, Wear
 
@@ -124,18 +124,19 @@ def test_it_reports_ready_and_closed(ties):
 
 
 @pytest.mark.parametrize(
-    ("signum", "wish"), [(signals.RETIRE, Wish.RETIRE), (signal.SIGQUIT, Wish.QUIT), (signal.SIGINT, Wish.QUIT)]
+    ("signum", "directive"),
+    [(signals.RETIRE, Directive.RETIRE), (signal.SIGQUIT, Directive.QUIT), (signal.SIGINT, Directive.QUIT)],
 )
-def test_a_signal_wakes_the_loop_and_says_what_is_wanted(ties, signum, wish):
+def test_a_signal_wakes_the_loop_and_says_what_is_wanted(ties, signum, directive):
     """TERM retires, QUIT and INT end at once; it stays so."""
     tied = ties()
-    assert tied.line.attend() is Wish.SERVE
+    assert tied.line.attend() is Directive.SERVE
     assert not tied.is_readable()
     signal.raise_signal(signum)
     assert tied.is_readable()
-    assert tied.line.attend() is wish
+    assert tied.line.attend() is directive
     assert not tied.is_readable()
-    assert tied.line.attend() is wish
+    assert tied.line.attend() is directive
 
 
 def test_a_greater_wish_is_never_taken_back(ties):
@@ -143,13 +144,13 @@ def test_a_greater_wish_is_never_taken_back(ties):
     tied = ties()
     tied.master.send(words.DRAIN)
     assert tied.is_readable()
-    assert tied.line.attend() is Wish.DRAIN
+    assert tied.line.attend() is Directive.DRAIN
     signal.raise_signal(signals.RETIRE)
-    assert tied.line.attend() is Wish.DRAIN
+    assert tied.line.attend() is Directive.DRAIN
     signal.raise_signal(signal.SIGQUIT)
-    assert tied.line.attend() is Wish.QUIT
+    assert tied.line.attend() is Directive.QUIT
     tied.master.send(words.DRAIN)
-    assert tied.line.attend() is Wish.QUIT
+    assert tied.line.attend() is Directive.QUIT
 
 
 def test_two_wishes_at_once_are_the_greater(ties):
@@ -157,7 +158,7 @@ def test_two_wishes_at_once_are_the_greater(ties):
     tied = ties()
     signal.raise_signal(signals.RETIRE)
     tied.master.send(words.DRAIN)
-    assert tied.line.attend() is Wish.DRAIN
+    assert tied.line.attend() is Directive.DRAIN
 
 
 def test_the_death_of_the_master_retires_and_wakes_no_more(ties):
@@ -165,15 +166,15 @@ def test_the_death_of_the_master_retires_and_wakes_no_more(ties):
     tied = ties()
     tied.master.close()
     assert tied.is_readable()
-    assert tied.line.attend() is Wish.RETIRE
+    assert tied.line.attend() is Directive.RETIRE
     assert not tied.is_readable()
-    assert tied.line.attend() is Wish.RETIRE
+    assert tied.line.attend() is Directive.RETIRE
     tied.line.begin(b"GET / HTTP/1.1")
     tied.line.end(1)
     tied.line.closed()
     signal.raise_signal(signal.SIGQUIT)
     assert tied.is_readable()
-    assert tied.line.attend() is Wish.QUIT
+    assert tied.line.attend() is Directive.QUIT
 
 
 def test_the_last_word_of_a_dead_master_counts(ties):
@@ -181,7 +182,7 @@ def test_the_last_word_of_a_dead_master_counts(ties):
     tied = ties()
     tied.master.send(words.DRAIN)
     tied.master.close()
-    assert tied.line.attend() is Wish.DRAIN
+    assert tied.line.attend() is Directive.DRAIN
 
 
 def test_a_log_that_was_opened_anew_is_gone_on_with(ties, tmp_path):
@@ -191,7 +192,7 @@ def test_a_log_that_was_opened_anew_is_gone_on_with(ties, tmp_path):
     open_before = len(os.listdir("/proc/self/fd"))
     with (tmp_path / "new").open("ab") as new:
         assert tied.master.send(words.REOPEN, "access", new.fileno())
-    assert tied.line.attend() is Wish.SERVE
+    assert tied.line.attend() is Directive.SERVE
     sink.write(b"a line\n")
     assert (tmp_path / "new").read_bytes() == b"a line\n"
     assert (tmp_path / "old").read_bytes() == b""
@@ -204,7 +205,7 @@ def test_words_that_it_does_not_know_change_nothing(ties):
     tied = ties()
     tied.master.send(b"?", "what")
     tied.master.send(words.REOPEN, "access")
-    assert tied.line.attend() is Wish.SERVE
+    assert tied.line.attend() is Directive.SERVE
 
 
 def test_the_end_of_a_long_traceback_is_reported():

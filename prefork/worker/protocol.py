@@ -1,6 +1,6 @@
 """Pure. The protocol of a worker class, ours or a third party's: ``worker = "package.module:Class"``.
 
-A worker class is made in the worker process, after the application was loaded, with a :class:`Post`. ``run``
+A worker class is made in the worker process, after the application was loaded, with a :class:`WorkerContext`. ``run``
 serves until the lifeline says retire or quit, and returns; it never forks, never exits the process, and touches no
 signal handler.
 """
@@ -17,7 +17,7 @@ from prefork.worker.settings import Settings
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-class Wish(Enum):
+class Directive(Enum):
     """What the master wants of a worker by now; a later one outranks an earlier."""
 
     SERVE = 0
@@ -26,13 +26,13 @@ class Wish(Enum):
     QUIT = 3  # return from run at once
 
 
-class Attention(Protocol):
+class Supervisor(Protocol):
     """What a loop needs of the lifeline. In the worker, after fork."""
 
     def filenos(self) -> tuple[int, ...]:
         """Descriptors to watch for reading beside the sockets; when one is readable, call ``attend``."""
 
-    def attend(self) -> Wish:
+    def attend(self) -> Directive:
         """Read what waits (signals, messages of the master, its death) and say what is wanted now. Never blocks."""
 
     def ready(self) -> None:
@@ -64,14 +64,14 @@ class Log(Protocol):
 
 
 @dataclass(frozen=True)
-class Post:
+class WorkerContext:
     """What a worker is handed."""
 
     settings: Settings
     number: int  # of the worker in its pool
     app: WsgiApp
     listeners: Mapping[str, Any]  # name -> listening socket, non-blocking, shared with every other worker
-    lifeline: Attention
+    lifeline: Supervisor
     log: Log
     access: Any  # a prefork.observe.access.AccessLog, or None
 
@@ -79,7 +79,7 @@ class Post:
 class Worker(Protocol):
     """The class itself."""
 
-    def __init__(self, post: Post) -> None: ...
+    def __init__(self, context: WorkerContext) -> None: ...
 
     def run(self) -> None:
         """Serve until told otherwise."""
