@@ -24,12 +24,12 @@ from prefork.system import privileges, process, signals
 from prefork.system.channel import Channel
 from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Row
-from prefork.worker import app, lifeline, probe
+from prefork.worker import app, probe, supervision
 from prefork.worker.heir import Heir
-from prefork.worker.lifeline import Lifeline
 from prefork.worker.protocol import Log, Worker, WorkerContext, WsgiApp
 from prefork.worker.settings import Settings
 from prefork.worker.site import Errors
+from prefork.worker.supervision import MasterLink
 from prefork.worker.wear import Wear
 
 LOOPS = {"sync": "prefork.worker.evented:EventedWorker"}
@@ -85,16 +85,16 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, heir: He
         run_hook(duty.settings.hooks.post_fork)
         loaded = loaded or load(duty.settings)
         if duty.settings.hooks.abort:
-            lifeline.run_on_abort(app.load_attribute(duty.settings.hooks.abort), duty.stacks)
+            supervision.run_on_abort(app.load_attribute(duty.settings.hooks.abort), duty.stacks)
         run_hook(duty.settings.hooks.ready)
         if duty.settings.probe:
             probe.ask(loaded.application, duty.settings.probe, Errors(duty.log))
         # From here on signals are heard by the loop; until now, being told to go was to go.
-        line = Lifeline(duty.row, duty.channel, duty.sinks, Wear(duty.settings.recycle), heir)
+        line = MasterLink(duty.row, duty.channel, duty.sinks, Wear(duty.settings.recycle), heir)
         worker = loaded.loop(_context(duty, loaded.application, line))
         if heir:
             heir.worker = worker
-        lifeline.run_on_expiry(getattr(worker, "expire", None))
+        supervision.run_on_expiry(getattr(worker, "expire", None))
         # What is there by now stays: no collection needs to look at it again.
         gc.collect()
         gc.freeze()
@@ -153,7 +153,7 @@ def run_hook_safely(spec: str, log: Log) -> None:
         log.error("hook_failed", hook=spec, traceback=traceback.format_exc())
 
 
-def _context(duty: Duty, application: WsgiApp, line: Lifeline) -> WorkerContext:
+def _context(duty: Duty, application: WsgiApp, line: MasterLink) -> WorkerContext:
     fields = {"pool": duty.settings.pool, "worker": duty.number, "pid": os.getpid()}
     access = duty.sinks.get("access")
     return WorkerContext(
@@ -161,7 +161,7 @@ def _context(duty: Duty, application: WsgiApp, line: Lifeline) -> WorkerContext:
         number=duty.number,
         app=application,
         listeners=duty.listeners,
-        lifeline=line,
+        supervisor=line,
         log=duty.log,
         access=AccessLog(access, duty.access_format, fields) if access else None,
     )
@@ -169,7 +169,7 @@ def _context(duty: Duty, application: WsgiApp, line: Lifeline) -> WorkerContext:
 
 def begin(stacks: int, title: str) -> None:
     """First of all after a fork: from here on the process can be explained, and told to go."""
-    lifeline.leave_stacks(stacks)
+    supervision.leave_stacks(stacks)
     _leave_when_told()
     signals.unblock()
     process.set_title(f"prefork: {title}")
@@ -188,5 +188,5 @@ def _leave_when_told() -> None:
 def fail(channel: Channel, error: BaseException) -> int:
     """Report why a boot failed; the exit code."""
     story = str(error) if isinstance(error, PreforkError) else traceback.format_exc()
-    lifeline.report_failure(channel, story)
+    supervision.report_failure(channel, story)
     return BootError.exit_code

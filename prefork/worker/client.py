@@ -119,7 +119,7 @@ class Client:
         assert delivery is not None
         if delivery.awaits_application:
             self._site.serving = self
-            self._site.lifeline.begin(delivery.exchange.request.line.raw)
+            self._site.supervisor.begin(delivery.exchange.request.line.raw)
         if self._deliver(delivery):
             self.advance()
 
@@ -259,7 +259,7 @@ class Client:
         outcome = call.start()
         if outcome is None:
             intake.early = call
-            self._site.lifeline.pause()
+            self._site.supervisor.pause()
             return self._send_now(CONTINUE)
         return self._respond(call.exchange, *outcome)  # never True: a body that was not asked for ends the connection
 
@@ -289,7 +289,7 @@ class Client:
     def _drop_body(self) -> None:
         intake, self._intake = self._intake, None
         if intake is not None:
-            intake.close(self._site.lifeline)
+            intake.close(self._site.supervisor)
 
     def _ended(self) -> None:
         """The client sends no more. A request that is not complete by now never will be."""
@@ -306,7 +306,7 @@ class Client:
         if intake is not None and intake.early is not None:
             call, intake.early = intake.early, None
             site.exchange = call.exchange
-            site.lifeline.begin(self._request.line.raw)
+            site.supervisor.begin(self._request.line.raw)
             return self._respond(call.exchange, *call.go_on(body))
         exchange = site.exchange = Exchange(site, self._request)
         if self.queued:
@@ -348,7 +348,7 @@ class Client:
             self.close()
             return False
         if delivery.awaits_application:
-            self._site.lifeline.pause()
+            self._site.supervisor.pause()
         if progress is Progress.TURN:
             self.state = State.YIELDING
         else:

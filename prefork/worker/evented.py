@@ -71,12 +71,12 @@ class EventedWorker:
         self._directive = Directive.SERVE
 
     def run(self) -> None:
-        lines = set(self._context.lifeline.filenos())
+        lines = set(self._context.supervisor.filenos())
         for descriptor in lines:
             self._epoll.register(descriptor, READ)
         for descriptor in self._listeners:
             self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
-        self._context.lifeline.ready()
+        self._context.supervisor.ready()
         access = self._context.access
         clients = self._clients
         while not self._finished():
@@ -97,7 +97,7 @@ class EventedWorker:
                 elif descriptor in self._listeners:
                     self._accept(descriptor)
                 elif descriptor in lines:
-                    self._obey(self._context.lifeline.attend())
+                    self._obey(self._context.supervisor.attend())
             if self._yielding:
                 self._resume()
             self._keep_time()
@@ -153,7 +153,7 @@ class EventedWorker:
 
     def _lose(self, client: Client) -> None:
         self._context.log.error("client_failed", traceback=traceback.format_exc())
-        self._context.lifeline.pause()  # whatever it was at, the worker is at it no longer
+        self._context.supervisor.pause()  # whatever it was at, the worker is at it no longer
         client.close()
 
     def _forget(self, client: Client) -> None:
@@ -268,7 +268,7 @@ class EventedWorker:
         graceful = self._site.timeout.graceful
         self._leave_by = time.monotonic() + graceful if graceful > 0 else inf
         self._close_listeners()
-        self._context.lifeline.closed()
+        self._context.supervisor.closed()
         keepalive = self._site.timeout.keepalive
         grace = min(GRACE, keepalive) if keepalive > 0 else GRACE
         for client in tuple(self._clients.values()):

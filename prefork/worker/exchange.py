@@ -92,7 +92,7 @@ class Exchange:
         environ["wsgi.input"] = body
         if site.access is not None:
             self._remote = environ["REMOTE_ADDR"]  # now, for from here on the environ is the application's
-        self._began = site.lifeline.begin(request.line.raw, self.queued)
+        self._began = site.supervisor.begin(request.line.raw, self.queued)
         try:
             result = self._result = site.app(environ, answer.start)
             if asked is not None:
@@ -286,7 +286,7 @@ class Exchange:
             except BaseException as error:  # the answer has been given; this is for the log alone
                 self._log(error)
         site = self._site
-        site.lifeline.end(self.sent)
+        site.supervisor.end(self.sent)
         if site.access is not None:
             took = time.monotonic_ns() - self._began
             visit = (self.request, self._remote, code or self._answer.code, self.sent, took, self.queued)

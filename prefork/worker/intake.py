@@ -33,10 +33,10 @@ class Intake:
             self.request.decode(self._spool.size)
         return self._spool.rewound()
 
-    def close(self, lifeline: Supervisor) -> None:
+    def close(self, supervisor: Supervisor) -> None:
         """It is not needed any more; a call that still waits for it is told that it will not come."""
         call, self.early = self.early, None
         if call is not None:
-            lifeline.begin(call.exchange.request.line.raw)  # it runs again, and may hang
+            supervisor.begin(call.exchange.request.line.raw)  # it runs again, and may hang
             call.abandon()
         self._spool.close()

@@ -71,7 +71,7 @@ class WorkerContext:
     number: int  # of the worker in its pool
     app: WsgiApp
     listeners: Mapping[str, Any]  # name -> listening socket, non-blocking, shared with every other worker
-    lifeline: Supervisor
+    supervisor: Supervisor
     log: Log
     access: Any  # a prefork.observe.access.AccessLog, or None
 

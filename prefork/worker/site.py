@@ -60,7 +60,7 @@ class Site:
         settings = context.settings
         http = settings.http
         self.app = context.app
-        self.lifeline = context.lifeline
+        self.supervisor = context.supervisor
         self.log = context.log
         self.access = context.access
         self.timeout = settings.timeout

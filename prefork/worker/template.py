@@ -28,8 +28,8 @@ from prefork.worker import boot
 from prefork.worker.audit import Audit
 from prefork.worker.boot import Duty, Loaded
 from prefork.worker.heir import Heir, LetGo
-from prefork.worker.lifeline import follow, report_failure, run_on_expiry
 from prefork.worker.settings import Settings
+from prefork.worker.supervision import follow, report_failure, run_on_expiry
 
 HINT = "start or open it in the post_fork hook: a forked worker has no such thread, and shares such a socket"
 

@@ -17,7 +17,7 @@ class Blunt:
         self.context = context
 
     def run(self):
-        line, listeners = self.context.lifeline, {s.fileno(): s for s in self.context.listeners.values()}
+        line, listeners = self.context.supervisor, {s.fileno(): s for s in self.context.listeners.values()}
         with select.epoll() as epoll:
             for descriptor in (*line.filenos(), *listeners):
                 epoll.register(descriptor, select.EPOLLIN)
@@ -35,9 +35,9 @@ class Blunt:
         with client:
             client.setblocking(True)
             request = client.recv(65536).partition(b"\\r\\n")[0]
-            self.context.lifeline.begin(request)
+            self.context.supervisor.begin(request)
             client.sendall(b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: 5\\r\\n\\r\\nblunt")
-            self.context.lifeline.end(5)
+            self.context.supervisor.end(5)
 """
 
 

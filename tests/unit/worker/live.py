@@ -104,7 +104,7 @@ class Live:
                 number=1,
                 app=app,
                 listeners={"http": self.listener},
-                lifeline=self.line,
+                supervisor=self.line,
                 log=self.log,
                 access=AccessLog(self.sink, access, {"pool": "web"}) if access else None,
             )

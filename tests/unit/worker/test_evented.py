@@ -523,7 +523,7 @@ def test_an_accept_that_fails_beside_one_that_does_not(monkeypatch):
             number=1,
             app=echo,
             listeners={str(number): Unlucky(listener) for number, listener in enumerate(listeners)},
-            lifeline=line,
+            supervisor=line,
             log=Log(),
             access=None,
         )

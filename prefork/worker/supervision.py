@@ -65,7 +65,7 @@ def follow(sinks: Mapping[str, Sink], message: Message) -> None:
         message.discard()  # a newer master may say more
 
 
-class Lifeline:
+class MasterLink:
     """What a loop asks, and what it tells. Implements ``prefork.worker.protocol.Supervisor``."""
 
     def __init__(
