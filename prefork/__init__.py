@@ -23,7 +23,7 @@ and runs the loop of its kind (``worker.evented``); ready, stuck, retired and de
 
 *A preloaded worker's life*: ``arbiter.templates`` owes the pool a template; ``worker.template`` imports the application
 and forks workers on the master's order, which the master adopts; ``worker.executed`` does that under the application's
-own interpreter. A warm worker may become the next template (``worker.heir``).
+own interpreter. A warm worker may become the next template (``worker.refork``).
 
 *A request*: ``worker.evented`` reads bytes, ``http.connection`` makes a request of them, ``http.wsgi`` an environ of
 that and bytes of the answer.

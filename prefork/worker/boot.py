@@ -25,8 +25,8 @@ from prefork.system.channel import Channel
 from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Row
 from prefork.worker import app, probe, supervision
-from prefork.worker.heir import Heir
 from prefork.worker.protocol import Log, Worker, WorkerContext, WsgiApp
+from prefork.worker.refork import Refork
 from prefork.worker.settings import Settings
 from prefork.worker.site import Errors
 from prefork.worker.supervision import MasterLink
@@ -66,9 +66,9 @@ def serve(duty: Duty) -> int:
     return _serve(duty, lambda: take_place(duty.settings, umask=duty.umask, identity=duty.identity), None, None)
 
 
-def serve_in_place(duty: Duty, loaded: Loaded | None, heir: Heir | None) -> int:
+def serve_in_place(duty: Duty, loaded: Loaded | None, refork: Refork | None) -> int:
     """The same, forked by a template: it has the place already, and, where the pool preloads, the application."""
-    return _serve(duty, lambda: None, loaded, heir)
+    return _serve(duty, lambda: None, loaded, refork)
 
 
 def load(settings: Settings) -> Loaded:
@@ -77,7 +77,7 @@ def load(settings: Settings) -> Loaded:
     return Loaded(application, app.load_attribute(LOOPS.get(settings.kind, settings.kind)))
 
 
-def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, heir: Heir | None) -> int:
+def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: Refork | None) -> int:
     begin(duty.stacks, f"worker {duty.settings.pool} {duty.number} gen {duty.generation}")
     try:
         take()
@@ -90,10 +90,10 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, heir: He
         if duty.settings.probe:
             probe.ask(loaded.application, duty.settings.probe, Errors(duty.log))
         # From here on signals are heard by the loop; until now, being told to go was to go.
-        line = MasterLink(duty.row, duty.channel, duty.sinks, Wear(duty.settings.recycle), heir)
+        line = MasterLink(duty.row, duty.channel, duty.sinks, Wear(duty.settings.recycle), refork)
         worker = loaded.loop(_context(duty, loaded.application, line))
-        if heir:
-            heir.worker = worker
+        if refork:
+            refork.worker = worker
         supervision.run_on_expiry(getattr(worker, "expire", None))
         # What is there by now stays: no collection needs to look at it again.
         gc.collect()

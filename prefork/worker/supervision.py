@@ -21,8 +21,8 @@ from prefork.system import signals
 from prefork.system.channel import Channel, Message
 from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
 from prefork.system.signals import SignalInbox
-from prefork.worker.heir import Heir
 from prefork.worker.protocol import Directive
+from prefork.worker.refork import Refork
 from prefork.worker.wear import NEVER, Wear
 
 
@@ -69,7 +69,7 @@ class MasterLink:
     """What a loop asks, and what it tells. Implements ``prefork.worker.protocol.Supervisor``."""
 
     def __init__(
-        self, row: Row, channel: Channel, sinks: Mapping[str, Sink], wear: Wear, heir: Heir | None = None
+        self, row: Row, channel: Channel, sinks: Mapping[str, Sink], wear: Wear, refork: Refork | None = None
     ) -> None:
         self._words = row.words
         self._text = row.text
@@ -84,8 +84,8 @@ class MasterLink:
         self._orphaned = False
         self._served = self._sent = self._queued = 0
         self._wear = wear
-        self._heir = heir
-        self._warm_at = heir.warm_at if heir else NEVER
+        self._refork = refork
+        self._warm_at = refork.warm_at if refork else NEVER
         self._mark_at, self._measure_at = min(wear.worn_at, self._warm_at), wear.measure_at
 
     def filenos(self) -> tuple[int, ...]:
@@ -114,8 +114,8 @@ class MasterLink:
     def _understand(self, message: Message) -> Directive:
         if message.kind == words.DRAIN:
             return Directive.DRAIN
-        if message.kind == words.FORK and self._heir:
-            self._heir.fork(message, self.leave)
+        if message.kind == words.FORK and self._refork:
+            self._refork.fork(message, self.leave)
             return self._directive
         follow(self._sinks, message)
         return self._directive
@@ -170,7 +170,7 @@ class MasterLink:
     def _reach_mark(self) -> None:
         if self._served == self._warm_at:
             self._warm_at = NEVER
-            if self._heir and self._heir.fit():
+            if self._refork and self._refork.fit():
                 self._channel.send(words.WARM)
         if self._served == self._wear.worn_at:
             self._report_wear("requests")

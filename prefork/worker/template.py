@@ -27,7 +27,7 @@ from prefork.system.scoreboard import Scoreboard
 from prefork.worker import boot
 from prefork.worker.audit import Audit
 from prefork.worker.boot import Duty, Loaded
-from prefork.worker.heir import Heir, LetGo
+from prefork.worker.refork import LetGo, Refork
 from prefork.worker.settings import Settings
 from prefork.worker.supervision import follow, report_failure, run_on_expiry
 
@@ -148,7 +148,7 @@ def _live(origin: Origin, loaded: Loaded | None, message: Message, hindrances: S
         return _succeed(origin, loaded, hindrances)
     settings = origin.settings
     log = logs.get(pool=settings.pool, worker=place["number"], generation=origin.generation)
-    heir = Heir(place["warm_at"], partial(_fork, origin, loaded), log) if place["warm_at"] else None
+    refork = Refork(place["warm_at"], partial(_fork, origin, loaded), log) if place["warm_at"] else None
     duty = Duty(
         settings=settings,
         number=place["number"],
@@ -163,7 +163,7 @@ def _live(origin: Origin, loaded: Loaded | None, message: Message, hindrances: S
         umask=origin.umask,
         identity=origin.identity,
     )
-    return boot.serve_in_place(duty, loaded, heir)
+    return boot.serve_in_place(duty, loaded, refork)
 
 
 def _succeed(origin: Origin, loaded: Loaded | None, hindrances: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ LetGo = Callable[[], Sequence[str]]  # in the child: closes what only the parent
 HINT = "keep what is started later out of the template: say refork = [] for this pool"
 
 
-class Heir:
+class Refork:
     """In a worker that a template has forked. ``warm_at``: requests after which it offers itself."""
 
     def __init__(self, warm_at: int, fork: Callable[[Message, LetGo], None], log: Log) -> None:
