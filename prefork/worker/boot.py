@@ -26,11 +26,11 @@ from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Row
 from prefork.worker import app, probe, supervision
 from prefork.worker.protocol import Log, Worker, WorkerContext, WsgiApp
+from prefork.worker.recycle import RecycleLimits
 from prefork.worker.refork import Refork
 from prefork.worker.settings import Settings
 from prefork.worker.site import Errors
 from prefork.worker.supervision import MasterLink
-from prefork.worker.wear import Wear
 
 LOOPS = {"sync": "prefork.worker.evented:EventedWorker"}
 
@@ -90,7 +90,7 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: 
         if duty.settings.probe:
             probe.ask(loaded.application, duty.settings.probe, Errors(duty.log))
         # From here on signals are heard by the loop; until now, being told to go was to go.
-        line = MasterLink(duty.row, duty.channel, duty.sinks, Wear(duty.settings.recycle), refork)
+        line = MasterLink(duty.row, duty.channel, duty.sinks, RecycleLimits(duty.settings.recycle), refork)
         worker = loaded.loop(_context(duty, loaded.application, line))
         if refork:
             refork.worker = worker

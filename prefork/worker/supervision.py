@@ -22,8 +22,8 @@ from prefork.system.channel import Channel, Message
 from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
 from prefork.system.signals import SignalInbox
 from prefork.worker.protocol import Directive
+from prefork.worker.recycle import NEVER, RecycleLimits
 from prefork.worker.refork import Refork
-from prefork.worker.wear import NEVER, Wear
 
 
 def leave_stacks(descriptor: int) -> None:
@@ -69,7 +69,12 @@ class MasterLink:
     """What a loop asks, and what it tells. Implements ``prefork.worker.protocol.Supervisor``."""
 
     def __init__(
-        self, row: Row, channel: Channel, sinks: Mapping[str, Sink], wear: Wear, refork: Refork | None = None
+        self,
+        row: Row,
+        channel: Channel,
+        sinks: Mapping[str, Sink],
+        recycle: RecycleLimits,
+        refork: Refork | None = None,
     ) -> None:
         self._words = row.words
         self._text = row.text
@@ -83,10 +88,10 @@ class MasterLink:
         self._watched.register(self._channel.fileno(), selectors.EVENT_READ)
         self._orphaned = False
         self._served = self._sent = self._queued = 0
-        self._wear = wear
+        self._recycle = recycle
         self._refork = refork
         self._warm_at = refork.warm_at if refork else NEVER
-        self._mark_at, self._measure_at = min(wear.worn_at, self._warm_at), wear.measure_at
+        self._mark_at, self._measure_at = min(recycle.requests_at, self._warm_at), recycle.measure_at
 
     def filenos(self) -> tuple[int, ...]:
         return (self._watched.fileno(),)
@@ -163,20 +168,20 @@ class MasterLink:
             self._reach_mark()
 
     def _measure(self, now: int) -> None:
-        if self._wear.measure(now):
-            self._report_wear("memory")
-        self._measure_at = self._wear.measure_at
+        if self._recycle.measure(now):
+            self._report_recycle_due("memory")
+        self._measure_at = self._recycle.measure_at
 
     def _reach_mark(self) -> None:
         if self._served == self._warm_at:
             self._warm_at = NEVER
             if self._refork and self._refork.fit():
                 self._channel.send(words.WARM)
-        if self._served == self._wear.worn_at:
-            self._report_wear("requests")
-        self._mark_at = min(self._wear.worn_at, self._warm_at)
+        if self._served == self._recycle.requests_at:
+            self._report_recycle_due("requests")
+        self._mark_at = min(self._recycle.requests_at, self._warm_at)
 
-    def _report_wear(self, reason: str) -> None:
+    def _report_recycle_due(self, reason: str) -> None:
         self._channel.send(words.RECYCLE_DUE, reason)
-        self._wear.stop()
-        self._mark_at, self._measure_at = min(self._wear.worn_at, self._warm_at), self._wear.measure_at
+        self._recycle.stop()
+        self._mark_at, self._measure_at = min(self._recycle.requests_at, self._warm_at), self._recycle.measure_at

@@ -15,9 +15,9 @@ from prefork.system import signals
 from prefork.system.channel import LIMIT, Channel
 from prefork.system.scoreboard import TEXT, Scoreboard
 from prefork.worker.protocol import Directive
+from prefork.worker.recycle import NEVER, RecycleLimits
 from prefork.worker.settings import RecycleSettings
 from prefork.worker.supervision import MasterLink, report_failure
-from prefork.worker.wear import NEVER, Wear
 
 HANDLED = (signals.RETIRE, signal.SIGQUIT, signal.SIGINT)
 
@@ -28,7 +28,7 @@ class Ties:
     def __init__(self, sinks, recycle):
         self.board = Scoreboard(1)
         self.master, self.worker = Channel.pair()
-        self.line = MasterLink(self.board.row(0), self.worker, sinks, Wear(recycle))
+        self.line = MasterLink(self.board.row(0), self.worker, sinks, RecycleLimits(recycle))
 
     def is_readable(self):
         return bool(select.select(self.line.filenos(), [], [], 0)[0])

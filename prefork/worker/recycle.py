@@ -16,12 +16,12 @@ MEASURE_EVERY = 1_000_000_000  # nanoseconds between two measurements at least
 NEVER = 1 << 63
 
 
-class Wear:
-    """What is left of a worker. ``worn_at``: after so many requests; ``measure_at``: in time.monotonic_ns()."""
+class RecycleLimits:
+    """What is left of a worker. ``requests_at``: after so many requests; ``measure_at``: in time.monotonic_ns()."""
 
     def __init__(self, settings: RecycleSettings) -> None:
         left = 1.0 - settings.jitter * SystemRandom().random()  # a forked generator would give every worker the same
-        self.worn_at = max(1, round(settings.requests * left)) if settings.requests else NEVER
+        self.requests_at = max(1, round(settings.requests * left)) if settings.requests else NEVER
         self._memory = settings.memory * left
         self.measure_at = monotonic_ns() + MEASURE_EVERY if settings.memory else NEVER
 
@@ -32,4 +32,4 @@ class Wear:
 
     def stop(self) -> None:
         """It has been told of: nothing more is to be measured."""
-        self.worn_at = self.measure_at = NEVER
+        self.requests_at = self.measure_at = NEVER
