@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from prefork.system.channel import Message
-from prefork.worker import app, audit
+from prefork.worker import app, fork_safety
 from prefork.worker.protocol import Log, Worker
 
 LetGo = Callable[[], Sequence[str]]  # in the child: closes what only the parent uses; what it cannot close, in words
@@ -24,7 +24,7 @@ class Refork:
         self.worker: Worker | None = None
         self._fork = fork
         self._log = log
-        self._audit = audit.Audit()
+        self._fork_safety = fork_safety.ForkSafety()
 
     def fit(self) -> bool:
         """Nothing hinders, as far as can be told without a fork; else the log says what."""
@@ -38,7 +38,7 @@ class Refork:
             yield "the application has called no_longer_fork_safe()"
         if not hasattr(self.worker, "leave"):
             yield f"{type(self.worker).__name__} has no leave(), so that it cannot be forked"
-        yield from audit.threads()
+        yield from fork_safety.threads()
 
     def fork(self, message: Message, leave: Callable[[], None]) -> None:
         """Fork the template that the master asks for. ``leave``: lets go, in the child, of the worker's ties."""
@@ -46,6 +46,6 @@ class Refork:
         def let_go() -> Sequence[str]:
             leave()
             self.worker.leave()  # type: ignore[union-attr]
-            return list(self._audit.sockets(ours=message.descriptors))
+            return list(self._fork_safety.sockets(ours=message.descriptors))
 
         self._fork(message, let_go)

@@ -25,8 +25,8 @@ from prefork.system.channel import Channel, Message
 from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Scoreboard
 from prefork.worker import boot
-from prefork.worker.audit import Audit
 from prefork.worker.boot import Duty, Loaded
+from prefork.worker.fork_safety import ForkSafety
 from prefork.worker.refork import LetGo, Refork
 from prefork.worker.settings import Settings
 from prefork.worker.supervision import follow, report_failure, run_on_expiry
@@ -71,9 +71,9 @@ def _offer(origin: Origin, loaded: Loaded | None) -> int:
 
 
 def _preload(origin: Origin) -> Loaded:
-    audit = Audit()
+    fork_safety = ForkSafety()
     loaded = boot.load(origin.settings)
-    for finding in audit.findings():
+    for finding in fork_safety.findings():
         log = logs.get(pool=origin.settings.pool, generation=origin.generation)
         log.warning("template_unsafe", found=finding, hint=HINT)
     return loaded

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 
 
-class Audit:
+class ForkSafety:
     """Made before the import; ``threads`` and ``sockets`` after it."""
 
     def __init__(self) -> None:
