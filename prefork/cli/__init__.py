@@ -62,7 +62,7 @@ def _plan(chosen: Options) -> int:
 
 def _check(chosen: Options, directory: str) -> int:
     loaded = read(chosen.config, chosen.overrides)
-    faults = check.run(loaded, partial(wiring.rehearse, loaded.config, directory))
+    faults = check.run(loaded, partial(wiring.run_dry, loaded.config, directory))
     if faults:
         raise ConfigError(*faults)
     print("ok")

@@ -21,7 +21,7 @@ from prefork.config.models import Pool
 from prefork.config.quantities import duration_text
 from prefork.errors import ConfigError, Fault
 from prefork.system import process, signals
-from prefork.worker.rehearsal import DONE, with_details
+from prefork.worker.dry_run import DONE, with_details
 
 STACKS_WITHIN = 2.0  # seconds that a child which took too long has to say where it stands
 
@@ -33,11 +33,11 @@ class Story(NamedTuple):
     ending: str  # how it ended, if before it was done
 
 
-def run(loaded: Loaded, rehearse: Callable[[str, int], None]) -> list[Fault]:
+def run(loaded: Loaded, run_dry: Callable[[str, int], None]) -> list[Fault]:
     """Every fault that only shows on this machine.
 
-    ``rehearse`` is called in the child with the name of a pool and a descriptor; it imports what the pool names, and
-    writes what failed (``prefork.worker.rehearsal``).
+    ``run_dry`` is called in the child with the name of a pool and a descriptor; it imports what the pool names, and
+    writes what failed (``prefork.worker.dry_run``).
     """
     faults = _environment(loaded)
     wrong = {fault.key for fault in faults}
@@ -45,7 +45,7 @@ def run(loaded: Loaded, rehearse: Callable[[str, int], None]) -> list[Fault]:
         return faults  # as whom should it be imported?
     for name, pool in loaded.config.pool.items():
         if f"pool.{name}.directory" not in wrong:
-            faults += read_story(loaded, name, import_in_child(name, pool, rehearse))
+            faults += read_story(loaded, name, import_in_child(name, pool, run_dry))
     return faults
 
 
@@ -57,7 +57,7 @@ def _environment(loaded: Loaded) -> list[Fault]:
     return []
 
 
-def import_in_child(name: str, pool: Pool, rehearse: Callable[[str, int], None]) -> Story:
+def import_in_child(name: str, pool: Pool, run_dry: Callable[[str, int], None]) -> Story:
     """Import what a pool names, within its boot timeout, and return what the child said of it."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -66,7 +66,7 @@ def import_in_child(name: str, pool: Pool, rehearse: Callable[[str, int], None])
         with signals.blocked():  # an INT after the fork is for us to see once the pid is known
             pid = process.fork()
             if pid == 0:
-                _live(writer, name, rehearse)
+                _live(writer, name, run_dry)
         os.close(writer)
         return _listen(reader, pid, pool.timeout.boot)
     except KeyboardInterrupt:
@@ -77,10 +77,10 @@ def import_in_child(name: str, pool: Pool, rehearse: Callable[[str, int], None])
         os.close(reader)
 
 
-def _live(writer: int, name: str, rehearse: Callable[[str, int], None]) -> NoReturn:
+def _live(writer: int, name: str, run_dry: Callable[[str, int], None]) -> NoReturn:
     try:
         signals.unblock()
-        rehearse(name, writer)
+        run_dry(name, writer)
     finally:
         os._exit(0)
 

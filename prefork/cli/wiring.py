@@ -11,7 +11,7 @@ from prefork.errors import PreforkError
 from prefork.observe import logs
 from prefork.system import privileges
 from prefork.system.privileges import Identity
-from prefork.worker import boot, evented, executed, rehearsal, template  # noqa: F401 - imported before the fork, their memory is shared
+from prefork.worker import boot, dry_run, evented, executed, template  # noqa: F401 - imported before the fork, their memory is shared
 from prefork.worker.boot import Duty
 from prefork.worker.settings import HookSettings, HttpSettings, RecycleSettings, Settings, TimeoutSettings
 from prefork.worker.template import Origin
@@ -50,18 +50,18 @@ def settings_of(config: Config, pool_name: str, workers: int, start_directory: s
     )
 
 
-def rehearse(config: Config, start_directory: str, pool_name: str, writer: int) -> None:
+def run_dry(config: Config, start_directory: str, pool_name: str, writer: int) -> None:
     """Import what a pool names as its workers would, and tell every failure. In a child of ``-t``."""
     settings = settings_of(config, pool_name, 1, start_directory)
     python = config.pool[pool_name].python
     take = partial(boot.take_place, settings, umask=config.master.umask, identity=identity_of(config))
-    rehearsal.explain_stalls(writer)
-    if rehearsal.tell(writer, [((), take)]):
+    dry_run.explain_stalls(writer)
+    if dry_run.tell(writer, [((), take)]):
         if python:
-            rehearsal.tell(writer, [(("python",), partial(executed.go_on_as_rehearsal, python, settings, writer))])
+            dry_run.tell(writer, [(("python",), partial(executed.go_on_as_dry_run, python, settings, writer))])
         else:
-            rehearsal.tell(writer, rehearsal.imports(settings))
-    rehearsal.write(writer, rehearsal.DONE)
+            dry_run.tell(writer, dry_run.imports(settings))
+    dry_run.write(writer, dry_run.DONE)
 
 
 def live(workers_of: Callable[[Pool], int], start_directory: str, berth: Berth) -> int:

@@ -24,7 +24,7 @@ from prefork.observe import logs
 from prefork.observe.sink import Sink
 from prefork.system.channel import Channel
 from prefork.system.scoreboard import Scoreboard
-from prefork.worker import rehearsal, template
+from prefork.worker import dry_run, template
 from prefork.worker.settings import Settings
 from prefork.worker.template import Origin
 
@@ -40,7 +40,7 @@ from prefork.worker import executed
 sys.exit(executed.main(handed))
 """
 FAILED = "F%s"  # as the channel has it
-FAULT = '{"path": ["python"], "problem": "%s"}\n' + rehearsal.DONE
+FAULT = '{"path": ["python"], "problem": "%s"}\n' + dry_run.DONE
 
 
 def go_on_as_template(python: str, origin: Origin, *, level: str, form: str | None) -> NoReturn:
@@ -64,9 +64,9 @@ def go_on_as_template(python: str, origin: Origin, *, level: str, form: str | No
     _execute(python, origin.settings, value, descriptors, (origin.channel.fileno(), FAILED))
 
 
-def go_on_as_rehearsal(python: str, settings: Settings, writer: int) -> NoReturn:
+def go_on_as_dry_run(python: str, settings: Settings, writer: int) -> NoReturn:
     """Execute the interpreter, which then tells every failure. Raises BootError if that cannot be done."""
-    value = {"task": "rehearsal", "settings": settings.as_json(), "writer": writer}
+    value = {"task": "dry_run", "settings": settings.as_json(), "writer": writer}
     _execute(python, settings, value, [writer], (writer, FAULT))
 
 
@@ -116,14 +116,14 @@ def _be_template(value: Mapping[str, Any]) -> int:
     )
 
 
-def _rehearse(value: Mapping[str, Any]) -> int:
+def _dry_run(value: Mapping[str, Any]) -> int:
     writer, settings = value["writer"], Settings.of_json(value["settings"])
     os.set_inheritable(writer, False)
-    rehearsal.explain_stalls(writer)
+    dry_run.explain_stalls(writer)
     sys.path[:0] = [*settings.python_path, settings.directory]
-    rehearsal.tell(writer, rehearsal.imports(settings))
-    rehearsal.write(writer, rehearsal.DONE)
+    dry_run.tell(writer, dry_run.imports(settings))
+    dry_run.write(writer, dry_run.DONE)
     return 0
 
 
-TASKS: Mapping[str, Callable[[Mapping[str, Any]], int]] = {"template": _be_template, "rehearsal": _rehearse}
+TASKS: Mapping[str, Callable[[Mapping[str, Any]], int]] = {"template": _be_template, "dry_run": _dry_run}

@@ -25,7 +25,7 @@ def faults_of(tmp_path: Path) -> Callable[..., list[str]]:
         (tmp_path / "shop.py").write_text(module)
         (tmp_path / "p.toml").write_text(f"[pool.web]\n{pool}\n{more}")
         loaded = read(str(tmp_path / "p.toml"))
-        faults = check.run(loaded, partial(wiring.rehearse, loaded.config, str(tmp_path)))
+        faults = check.run(loaded, partial(wiring.run_dry, loaded.config, str(tmp_path)))
         return [str(fault).replace(f"{tmp_path}/", "") for fault in faults]
 
     return run
