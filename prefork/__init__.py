@@ -22,7 +22,7 @@ which opens the listeners and lets ``arbiter.master.Master`` say what to do; the
 and runs the loop of its kind (``worker.evented``); ready, stuck, retired and dead are told in ``arbiter.fleet``.
 
 *A preloaded worker's life*: ``arbiter.templates`` owes the pool a template; ``worker.template`` imports the application
-and forks workers on the master's order, which the master adopts; ``worker.executed`` does that under the application's
+and forks workers on the master's order, which the master adopts; ``worker.interpreter`` does that under the application's
 own interpreter. A warm worker may become the next template (``worker.refork``).
 
 *A request*: ``worker.evented`` reads bytes, ``http.connection`` makes a request of them, ``http.wsgi`` an environ of

@@ -11,7 +11,7 @@ from prefork.errors import PreforkError
 from prefork.observe import logs
 from prefork.system import privileges
 from prefork.system.privileges import Identity
-from prefork.worker import boot, dry_run, evented, executed, template  # noqa: F401 - imported before the fork, their memory is shared
+from prefork.worker import boot, dry_run, evented, interpreter, template  # noqa: F401 - imported before the fork, their memory is shared
 from prefork.worker.boot import Duty
 from prefork.worker.settings import HookSettings, HttpSettings, RecycleSettings, Settings, TimeoutSettings
 from prefork.worker.template import Origin
@@ -58,7 +58,7 @@ def run_dry(config: Config, start_directory: str, pool_name: str, writer: int) -
     dry_run.explain_stalls(writer)
     if dry_run.tell(writer, [((), take)]):
         if python:
-            dry_run.tell(writer, [(("python",), partial(executed.go_on_as_dry_run, python, settings, writer))])
+            dry_run.tell(writer, [(("python",), partial(interpreter.go_on_as_dry_run, python, settings, writer))])
         else:
             dry_run.tell(writer, dry_run.imports(settings))
     dry_run.write(writer, dry_run.DONE)
@@ -106,6 +106,6 @@ def live_as_template(workers_of: Callable[[Pool], int], start_directory: str, be
         return template.serve(origin)
     try:
         boot.take_place(origin.settings, umask=origin.umask, identity=origin.identity)
-        executed.go_on_as_template(pool.python, origin, level=config.log.level, form=config.log.format)
+        interpreter.go_on_as_template(pool.python, origin, level=config.log.level, form=config.log.format)
     except PreforkError as error:
         return boot.fail(origin.channel, error)

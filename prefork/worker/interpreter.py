@@ -36,8 +36,8 @@ if sys.version_info < (3, 10):
     os.write(writer, (complaint % ("it is Python %d.%d, and 3.10 is needed" % sys.version_info[:2])).encode())
     sys.exit(70)
 sys.path[:] = [entry for entry in sys.path if entry] + sys.argv[4:]
-from prefork.worker import executed
-sys.exit(executed.main(handed))
+from prefork.worker import interpreter
+sys.exit(interpreter.main(handed))
 """
 FAILED = "F%s"  # as the channel has it
 FAULT = '{"path": ["python"], "problem": "%s"}\n' + dry_run.DONE
