@@ -24,7 +24,7 @@ from prefork.system import privileges, process, signals
 from prefork.system.channel import Channel
 from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Row
-from prefork.worker import app, probe, supervision
+from prefork.worker import importer, probe, supervision
 from prefork.worker.protocol import Log, Worker, WorkerContext, WsgiApp
 from prefork.worker.recycle import RecycleLimits
 from prefork.worker.refork import Refork
@@ -73,8 +73,8 @@ def serve_in_place(duty: Duty, loaded: Loaded | None, refork: Refork | None) -> 
 
 def load(settings: Settings) -> Loaded:
     """Import what a pool names. Raises BootError."""
-    application = app.load(settings.app)
-    return Loaded(application, app.load_attribute(LOOPS.get(settings.kind, settings.kind)))
+    application = importer.load(settings.app)
+    return Loaded(application, importer.load_attribute(LOOPS.get(settings.kind, settings.kind)))
 
 
 def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: Refork | None) -> int:
@@ -85,7 +85,7 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: 
         run_hook(duty.settings.hooks.post_fork)
         loaded = loaded or load(duty.settings)
         if duty.settings.hooks.abort:
-            supervision.run_on_abort(app.load_attribute(duty.settings.hooks.abort), duty.stacks)
+            supervision.run_on_abort(importer.load_attribute(duty.settings.hooks.abort), duty.stacks)
         run_hook(duty.settings.hooks.ready)
         if duty.settings.probe:
             probe.ask(loaded.application, duty.settings.probe, Errors(duty.log))
@@ -142,7 +142,7 @@ def _introduce(duty: Duty) -> None:
 def run_hook(spec: str) -> None:
     """Run a hook of the configuration, if there is one. Raises what it raises."""
     if spec:
-        app.load_attribute(spec)()
+        importer.load_attribute(spec)()
 
 
 def run_hook_safely(spec: str, log: Log) -> None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 
 from prefork.errors import BootError, PreforkError
-from prefork.worker import app
+from prefork.worker import importer
 from prefork.worker.boot import LOOPS
 from prefork.worker.settings import Settings
 
@@ -44,12 +44,12 @@ def tell(writer: int, steps: Sequence[Step]) -> bool:
 
 def imports(settings: Settings) -> list[Step]:
     """What is to be tried of a pool."""
-    steps: list[Step] = [(("app",), partial(app.load, settings.app))]
+    steps: list[Step] = [(("app",), partial(importer.load, settings.app))]
     if settings.kind not in LOOPS:
-        steps.append((("worker",), partial(app.load_attribute, settings.kind)))
+        steps.append((("worker",), partial(importer.load_attribute, settings.kind)))
     hooks = settings.hooks
     named = {"post_fork": hooks.post_fork, "ready": hooks.ready, "exit": hooks.exit, "abort": hooks.abort}
-    steps += ((("hooks", hook), partial(app.load_attribute, spec)) for hook, spec in named.items() if spec)
+    steps += ((("hooks", hook), partial(importer.load_attribute, spec)) for hook, spec in named.items() if spec)
     return steps
 
 

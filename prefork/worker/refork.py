@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from prefork.system.channel import Message
-from prefork.worker import app, fork_safety
+from prefork.worker import fork_safety, importer
 from prefork.worker.protocol import Log, Worker
 
 LetGo = Callable[[], Sequence[str]]  # in the child: closes what only the parent uses; what it cannot close, in words
@@ -34,7 +34,7 @@ class Refork:
         return not found
 
     def _hindrances(self) -> Iterator[str]:
-        if not app.is_fork_safe():
+        if not importer.is_fork_safe():
             yield "the application has called no_longer_fork_safe()"
         if not hasattr(self.worker, "leave"):
             yield f"{type(self.worker).__name__} has no leave(), so that it cannot be forked"

@@ -14,7 +14,7 @@ from tests.operator.daemon import Preforkd, children, gone, until
 SITE = """
 import os, socket, threading
 from pathlib import Path
-from prefork.worker.app import no_longer_fork_safe
+from prefork.worker.importer import no_longer_fork_safe
 IMPORTED_BY = os.getpid()
 CACHE = {{}}
 def application(environ, start_response):

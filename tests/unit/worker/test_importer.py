@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from prefork.errors import BootError
-from prefork.worker.app import load
+from prefork.worker.importer import load
 
 MODULES = {
     "good.py": "def app(environ, start_response): ...\nclass Space:\n    inner = staticmethod(app)\ndef make(): return app\n",
