@@ -19,13 +19,13 @@ master.
 which opens the listeners and lets ``arbiter.master.Master`` say what to do; the first orders are to spawn.
 
 *A worker's life*: ``arbiter.executor.spawn_worker`` forks; ``worker.boot`` takes the identity, imports the application,
-and runs the loop of its kind (``worker.evented``); ready, stuck, retired and dead are told in ``arbiter.fleet``.
+and runs the loop of its kind (``worker.sync``); ready, stuck, retired and dead are told in ``arbiter.fleet``.
 
 *A preloaded worker's life*: ``arbiter.templates`` owes the pool a template; ``worker.template`` imports the application
 and forks workers on the master's order, which the master adopts; ``worker.interpreter`` does that under the application's
 own interpreter. A warm worker may become the next template (``worker.refork``).
 
-*A request*: ``worker.evented`` reads bytes, ``http.connection`` makes a request of them, ``http.wsgi`` an environ of
+*A request*: ``worker.sync`` reads bytes, ``http.connection`` makes a request of them, ``http.wsgi`` an environ of
 that and bytes of the answer.
 
 *A signal*: ``system.signals`` queues it, ``arbiter.loop`` turns it into a fact, ``Master.handle`` into orders

@@ -11,7 +11,7 @@ from prefork.errors import PreforkError
 from prefork.observe import logs
 from prefork.system import privileges
 from prefork.system.privileges import Identity
-from prefork.worker import boot, dry_run, evented, interpreter, template  # noqa: F401 - imported before the fork, their memory is shared
+from prefork.worker import boot, dry_run, interpreter, sync, template  # noqa: F401 - imported before the fork, their memory is shared
 from prefork.worker.boot import Duty
 from prefork.worker.settings import HookSettings, HttpSettings, RecycleSettings, Settings, TimeoutSettings
 from prefork.worker.template import Origin

@@ -32,7 +32,7 @@ from prefork.worker.settings import Settings
 from prefork.worker.site import Errors
 from prefork.worker.supervision import MasterLink
 
-LOOPS = {"sync": "prefork.worker.evented:EventedWorker"}
+LOOPS = {"sync": "prefork.worker.sync:SyncWorker"}
 
 
 @dataclass(frozen=True)

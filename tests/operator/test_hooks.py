@@ -56,7 +56,7 @@ def test_abort_runs_between_the_stacks_and_the_end(daemon: Preforkd):
     daemon.signal(signal.SIGABRT, worker)
     died = daemon.expect("worker_died", pid=worker)
     assert died["ending"] == "signal SIGABRT"
-    assert "evented.py" in died["stacks"]
+    assert "sync.py" in died["stacks"]
     assert noted(daemon) == [f"abort {worker} True"]
 
 

@@ -7,9 +7,9 @@ import threading
 import time
 
 from prefork.observe.access import AccessLog
-from prefork.worker.evented import EventedWorker
 from prefork.worker.protocol import Directive, WorkerContext
 from prefork.worker.settings import HttpSettings, Settings, TimeoutSettings
+from prefork.worker.sync import SyncWorker
 
 PATIENCE = 10.0  # seconds after which a test gives up
 
@@ -98,7 +98,7 @@ class Live:
             timeout=timeout or TimeoutSettings(),
             http=http or HttpSettings(),
         )
-        self.worker = EventedWorker(
+        self.worker = SyncWorker(
             WorkerContext(
                 settings=settings,
                 number=1,

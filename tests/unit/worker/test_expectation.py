@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from prefork.worker import evented
+from prefork.worker import sync
 from prefork.worker.protocol import Directive
 from prefork.worker.settings import HttpSettings, TimeoutSettings
 from tests.unit.worker.live import PATIENCE, body_of, read_all, read_until, status_of
@@ -156,7 +156,7 @@ def test_the_body_cannot_be_read_after_the_answer_has_begun(live):
 @pytest.mark.parametrize("directive", [Directive.RETIRE, Directive.QUIT])
 def test_it_does_not_hold_a_worker_that_goes(live, monkeypatch, directive):
     """RETIRE waits for the body as for any other; QUIT for nothing."""
-    monkeypatch.setattr(evented, "GRACE", 0.2)
+    monkeypatch.setattr(sync, "GRACE", 0.2)
     outcome = []
     worker = live(waiting(outcome))
     with worker.connect() as client:

@@ -54,7 +54,7 @@ WATCHED_FOR = {
 }
 
 
-class EventedWorker:
+class SyncWorker:
     """Implements ``prefork.worker.protocol.Worker``."""
 
     def __init__(self, context: WorkerContext) -> None:

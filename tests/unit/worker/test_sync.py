@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from prefork.worker import evented
+from prefork.worker import sync
 from prefork.worker.protocol import Directive, WorkerContext
 from prefork.worker.settings import HttpSettings, Settings, TimeoutSettings
 from tests.unit.worker.live import PATIENCE, Line, Log, body_of, read_all, read_until, status_of
@@ -230,14 +230,14 @@ def test_a_client_that_half_closes_gets_its_answers(live):
 
 def test_a_fault_of_ours_costs_one_client_and_not_the_worker(live, monkeypatch):
     """Whatever escapes is logged with its traceback; everybody else is served."""
-    broken = evented.Client.advance
+    broken = sync.Client.advance
 
     def advance(client):
         if b"/fault" in client._connection.buffer:
             raise ZeroDivisionError("a fault of ours")
         broken(client)
 
-    monkeypatch.setattr(evented.Client, "advance", advance)
+    monkeypatch.setattr(sync.Client, "advance", advance)
     worker = live(echo)
     assert worker.get("/fault") == b""
     with worker.connect() as client:
@@ -268,7 +268,7 @@ def test_an_accept_that_fails_is_tried_again(live, monkeypatch, number):
         def __getattr__(self, name):
             return getattr(self._listener, name)
 
-    monkeypatch.setattr(evented, "PAUSE", 0.1)
+    monkeypatch.setattr(sync, "PAUSE", 0.1)
     worker = live(echo)
     (descriptor,) = worker.worker._listeners
     worker.worker._listeners[descriptor] = Failing(worker.listener)
@@ -279,7 +279,7 @@ def test_an_accept_that_fails_is_tried_again(live, monkeypatch, number):
 
 @pytest.fixture
 def short_grace(monkeypatch):
-    monkeypatch.setattr(evented, "GRACE", 0.2)
+    monkeypatch.setattr(sync, "GRACE", 0.2)
 
 
 class TestLeaving:
@@ -421,13 +421,13 @@ class TestLeaving:
 def test_without_clients_it_sleeps(live, monkeypatch):
     """No polling: the next poll has no timeout, also after a client was there."""
     waits = []
-    timeout = evented.EventedWorker._timeout
+    timeout = sync.SyncWorker._timeout
 
     def noting(worker):
         waits.append(timeout(worker))
         return waits[-1]
 
-    monkeypatch.setattr(evented.EventedWorker, "_timeout", noting)
+    monkeypatch.setattr(sync.SyncWorker, "_timeout", noting)
     worker = live(echo)
     worker.get()
     assert waits[0] == -1
@@ -440,10 +440,10 @@ def test_without_clients_it_sleeps(live, monkeypatch):
 def test_clients_that_came_and_went_are_not_kept(live):
     """Not until their deadlines: health checks connect and go all day."""
     worker = live(echo)
-    for _ in range(3 * evented.STALE_MOST):
+    for _ in range(3 * sync.STALE_MOST):
         worker.connect().close()
     worker.get()
-    assert len(worker.worker._deadlines) <= 2 * evented.STALE_MOST
+    assert len(worker.worker._deadlines) <= 2 * sync.STALE_MOST
 
 
 def test_the_access_log_is_written_once_a_turn(live):
@@ -510,14 +510,14 @@ def test_an_accept_that_fails_beside_one_that_does_not(monkeypatch):
             return getattr(self._listener, name)
 
     failures = [errno.ENOBUFS]
-    monkeypatch.setattr(evented, "PAUSE", 0.1)
+    monkeypatch.setattr(sync, "PAUSE", 0.1)
     line, listeners, clients = Line(), [], []
     for _ in range(2):
         listeners.append(socket.create_server(("127.0.0.1", 0)))
         listeners[-1].setblocking(False)
         clients.append(socket.create_connection(listeners[-1].getsockname(), timeout=PATIENCE))
         clients[-1].sendall(LAST_GET)
-    worker = evented.EventedWorker(
+    worker = sync.SyncWorker(
         WorkerContext(
             settings=Settings(pool="web", app="here:app"),
             number=1,
@@ -553,8 +553,8 @@ def test_an_accept_that_fails_beside_one_that_does_not(monkeypatch):
 def test_a_connection_that_an_application_shares_with_a_child_keeps_nobody_awake(live, monkeypatch):
     """epoll(7): a descriptor that is closed here and open elsewhere goes on to be reported, unless it is taken out."""
     turns = []
-    finished = evented.EventedWorker._finished
-    monkeypatch.setattr(evented.EventedWorker, "_finished", lambda worker: turns.append(1) or finished(worker))
+    finished = sync.SyncWorker._finished
+    monkeypatch.setattr(sync.SyncWorker, "_finished", lambda worker: turns.append(1) or finished(worker))
     worker = live(echo)
     with worker.connect() as client:
         client.sendall(GET)
