@@ -1,6 +1,6 @@
 """The sync worker: one process, one epoll, many clients, one request at a time.
 
-It accepts, waits, and keeps time; what a client's bytes mean is in ``client.py`` and below. Accepts are shared fairly
+It accepts, waits, and keeps time; what a client's bytes mean is in ``connection.py`` and below. Accepts are shared fairly
 between workers: each is woken alone (EPOLLEXCLUSIVE), takes one connection, and lines up again behind the others. There
 is no polling: without clients it sleeps until something happens. In the worker.
 """
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
-from prefork.worker.client import Client, State
+from prefork.worker.connection import ConnectionState, HttpConnection
 from prefork.worker.exchange import FileWrapper
 from prefork.worker.protocol import Directive, WorkerContext
 from prefork.worker.site import Site, time_in_queue
@@ -43,14 +43,14 @@ PASSING = (
     errno.EHOSTDOWN,
     errno.EHOSTUNREACH,
 )
-IDLE, WRITING, YIELDING = State.IDLE, State.WRITING, State.YIELDING
+IDLE, WRITING, YIELDING = ConnectionState.IDLE, ConnectionState.WRITING, ConnectionState.YIELDING
 WATCHED_FOR = {
-    State.IDLE: READ,
-    State.HEAD: READ,
-    State.BODY: READ,
-    State.LINGERING: READ,
-    State.WRITING: WRITE,
-    State.YIELDING: 0,
+    ConnectionState.IDLE: READ,
+    ConnectionState.HEAD: READ,
+    ConnectionState.BODY: READ,
+    ConnectionState.LINGERING: READ,
+    ConnectionState.WRITING: WRITE,
+    ConnectionState.YIELDING: 0,
 }
 
 
@@ -62,9 +62,9 @@ class SyncWorker:
         self._site = Site(context, FileWrapper)
         self._epoll = select.epoll()
         self._listeners: dict[int, socket.socket] = {sock.fileno(): sock for sock in context.listeners.values()}
-        self._clients: dict[int, Client] = {}
-        self._yielding: dict[Client, None] = {}  # in order, and each once
-        self._deadlines: list[tuple[float, int, Client]] = []
+        self._clients: dict[int, HttpConnection] = {}
+        self._yielding: dict[HttpConnection, None] = {}  # in order, and each once
+        self._deadlines: list[tuple[float, int, HttpConnection]] = []
         self._serial = itertools.count()
         self._resume_accepting = inf
         self._leave_by = inf
@@ -124,10 +124,10 @@ class SyncWorker:
 
     # Clients.
 
-    def _settle(self, client: Client) -> None:
+    def _settle(self, client: HttpConnection) -> None:
         """Watch a client for what its state waits for, and mind its deadline."""
         state = client.state
-        if state is State.CLOSED:
+        if state is ConnectionState.CLOSED:
             self._forget(client)
             return
         wanted = WATCHED_FOR[state]
@@ -137,13 +137,13 @@ class SyncWorker:
             else:
                 self._epoll.modify(client.descriptor, wanted)
             client.watched = wanted
-        if state is State.YIELDING:
+        if state is ConnectionState.YIELDING:
             self._yielding[client] = None
         elif client.deadline < client.due:
             client.due = client.deadline
             heapq.heappush(self._deadlines, (client.due, next(self._serial), client))
 
-    def _take(self, client: Client, step: Callable[[], None]) -> None:
+    def _take(self, client: HttpConnection, step: Callable[[], None]) -> None:
         """One step of a client, where it is not the hot one of ``run``."""
         try:
             step()
@@ -151,12 +151,12 @@ class SyncWorker:
             self._lose(client)
         self._settle(client)
 
-    def _lose(self, client: Client) -> None:
-        self._context.log.error("client_failed", traceback=traceback.format_exc())
+    def _lose(self, client: HttpConnection) -> None:
+        self._context.log.error("connection_failed", traceback=traceback.format_exc())
         self._context.supervisor.pause()  # whatever it was at, the worker is at it no longer
         client.close()
 
-    def _forget(self, client: Client) -> None:
+    def _forget(self, client: HttpConnection) -> None:
         self._clients.pop(client.descriptor, None)
         if client.watched >= 0:
             # epoll(7): closed here, but open in a child that the application forked, it would be reported for ever.
@@ -166,14 +166,16 @@ class SyncWorker:
         heap = self._deadlines
         if len(heap) > 4 * len(self._clients) + STALE_MOST:
             # Those who came and went would be kept in memory until their deadlines.
-            heap[:] = [entry for entry in heap if entry[2].state is not State.CLOSED and entry[0] == entry[2].due]
+            heap[:] = [
+                entry for entry in heap if entry[2].state is not ConnectionState.CLOSED and entry[0] == entry[2].due
+            ]
             heapq.heapify(heap)
 
     def _resume(self) -> None:
         """Those who gave way have their turn again, once each."""
         turn, self._yielding = self._yielding, {}
         for client in turn:
-            if client.state is State.YIELDING:
+            if client.state is ConnectionState.YIELDING:
                 self._take(client, client.resume)
 
     # Accepting.
@@ -197,7 +199,7 @@ class SyncWorker:
 
     def _welcome(self, listener: socket.socket, sock: socket.socket, peer: Any) -> None:
         sock.setblocking(False)
-        client = Client(self._site, sock, self._site.environs_of(listener, peer), time.monotonic)
+        client = HttpConnection(self._site, sock, self._site.environs_of(listener, peer), time.monotonic)
         client.queued = time_in_queue(sock)
         client.watched = -1
         client.leaving = self._directive is not Directive.SERVE
@@ -220,7 +222,7 @@ class SyncWorker:
         if self._yielding:
             return 0
         heap = self._deadlines
-        while heap and heap[0][2].state is State.CLOSED:
+        while heap and heap[0][2].state is ConnectionState.CLOSED:
             heapq.heappop(heap)
         due = min(heap[0][0] if heap else inf, self._resume_accepting, self._leave_by)
         return max(0.0, due - time.monotonic()) if due < inf else -1
@@ -233,10 +235,10 @@ class SyncWorker:
         now = time.monotonic()
         while heap and heap[0][0] <= now:
             due, _, client = heapq.heappop(heap)
-            if client.state is State.CLOSED or due != client.due:
+            if client.state is ConnectionState.CLOSED or due != client.due:
                 continue
             client.due = inf
-            if client.deadline <= now and client.state is not State.YIELDING:
+            if client.deadline <= now and client.state is not ConnectionState.YIELDING:
                 self._take(client, client.expired)
             else:
                 self._settle(client)

@@ -230,14 +230,14 @@ def test_a_client_that_half_closes_gets_its_answers(live):
 
 def test_a_fault_of_ours_costs_one_client_and_not_the_worker(live, monkeypatch):
     """Whatever escapes is logged with its traceback; everybody else is served."""
-    broken = sync.Client.advance
+    broken = sync.HttpConnection.advance
 
     def advance(client):
         if b"/fault" in client._connection.buffer:
             raise ZeroDivisionError("a fault of ours")
         broken(client)
 
-    monkeypatch.setattr(sync.Client, "advance", advance)
+    monkeypatch.setattr(sync.HttpConnection, "advance", advance)
     worker = live(echo)
     assert worker.get("/fault") == b""
     with worker.connect() as client:
@@ -246,7 +246,7 @@ def test_a_fault_of_ours_costs_one_client_and_not_the_worker(live, monkeypatch):
         client.sendall(GET.replace(b"/ ", b"/fault "))
         assert client.recv(1) == b""
     assert status_of(worker.get()) == 200
-    assert worker.log.names() == ["client_failed"] * 2
+    assert worker.log.names() == ["connection_failed"] * 2
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EPERM, errno.EPROTO, errno.EINVAL])

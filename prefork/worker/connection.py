@@ -33,7 +33,7 @@ LINGER_BYTES = 16 * 1024 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """What a connection is doing."""
 
     IDLE = "idle"  # nothing of a request has come
@@ -45,10 +45,14 @@ class State(Enum):
     CLOSED = "closed"
 
 
-IDLE, WRITING, LINGERING = State.IDLE, State.WRITING, State.LINGERING  # for speed: an enumeration is slow to ask
+IDLE, WRITING, LINGERING = (
+    ConnectionState.IDLE,
+    ConnectionState.WRITING,
+    ConnectionState.LINGERING,
+)  # for speed: an enumeration is slow to ask
 
 
-class Client:
+class HttpConnection:
     """A connection, from accept to close. ``now`` is a clock in seconds, monotonic."""
 
     __slots__ = (
@@ -133,7 +137,7 @@ class Client:
 
     def expired(self) -> None:
         """Its deadline has passed."""
-        if self.state is State.HEAD or self.state is State.BODY:
+        if self.state is ConnectionState.HEAD or self.state is ConnectionState.BODY:
             self._refuse(408)
         else:
             self.close()
@@ -147,9 +151,9 @@ class Client:
 
     def close(self) -> None:
         """It is over; an application whose answer was on its way is told by ``close()`` of its iterable."""
-        if self.state is State.CLOSED:
+        if self.state is ConnectionState.CLOSED:
             return
-        self.state = State.CLOSED
+        self.state = ConnectionState.CLOSED
         if self._delivery is not None:
             self._delivery.exchange.abandon()
             self._delivery = None
@@ -157,7 +161,7 @@ class Client:
 
     def has_more(self) -> bool:
         """It has sent what is not answered, as far as can be told without reading it."""
-        if self.state is not IDLE and self.state is not State.HEAD and self.state is not State.BODY:
+        if self.state is not IDLE and self.state is not ConnectionState.HEAD and self.state is not ConnectionState.BODY:
             return False
         try:
             return self.state is not IDLE or bool(self._socket.recv(1, socket.MSG_PEEK))
@@ -170,7 +174,7 @@ class Client:
         ``exchange``: the one that the application has of this client. May interrupt the application: nothing here is
         changed that it, or what called it, goes on with.
         """
-        if self.state is State.CLOSED or self._delivery is not None:
+        if self.state is ConnectionState.CLOSED or self._delivery is not None:
             return
         site = self._site
         request, took, queued = exchange.story() if exchange else (None, 0, self.queued)
@@ -224,22 +228,22 @@ class Client:
                 return
             answered += 1
             if answered >= TURN_REQUESTS:
-                self.state = State.YIELDING
+                self.state = ConnectionState.YIELDING
                 return
 
     def _await(self) -> None:
         """Nothing more can be done before more arrives."""
         timeout = self._site.timeout
         if self._intake is not None:
-            self.state = State.BODY
+            self.state = ConnectionState.BODY
             self.deadline = self._now() + _limit(timeout.body)
         elif self._connection.buffer in (b"", b"\r"):  # an empty line is nothing yet: it does not extend the deadline
             if self.state is not IDLE:
                 self.state = IDLE
                 self.deadline = self._now() + self._keepalive
-        elif self.state is not State.HEAD:
+        elif self.state is not ConnectionState.HEAD:
             # One deadline for the whole head: dripping does not extend it.
-            self.state = State.HEAD
+            self.state = ConnectionState.HEAD
             self.deadline = self._now() + _limit(timeout.header)
 
     def _begin_body(self, request: Request) -> bool:
@@ -350,7 +354,7 @@ class Client:
         if delivery.awaits_application:
             self._site.supervisor.pause()
         if progress is Progress.TURN:
-            self.state = State.YIELDING
+            self.state = ConnectionState.YIELDING
         else:
             self.deadline = self._now() + _limit(self._site.timeout.body)
         return False

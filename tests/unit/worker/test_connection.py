@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from prefork.worker import client as clients
+from prefork.worker import connection as connections
 from prefork.worker import delivery as deliveries
 from prefork.worker import spool
 from prefork.worker.protocol import Directive
@@ -117,7 +117,7 @@ def test_a_worker_that_retires_gives_nobody_two_turns(live, short_turns):
 def test_a_disk_that_fills_up_is_told_to_the_client(live, monkeypatch):
     """507, also when what the file still held back cannot be written as it is closed."""
     monkeypatch.setattr(spool, "_file_on_disk", lambda: open("/dev/full", "w+b"))  # noqa: SIM115 - the spool closes it
-    monkeypatch.setattr(clients, "RECEIVE", 3000)  # less than a file holds back
+    monkeypatch.setattr(connections, "RECEIVE", 3000)  # less than a file holds back
     worker = live(lambda environ, start_response: [])
     answer = worker.ask(POST + b"Content-Length: 2000000\r\n\r\n" + b"x" * 100_000)
     assert status_of(answer) == 507
@@ -180,7 +180,7 @@ def test_a_client_that_resets_is_forgotten(live, data):
 
 def test_what_a_refused_client_still_sends_is_dropped_within_bounds(live, monkeypatch):
     """It can read its answer, but not keep the connection by sending for ever."""
-    monkeypatch.setattr(clients, "LINGER_BYTES", 200_000)
+    monkeypatch.setattr(connections, "LINGER_BYTES", 200_000)
     worker = live(lambda environ, start_response: [])
     with worker.connect() as client:
         client.sendall(b"BAD\r\n\r\n")
@@ -191,7 +191,7 @@ def test_what_a_refused_client_still_sends_is_dropped_within_bounds(live, monkey
 
 def test_a_refused_client_that_stays_is_left(live, monkeypatch):
     """After a while the connection is closed from our side."""
-    monkeypatch.setattr(clients, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.1)
     worker = live(lambda environ, start_response: [])
     with worker.connect() as client:
         client.sendall(b"BAD\r\n\r\n")
@@ -202,7 +202,7 @@ def test_a_refused_client_that_stays_is_left(live, monkeypatch):
 
 def test_two_pipelining_clients_take_turns(live, monkeypatch):
     """However much one has sent ahead, the other is served after so many of its requests."""
-    monkeypatch.setattr(clients, "TURN_REQUESTS", 4)
+    monkeypatch.setattr(connections, "TURN_REQUESTS", 4)
     order = []
 
     def app(environ, start_response):
