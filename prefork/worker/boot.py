@@ -28,8 +28,8 @@ from prefork.worker import importer, probe, supervision
 from prefork.worker.protocol import Log, Worker, WorkerContext, WsgiApp
 from prefork.worker.recycle import RecycleLimits
 from prefork.worker.refork import Refork
+from prefork.worker.server_state import Errors
 from prefork.worker.settings import Settings
-from prefork.worker.site import Errors
 from prefork.worker.supervision import MasterLink
 
 LOOPS = {"sync": "prefork.worker.sync:SyncWorker"}

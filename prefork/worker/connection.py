@@ -23,7 +23,7 @@ from prefork.worker.delivery import Delivery, Progress
 from prefork.worker.exchange import Exchange
 from prefork.worker.expectation import EarlyCall
 from prefork.worker.intake import Intake
-from prefork.worker.site import Site
+from prefork.worker.server_state import ServerState
 
 RECEIVE = 64 * 1024  # bytes at a time
 COPIED = 16 * 1024  # bytes of a body that are worth copying to save a system call
@@ -65,7 +65,7 @@ class HttpConnection:
         "_keepalive",
         "_now",
         "_request",
-        "_site",
+        "_server_state",
         "_socket",
         "deadline",
         "descriptor",
@@ -76,20 +76,22 @@ class HttpConnection:
         "watched",
     )
 
-    def __init__(self, site: Site, sock: socket.socket, environs: Environs, now: Callable[[], float]) -> None:
+    def __init__(
+        self, server_state: ServerState, sock: socket.socket, environs: Environs, now: Callable[[], float]
+    ) -> None:
         self.descriptor = sock.fileno()  # by which the loop knows it, closed or not
         self.state = IDLE
-        self.deadline = now() + _limit(site.timeout.header)
+        self.deadline = now() + _limit(server_state.timeout.header)
         self.due = inf  # the loop's: when it looks at the deadline next
         self.watched = 0  # the loop's: the events that epoll has been asked for
         self.leaving = False  # the worker retires: the next answer is the last
         self.queued = 0  # nanoseconds that it waited to be accepted, until its first request is served
-        self._site = site
+        self._server_state = server_state
         self._socket = sock
         self._environs = environs
         self._now = now
-        self._keepalive = _limit(site.timeout.keepalive)
-        self._connection = Connection(site.limits)
+        self._keepalive = _limit(server_state.timeout.keepalive)
+        self._connection = Connection(server_state.limits)
         self._request: Request | None = None
         self._intake: Intake | None = None
         self._delivery: Delivery | None = None
@@ -122,8 +124,8 @@ class HttpConnection:
         delivery = self._delivery
         assert delivery is not None
         if delivery.awaits_application:
-            self._site.serving = self
-            self._site.supervisor.begin(delivery.exchange.request.line.raw)
+            self._server_state.serving = self
+            self._server_state.supervisor.begin(delivery.exchange.request.line.raw)
         if self._deliver(delivery):
             self.advance()
 
@@ -176,14 +178,14 @@ class HttpConnection:
         """
         if self.state is ConnectionState.CLOSED or self._delivery is not None:
             return
-        site = self._site
+        server_state = self._server_state
         request, took, queued = exchange.story() if exchange else (None, 0, self.queued)
         head_only = request is not None and request.line.method == "HEAD"
         with suppress(OSError):  # it has gone, or takes nothing
-            self._socket.send(page(status, *site.server_date(), head_only=head_only))
+            self._socket.send(page(status, *server_state.server_date(), head_only=head_only))
             self._socket.shutdown(socket.SHUT_WR)
-        if site.access is not None:
-            site.access.add((request, self._environs.remote, status, 0, took, queued))
+        if server_state.access is not None:
+            server_state.access.add((request, self._environs.remote, status, 0, took, queued))
 
     def hang_up(self) -> None:
         """Close its socket. The loop's to do, when the client is closed and no longer watched."""
@@ -233,7 +235,7 @@ class HttpConnection:
 
     def _await(self) -> None:
         """Nothing more can be done before more arrives."""
-        timeout = self._site.timeout
+        timeout = self._server_state.timeout
         if self._intake is not None:
             self.state = ConnectionState.BODY
             self.deadline = self._now() + _limit(timeout.body)
@@ -257,13 +259,13 @@ class HttpConnection:
 
     def _call_early(self, request: Request, intake: Intake) -> bool:
         """Let the application say whether it wants the body. True: it does, and the client has been told."""
-        site = self._site
-        site.serving, site.exchange = self, Exchange(site, request)
-        call = EarlyCall(site.exchange, self._environs, keep_alive=not self.leaving)
+        server_state = self._server_state
+        server_state.serving, server_state.exchange = self, Exchange(server_state, request)
+        call = EarlyCall(server_state.exchange, self._environs, keep_alive=not self.leaving)
         outcome = call.start()
         if outcome is None:
             intake.early = call
-            self._site.supervisor.pause()
+            self._server_state.supervisor.pause()
             return self._send_now(CONTINUE)
         return self._respond(call.exchange, *outcome)  # never True: a body that was not asked for ends the connection
 
@@ -284,7 +286,7 @@ class HttpConnection:
             return None
 
     def _no_room(self, error: OSError) -> bool:
-        self._site.log.error(
+        self._server_state.log.error(
             "body_lost", reason=str(error), hint="bodies past 1 MiB need room in the temporary directory"
         )
         self._refuse(507)
@@ -293,7 +295,7 @@ class HttpConnection:
     def _drop_body(self) -> None:
         intake, self._intake = self._intake, None
         if intake is not None:
-            intake.close(self._site.supervisor)
+            intake.close(self._server_state.supervisor)
 
     def _ended(self) -> None:
         """The client sends no more. A request that is not complete by now never will be."""
@@ -304,15 +306,15 @@ class HttpConnection:
     def _serve(self, body: Any) -> bool:
         """Have a complete request answered. True: the connection can go on with the next one now."""
         assert self._request is not None
-        site = self._site
-        site.serving = self
+        server_state = self._server_state
+        server_state.serving = self
         intake = self._intake
         if intake is not None and intake.early is not None:
             call, intake.early = intake.early, None
-            site.exchange = call.exchange
-            site.supervisor.begin(self._request.line.raw)
+            server_state.exchange = call.exchange
+            server_state.supervisor.begin(self._request.line.raw)
             return self._respond(call.exchange, *call.go_on(body))
-        exchange = site.exchange = Exchange(site, self._request)
+        exchange = server_state.exchange = Exchange(server_state, self._request)
         if self.queued:
             exchange.queued, self.queued = self.queued, 0
         return self._respond(exchange, *exchange.begin(self._environs, body, keep_alive=not self.leaving))
@@ -352,11 +354,11 @@ class HttpConnection:
             self.close()
             return False
         if delivery.awaits_application:
-            self._site.supervisor.pause()
+            self._server_state.supervisor.pause()
         if progress is Progress.TURN:
             self.state = ConnectionState.YIELDING
         else:
-            self.deadline = self._now() + _limit(self._site.timeout.body)
+            self.deadline = self._now() + _limit(self._server_state.timeout.body)
         return False
 
     def _answered(self, exchange: Exchange) -> bool:
@@ -371,12 +373,14 @@ class HttpConnection:
 
     def _refuse(self, status: int) -> None:
         """Answer for the server, and end the connection (RFC 9112 section 9.6)."""
-        site = self._site
-        server, date = site.server_date()
+        server_state = self._server_state
+        server, date = server_state.server_date()
         intake = self._intake
-        if site.access is not None and (intake is None or intake.early is None):  # an early call has a line of its own
+        if server_state.access is not None and (
+            intake is None or intake.early is None
+        ):  # an early call has a line of its own
             request = intake.request if intake is not None else None
-            site.access.add((request, self._environs.remote, status, 0, 0, self.queued))
+            server_state.access.add((request, self._environs.remote, status, 0, 0, self.queued))
         self._drop_body()
         if self._send_now(page(status, server, date)):
             self._leave(may_send_more=True)

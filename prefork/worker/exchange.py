@@ -19,7 +19,7 @@ from typing import Any
 from prefork.http.events import Request
 from prefork.http.refusal import page
 from prefork.http.wsgi import Answer, ApplicationError, Environs
-from prefork.worker.site import Site
+from prefork.worker.server_state import ServerState
 
 BLOCK = 64 * 1024  # bytes of a file at a time
 NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # of some file systems (sendfile(2))
@@ -73,9 +73,9 @@ class Exchange:
     _remote = ""  # the client's address, for the access log
     _began = 0  # time.monotonic_ns()
 
-    def __init__(self, site: Site, request: Request) -> None:
+    def __init__(self, server_state: ServerState, request: Request) -> None:
         self.request = request
-        self._site = site
+        self._server_state = server_state
         self._answer = Answer(request)
 
     def begin(
@@ -85,16 +85,16 @@ class Exchange:
 
         ``asked``: where the body has not come, whether the application asked for it.
         """
-        site = self._site
+        server_state = self._server_state
         request = self.request
         answer = self._answer
         environ = environs.of(request)
         environ["wsgi.input"] = body
-        if site.access is not None:
+        if server_state.access is not None:
             self._remote = environ["REMOTE_ADDR"]  # now, for from here on the environ is the application's
-        self._began = site.supervisor.begin(request.line.raw, self.queued)
+        self._began = server_state.supervisor.begin(request.line.raw, self.queued)
         try:
-            result = self._result = site.app(environ, answer.start)
+            result = self._result = server_state.app(environ, answer.start)
             if asked is not None:
                 keep_alive = keep_alive and asked()
             if type(result) is not list or len(result) != 1 or answer.writes:
@@ -103,7 +103,7 @@ class Exchange:
             piece = result[0]
             if type(piece) is not bytes:
                 raise not_bytes(piece)
-            server, date = site.server_date()
+            server, date = server_state.server_date()
             head, keep = answer.head(len(piece), server, date, keep_alive=keep_alive)
             if answer.left != len(piece):
                 piece = self._framed(piece)
@@ -119,7 +119,7 @@ class Exchange:
     def _open(self, result: Iterable[bytes], keep_alive: bool) -> tuple[bytes, bytes, bool]:
         """The head and the first piece of an answer that is not one piece in a list."""
         answer = self._answer
-        server, date = self._site.server_date()
+        server, date = self._server_state.server_date()
         if type(result) is FileWrapper and answer.started and not answer.writes:
             region = result.region()
             if region is not None:
@@ -183,7 +183,7 @@ class Exchange:
 
     def _tell_length(self, reason: str) -> None:
         line = self.request.line
-        self._site.log.error("content_length_wrong", method=line.method, target=line.target, reason=reason)
+        self._server_state.log.error("content_length_wrong", method=line.method, target=line.target, reason=reason)
 
     def _tail(self) -> bytes:
         return b"0\r\n\r\n" if self._answer.chunked else b""
@@ -248,7 +248,7 @@ class Exchange:
         """A failure after something was written: that goes out, and then the end of the connection tells."""
         self._log(error)
         answer = self._answer
-        server, date = self._site.server_date()
+        server, date = self._server_state.server_date()
         head, _keep = answer.head(-1, server, date, keep_alive=False)
         data = self._frame(b"".join(answer.writes or ()))
         self._end(whole=False)
@@ -259,14 +259,14 @@ class Exchange:
         self._log(error)
         self.refused = self.done = True
         self._answer.began = True
-        server, date = self._site.server_date()
+        server, date = self._server_state.server_date()
         data = page(500, server, date, head_only=self.request.line.method == "HEAD")
         self._end(whole=True, code=500)
         return data, b"", False
 
     def _log(self, error: BaseException) -> None:
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        self._site.log.error(
+        self._server_state.log.error(
             "request_failed",
             method=self.request.line.method,
             target=self.request.line.target,
@@ -285,12 +285,12 @@ class Exchange:
                     close()
             except BaseException as error:  # the answer has been given; this is for the log alone
                 self._log(error)
-        site = self._site
-        site.supervisor.end(self.sent)
-        if site.access is not None:
+        server_state = self._server_state
+        server_state.supervisor.end(self.sent)
+        if server_state.access is not None:
             took = time.monotonic_ns() - self._began
             visit = (self.request, self._remote, code or self._answer.code, self.sent, took, self.queued)
-            site.access.add(visit)
+            server_state.access.add(visit)
 
 
 def _pieces_of(descriptor: int, position: int, count: int) -> Iterator[bytes]:

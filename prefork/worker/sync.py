@@ -21,7 +21,7 @@ from typing import Any
 from prefork.worker.connection import ConnectionState, HttpConnection
 from prefork.worker.exchange import FileWrapper
 from prefork.worker.protocol import Directive, WorkerContext
-from prefork.worker.site import Site, time_in_queue
+from prefork.worker.server_state import ServerState, time_in_queue
 
 GRACE = 2.0  # seconds that an idle connection stays readable when the worker retires
 PAUSE = 0.5  # seconds without accepting, when there are too many open files
@@ -59,7 +59,7 @@ class SyncWorker:
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
-        self._site = Site(context, FileWrapper)
+        self._server_state = ServerState(context, FileWrapper)
         self._epoll = select.epoll()
         self._listeners: dict[int, socket.socket] = {sock.fileno(): sock for sock in context.listeners.values()}
         self._clients: dict[int, HttpConnection] = {}
@@ -107,9 +107,9 @@ class SyncWorker:
 
     def expire(self) -> None:
         """The request of the moment has run too long, and this process is about to be aborted: tell who waits."""
-        stuck = self._site.serving
+        stuck = self._server_state.serving
         if stuck is not None:
-            stuck.give_up(504, self._site.exchange)
+            stuck.give_up(504, self._server_state.exchange)
         for client in tuple(self._clients.values()):
             if client is not stuck and client.has_more():
                 client.give_up(503)
@@ -199,7 +199,9 @@ class SyncWorker:
 
     def _welcome(self, listener: socket.socket, sock: socket.socket, peer: Any) -> None:
         sock.setblocking(False)
-        client = HttpConnection(self._site, sock, self._site.environs_of(listener, peer), time.monotonic)
+        client = HttpConnection(
+            self._server_state, sock, self._server_state.environs_of(listener, peer), time.monotonic
+        )
         client.queued = time_in_queue(sock)
         client.watched = -1
         client.leaving = self._directive is not Directive.SERVE
@@ -267,11 +269,11 @@ class SyncWorker:
                 self._welcome(listener, sock, peer)
 
     def _retire(self) -> None:
-        graceful = self._site.timeout.graceful
+        graceful = self._server_state.timeout.graceful
         self._leave_by = time.monotonic() + graceful if graceful > 0 else inf
         self._close_listeners()
         self._context.supervisor.closed()
-        keepalive = self._site.timeout.keepalive
+        keepalive = self._server_state.timeout.keepalive
         grace = min(GRACE, keepalive) if keepalive > 0 else GRACE
         for client in tuple(self._clients.values()):
             client.retire(grace)

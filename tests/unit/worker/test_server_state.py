@@ -7,8 +7,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from prefork.worker import site
-from prefork.worker.site import Errors
+from prefork.worker import server_state
+from prefork.worker.server_state import Errors
 from tests.unit.worker.live import Log
 
 
@@ -37,7 +37,7 @@ def test_the_date_is_that_of_http_in_any_locale(second):
     before = locale.setlocale(locale.LC_TIME)
     try:
         locale.setlocale(locale.LC_TIME, "")
-        line = site._date_line(second).decode()
+        line = server_state._date_line(second).decode()
     finally:
         locale.setlocale(locale.LC_TIME, before)
     assert line.startswith("Date: ")

@@ -49,7 +49,7 @@ def time_in_queue(sock: socket.socket) -> int:
     return int.from_bytes(info[52:56], sys.byteorder) * 1_000_000  # tcpi_last_data_recv
 
 
-class Site:
+class ServerState:
     """In the worker, once."""
 
     # The client and the exchange that the application has now, or had last.
