@@ -19,10 +19,10 @@ from prefork.http.connection import Connection
 from prefork.http.events import End, Request
 from prefork.http.refusal import page
 from prefork.http.wsgi import Environs
-from prefork.worker.delivery import Delivery, Progress
 from prefork.worker.exchange import Exchange
 from prefork.worker.expectation import EarlyCall
 from prefork.worker.intake import Intake
+from prefork.worker.outbox import Outbox, OutboxState
 from prefork.worker.server_state import ServerState
 
 RECEIVE = 64 * 1024  # bytes at a time
@@ -57,7 +57,7 @@ class HttpConnection:
 
     __slots__ = (
         "_connection",
-        "_delivery",
+        "_outbox",
         "_dropped",
         "_environs",
         "_intake",
@@ -94,7 +94,7 @@ class HttpConnection:
         self._connection = Connection(server_state.limits)
         self._request: Request | None = None
         self._intake: Intake | None = None
-        self._delivery: Delivery | None = None
+        self._outbox: Outbox | None = None
         self._keep = True
         self._dropped = 0
 
@@ -121,17 +121,17 @@ class HttpConnection:
 
     def writable(self) -> None:
         """The client takes more of its answer."""
-        delivery = self._delivery
-        assert delivery is not None
-        if delivery.awaits_application:
+        outbox = self._outbox
+        assert outbox is not None
+        if outbox.awaits_application:
             self._server_state.serving = self
-            self._server_state.supervisor.begin(delivery.exchange.request.line.raw)
-        if self._deliver(delivery):
+            self._server_state.supervisor.begin(outbox.exchange.request.line.raw)
+        if self._deliver(outbox):
             self.advance()
 
     def resume(self) -> None:
         """Its turn again, after the others had theirs."""
-        if self._delivery is not None:
+        if self._outbox is not None:
             self.writable()
         else:
             self.state = IDLE
@@ -156,9 +156,9 @@ class HttpConnection:
         if self.state is ConnectionState.CLOSED:
             return
         self.state = ConnectionState.CLOSED
-        if self._delivery is not None:
-            self._delivery.exchange.abandon()
-            self._delivery = None
+        if self._outbox is not None:
+            self._outbox.exchange.abandon()
+            self._outbox = None
         self._drop_body()
 
     def has_more(self) -> bool:
@@ -176,7 +176,7 @@ class HttpConnection:
         ``exchange``: the one that the application has of this client. May interrupt the application: nothing here is
         changed that it, or what called it, goes on with.
         """
-        if self.state is ConnectionState.CLOSED or self._delivery is not None:
+        if self.state is ConnectionState.CLOSED or self._outbox is not None:
             return
         server_state = self._server_state
         request, took, queued = exchange.story() if exchange else (None, 0, self.queued)
@@ -339,23 +339,23 @@ class HttpConnection:
             if sent == len(data):
                 return self._answered(exchange)
             data = data[sent:]
-        self._delivery = Delivery(self._socket, exchange, data, after)
-        return self._deliver(self._delivery)
+        self._outbox = Outbox(self._socket, exchange, data, after)
+        return self._deliver(self._outbox)
 
-    def _deliver(self, delivery: Delivery) -> bool:
+    def _deliver(self, outbox: Outbox) -> bool:
         """Send what the client takes of the answer. True: it has gone out in full, and all is well."""
         self.state = WRITING
-        progress = delivery.pump()
-        if progress is Progress.ENDED:
-            self._delivery = None
+        progress = outbox.pump()
+        if progress is OutboxState.ENDED:
+            self._outbox = None
             self._drop_body()
-            return self._answered(delivery.exchange)
-        if progress is Progress.GONE:
+            return self._answered(outbox.exchange)
+        if progress is OutboxState.GONE:
             self.close()
             return False
-        if delivery.awaits_application:
+        if outbox.awaits_application:
             self._server_state.supervisor.pause()
-        if progress is Progress.TURN:
+        if progress is OutboxState.TURN:
             self.state = ConnectionState.YIELDING
         else:
             self.deadline = self._now() + _limit(self._server_state.timeout.body)

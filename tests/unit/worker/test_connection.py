@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from prefork.worker import connection as connections
-from prefork.worker import delivery as deliveries
+from prefork.worker import outbox as deliveries
 from prefork.worker import spool
 from prefork.worker.protocol import Directive
 from tests.unit.worker.live import PATIENCE, body_of, read_all, read_until, status_of

@@ -13,7 +13,7 @@ from prefork.worker.exchange import Exchange
 TURN_BYTES = 1024 * 1024  # of one answer, before others have their turn
 
 
-class Progress(Enum):
+class OutboxState(Enum):
     """How far an answer has come."""
 
     ENDED = "ended"  # all of it has gone out, or it was cut: the exchange knows
@@ -22,7 +22,7 @@ class Progress(Enum):
     GONE = "gone"  # there is no client any more
 
 
-class Delivery:
+class Outbox:
     """The rest of one answer: ``waiting`` bytes, and then what the exchange still gives."""
 
     __slots__ = ("_socket", "_waiting", "exchange")
@@ -37,7 +37,7 @@ class Delivery:
         """The application has still to give something."""
         return not self.exchange.done and not self.exchange.failed
 
-    def pump(self) -> Progress:
+    def pump(self) -> OutboxState:
         """Send what there is of the answer, and ask for more of it."""
         exchange, waiting = self.exchange, self._waiting
         turn = 0
@@ -46,17 +46,17 @@ class Delivery:
                 if waiting:
                     turn += self._send()
                 elif not self.awaits_application:
-                    return Progress.ENDED
+                    return OutboxState.ENDED
                 elif turn > TURN_BYTES:
-                    return Progress.TURN
+                    return OutboxState.TURN
                 elif exchange.file:
                     turn += exchange.send_file(self._socket.fileno())
                 elif data := exchange.more():
                     waiting.append(memoryview(data))
             except BlockingIOError:
-                return Progress.FULL
+                return OutboxState.FULL
             except OSError:  # reset by the client
-                return Progress.GONE
+                return OutboxState.GONE
 
     def _send(self) -> int:
         """Send what waits, without gluing it together first."""
