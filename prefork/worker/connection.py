@@ -21,8 +21,8 @@ from prefork.http.refusal import page
 from prefork.http.wsgi import Environs
 from prefork.worker.exchange import Exchange
 from prefork.worker.expectation import EarlyCall
-from prefork.worker.intake import Intake
 from prefork.worker.outbox import Outbox, OutboxState
+from prefork.worker.request_body import RequestBody
 from prefork.worker.server_state import ServerState
 
 RECEIVE = 64 * 1024  # bytes at a time
@@ -60,7 +60,7 @@ class HttpConnection:
         "_outbox",
         "_dropped",
         "_environs",
-        "_intake",
+        "_request_body",
         "_keep",
         "_keepalive",
         "_now",
@@ -93,7 +93,7 @@ class HttpConnection:
         self._keepalive = _limit(server_state.timeout.keepalive)
         self._connection = Connection(server_state.limits)
         self._request: Request | None = None
-        self._intake: Intake | None = None
+        self._request_body: RequestBody | None = None
         self._outbox: Outbox | None = None
         self._keep = True
         self._dropped = 0
@@ -236,7 +236,7 @@ class HttpConnection:
     def _await(self) -> None:
         """Nothing more can be done before more arrives."""
         timeout = self._server_state.timeout
-        if self._intake is not None:
+        if self._request_body is not None:
             self.state = ConnectionState.BODY
             self.deadline = self._now() + _limit(timeout.body)
         elif self._connection.buffer in (b"", b"\r"):  # an empty line is nothing yet: it does not extend the deadline
@@ -250,37 +250,37 @@ class HttpConnection:
 
     def _begin_body(self, request: Request) -> bool:
         try:
-            self._intake = Intake(request)
+            self._request_body = RequestBody(request)
         except OSError as error:
             return self._no_room(error)
         if request.expects_continue and not self._connection.buffer:
-            return self._call_early(request, self._intake)
+            return self._call_early(request, self._request_body)
         return True
 
-    def _call_early(self, request: Request, intake: Intake) -> bool:
+    def _call_early(self, request: Request, request_body: RequestBody) -> bool:
         """Let the application say whether it wants the body. True: it does, and the client has been told."""
         server_state = self._server_state
         server_state.serving, server_state.exchange = self, Exchange(server_state, request)
         call = EarlyCall(server_state.exchange, self._environs, keep_alive=not self.leaving)
         outcome = call.start()
         if outcome is None:
-            intake.early = call
+            request_body.early = call
             self._server_state.supervisor.pause()
             return self._send_now(CONTINUE)
         return self._respond(call.exchange, *outcome)  # never True: a body that was not asked for ends the connection
 
     def _add_to_body(self, piece: bytes) -> bool:
-        assert self._intake is not None
+        assert self._request_body is not None
         try:
-            self._intake.add(piece)
+            self._request_body.add(piece)
         except OSError as error:
             return self._no_room(error)
         return True
 
     def _end_body(self) -> Any:
-        assert self._intake is not None
+        assert self._request_body is not None
         try:
-            return self._intake.whole()
+            return self._request_body.whole()
         except OSError as error:
             self._no_room(error)
             return None
@@ -293,9 +293,9 @@ class HttpConnection:
         return False
 
     def _drop_body(self) -> None:
-        intake, self._intake = self._intake, None
-        if intake is not None:
-            intake.close(self._server_state.supervisor)
+        request_body, self._request_body = self._request_body, None
+        if request_body is not None:
+            request_body.close(self._server_state.supervisor)
 
     def _ended(self) -> None:
         """The client sends no more. A request that is not complete by now never will be."""
@@ -308,9 +308,9 @@ class HttpConnection:
         assert self._request is not None
         server_state = self._server_state
         server_state.serving = self
-        intake = self._intake
-        if intake is not None and intake.early is not None:
-            call, intake.early = intake.early, None
+        request_body = self._request_body
+        if request_body is not None and request_body.early is not None:
+            call, request_body.early = request_body.early, None
             server_state.exchange = call.exchange
             server_state.supervisor.begin(self._request.line.raw)
             return self._respond(call.exchange, *call.go_on(body))
@@ -327,7 +327,7 @@ class HttpConnection:
         else:
             data, after = head + piece, b""
         if exchange.done and not after:
-            if self._intake is not None:
+            if self._request_body is not None:
                 self._drop_body()
             try:
                 sent = self._socket.send(data)
@@ -375,11 +375,11 @@ class HttpConnection:
         """Answer for the server, and end the connection (RFC 9112 section 9.6)."""
         server_state = self._server_state
         server, date = server_state.server_date()
-        intake = self._intake
+        request_body = self._request_body
         if server_state.access is not None and (
-            intake is None or intake.early is None
+            request_body is None or request_body.early is None
         ):  # an early call has a line of its own
-            request = intake.request if intake is not None else None
+            request = request_body.request if request_body is not None else None
             server_state.access.add((request, self._environs.remote, status, 0, 0, self.queued))
         self._drop_body()
         if self._send_now(page(status, server, date)):

@@ -13,7 +13,7 @@ from prefork.worker.protocol import Supervisor
 from prefork.worker.spool import Spool
 
 
-class Intake:
+class RequestBody:
     """Made when the head of a request with a body has come. Raises OSError."""
 
     __slots__ = ("_spool", "early", "request")
