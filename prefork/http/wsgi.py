@@ -48,7 +48,7 @@ def base_environ(*, server: tuple[str, str], peer: tuple[str, str], multiprocess
     }
 
 
-class Environs:
+class EnvironBuilder:
     """Makes the environs of a connection's requests.
 
     Connection gives requests with the same fields the same ``headers``: what these make of an environ is copied then.
@@ -161,7 +161,7 @@ def _learn_field(pair: object) -> tuple[bytes, int]:
     return known
 
 
-class Answer:
+class Response:
     """An application's answer to one request: ``start`` is its ``start_response``; then ``head`` and ``frame``."""
 
     began = False  # its head stands, and cannot be replaced

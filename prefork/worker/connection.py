@@ -18,7 +18,7 @@ from prefork.errors import RequestError
 from prefork.http.connection import Connection
 from prefork.http.events import End, Request
 from prefork.http.refusal import page
-from prefork.http.wsgi import Environs
+from prefork.http.wsgi import EnvironBuilder
 from prefork.worker.exchange import Exchange
 from prefork.worker.expectation import EarlyCall
 from prefork.worker.outbox import Outbox, OutboxState
@@ -59,7 +59,7 @@ class HttpConnection:
         "_connection",
         "_outbox",
         "_dropped",
-        "_environs",
+        "_environ_builder",
         "_request_body",
         "_keep",
         "_keepalive",
@@ -77,7 +77,7 @@ class HttpConnection:
     )
 
     def __init__(
-        self, server_state: ServerState, sock: socket.socket, environs: Environs, now: Callable[[], float]
+        self, server_state: ServerState, sock: socket.socket, environ_builder: EnvironBuilder, now: Callable[[], float]
     ) -> None:
         self.descriptor = sock.fileno()  # by which the loop knows it, closed or not
         self.state = IDLE
@@ -88,7 +88,7 @@ class HttpConnection:
         self.queued = 0  # nanoseconds that it waited to be accepted, until its first request is served
         self._server_state = server_state
         self._socket = sock
-        self._environs = environs
+        self._environ_builder = environ_builder
         self._now = now
         self._keepalive = _limit(server_state.timeout.keepalive)
         self._connection = Connection(server_state.limits)
@@ -185,7 +185,7 @@ class HttpConnection:
             self._socket.send(page(status, *server_state.server_date(), head_only=head_only))
             self._socket.shutdown(socket.SHUT_WR)
         if server_state.access is not None:
-            server_state.access.add((request, self._environs.remote, status, 0, took, queued))
+            server_state.access.add((request, self._environ_builder.remote, status, 0, took, queued))
 
     def hang_up(self) -> None:
         """Close its socket. The loop's to do, when the client is closed and no longer watched."""
@@ -261,7 +261,7 @@ class HttpConnection:
         """Let the application say whether it wants the body. True: it does, and the client has been told."""
         server_state = self._server_state
         server_state.serving, server_state.exchange = self, Exchange(server_state, request)
-        call = EarlyCall(server_state.exchange, self._environs, keep_alive=not self.leaving)
+        call = EarlyCall(server_state.exchange, self._environ_builder, keep_alive=not self.leaving)
         outcome = call.start()
         if outcome is None:
             request_body.early = call
@@ -317,7 +317,7 @@ class HttpConnection:
         exchange = server_state.exchange = Exchange(server_state, self._request)
         if self.queued:
             exchange.queued, self.queued = self.queued, 0
-        return self._respond(exchange, *exchange.begin(self._environs, body, keep_alive=not self.leaving))
+        return self._respond(exchange, *exchange.begin(self._environ_builder, body, keep_alive=not self.leaving))
 
     def _respond(self, exchange: Exchange, head: bytes, piece: bytes, keep: bool) -> bool:
         """Send an answer that has begun. True: it has gone out in full, and all is well."""
@@ -372,7 +372,7 @@ class HttpConnection:
         return True
 
     def _refuse(self, status: int) -> None:
-        """Answer for the server, and end the connection (RFC 9112 section 9.6)."""
+        """Response for the server, and end the connection (RFC 9112 section 9.6)."""
         server_state = self._server_state
         server, date = server_state.server_date()
         request_body = self._request_body
@@ -380,7 +380,7 @@ class HttpConnection:
             request_body is None or request_body.early is None
         ):  # an early call has a line of its own
             request = request_body.request if request_body is not None else None
-            server_state.access.add((request, self._environs.remote, status, 0, 0, self.queued))
+            server_state.access.add((request, self._environ_builder.remote, status, 0, 0, self.queued))
         self._drop_body()
         if self._send_now(page(status, server, date)):
             self._leave(may_send_more=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 from prefork.http.events import Request
 from prefork.http.refusal import page
-from prefork.http.wsgi import Answer, ApplicationError, Environs
+from prefork.http.wsgi import ApplicationError, EnvironBuilder, Response
 from prefork.worker.server_state import ServerState
 
 BLOCK = 64 * 1024  # bytes of a file at a time
@@ -76,10 +76,10 @@ class Exchange:
     def __init__(self, server_state: ServerState, request: Request) -> None:
         self.request = request
         self._server_state = server_state
-        self._answer = Answer(request)
+        self._response = Response(request)
 
     def begin(
-        self, environs: Environs, body: Any, *, keep_alive: bool, asked: Callable[[], bool] | None = None
+        self, environ_builder: EnvironBuilder, body: Any, *, keep_alive: bool, asked: Callable[[], bool] | None = None
     ) -> tuple[bytes, bytes, bool]:
         """Call the application: the first bytes of its answer, in two parts, and whether the connection can be kept.
 
@@ -87,78 +87,78 @@ class Exchange:
         """
         server_state = self._server_state
         request = self.request
-        answer = self._answer
-        environ = environs.of(request)
+        response = self._response
+        environ = environ_builder.of(request)
         environ["wsgi.input"] = body
         if server_state.access is not None:
             self._remote = environ["REMOTE_ADDR"]  # now, for from here on the environ is the application's
         self._began = server_state.supervisor.begin(request.line.raw, self.queued)
         try:
-            result = self._result = server_state.app(environ, answer.start)
+            result = self._result = server_state.app(environ, response.start)
             if asked is not None:
                 keep_alive = keep_alive and asked()
-            if type(result) is not list or len(result) != 1 or answer.writes:
+            if type(result) is not list or len(result) != 1 or response.writes:
                 return self._open(result, keep_alive)
             # The common case: one piece, and all is known.
             piece = result[0]
             if type(piece) is not bytes:
                 raise not_bytes(piece)
             server, date = server_state.server_date()
-            head, keep = answer.head(len(piece), server, date, keep_alive=keep_alive)
-            if answer.left != len(piece):
+            head, keep = response.head(len(piece), server, date, keep_alive=keep_alive)
+            if response.left != len(piece):
                 piece = self._framed(piece)
             else:
-                answer.left = 0
+                response.left = 0
         except BaseException as error:  # an application may raise anything; none of it ends the worker
-            return self._break_off(error) if answer.writes else self._break_down(error)
+            return self._break_off(error) if response.writes else self._break_down(error)
         self.done = True
         self.sent = len(piece)
-        self._end(whole=not answer.short or self._tell_short())
+        self._end(whole=not response.short or self._tell_short())
         return head, piece, keep
 
     def _open(self, result: Iterable[bytes], keep_alive: bool) -> tuple[bytes, bytes, bool]:
         """The head and the first piece of an answer that is not one piece in a list."""
-        answer = self._answer
+        response = self._response
         server, date = self._server_state.server_date()
-        if type(result) is FileWrapper and answer.started and not answer.writes:
+        if type(result) is FileWrapper and response.started and not response.writes:
             region = result.region()
             if region is not None:
-                head, keep = answer.head(region[2], server, date, keep_alive=keep_alive)
+                head, keep = response.head(region[2], server, date, keep_alive=keep_alive)
                 self._send_file(region)
                 return head, b"", keep
         self._iterator = iter(result)
         first = self._next_piece()
-        known = _known_length(result, first) if not answer.began else -1
-        head, keep = answer.head(known, server, date, keep_alive=keep_alive)
+        known = _known_length(result, first) if not response.began else -1
+        head, keep = response.head(known, server, date, keep_alive=keep_alive)
         if first is not None:
             return head, self._frame(first), keep
         self.done = True
-        self._end(whole=not answer.short or self._tell_short())
+        self._end(whole=not response.short or self._tell_short())
         return head, self._tail(), keep
 
     def _send_file(self, region: tuple[int, int, int]) -> None:
         """Let the kernel send a file, as much of it as the answer has room for."""
         descriptor, position, size = region
-        answer = self._answer
-        count = 0 if answer.bodyless else min(size, answer.left)
-        answer.left -= count
+        response = self._response
+        count = 0 if response.bodyless else min(size, response.left)
+        response.left -= count
         if count:
             self._file = (descriptor, position, count)
         else:
             self.done = True
-            self._end(whole=answer.bodyless or not answer.short)
+            self._end(whole=response.bodyless or not response.short)
 
     def _next_piece(self) -> bytes | None:
         """The next piece that is not empty: what was written comes before what is iterated."""
-        answer = self._answer
+        response = self._response
         assert self._iterator is not None
         while True:
-            produced = b"" if answer.writes else next(self._iterator, ENDED)
+            produced = b"" if response.writes else next(self._iterator, ENDED)
             ended = produced is ENDED
             if not ended and type(produced) is not bytes:
                 raise not_bytes(produced)
-            if answer.writes:  # before the iterable, or by a generator in between
-                pieces, answer.writes = answer.writes, None
+            if response.writes:  # before the iterable, or by a generator in between
+                pieces, response.writes = response.writes, None
                 return b"".join(pieces if ended else [*pieces, produced])
             if ended:
                 return None
@@ -171,14 +171,14 @@ class Exchange:
         return framed
 
     def _framed(self, piece: bytes) -> bytes:
-        framed = self._answer.frame(piece)
-        if len(framed) < len(piece) and not self._answer.bodyless:
+        framed = self._response.frame(piece)
+        if len(framed) < len(piece) and not self._response.bodyless:
             self._tell_length("it gave more bytes than it promised: the rest is dropped")
         return framed
 
     def _tell_short(self) -> bool:
         """Say that the connection is cut because of it; False: the answer is not whole."""
-        self._tell_length(f"it gave {self._answer.left} bytes less than it promised: the connection is cut")
+        self._tell_length(f"it gave {self._response.left} bytes less than it promised: the connection is cut")
         return False
 
     def _tell_length(self, reason: str) -> None:
@@ -186,13 +186,13 @@ class Exchange:
         self._server_state.log.error("content_length_wrong", method=line.method, target=line.target, reason=reason)
 
     def _tail(self) -> bytes:
-        return b"0\r\n\r\n" if self._answer.chunked else b""
+        return b"0\r\n\r\n" if self._response.chunked else b""
 
     def more(self) -> bytes:
         """The next bytes of the answer; sets ``done`` or ``failed`` with the last. The row has been begun anew."""
         try:
-            piece = None if self._answer.bodyless else self._next_piece()
-            if self._answer.left == 0:
+            piece = None if self._response.bodyless else self._next_piece()
+            if self._response.left == 0:
                 # PEP 3333: the server stops iterating when enough has been sent. Asked once more all the same, for the
                 # sake of what a generator does after its last piece.
                 piece = None
@@ -204,7 +204,7 @@ class Exchange:
         if piece is not None:
             return self._frame(piece)
         self.done = True
-        self._end(whole=not self._answer.short or self._tell_short())
+        self._end(whole=not self._response.short or self._tell_short())
         return self._tail()
 
     @property
@@ -222,7 +222,7 @@ class Exchange:
             if error.errno not in NO_SENDFILE:
                 raise
             self._file, self._iterator = None, _pieces_of(source, position, count)
-            self._answer.left += count
+            self._response.left += count
             return 0
         self.sent += sent
         self._file = (source, position + sent, count - sent) if count > sent else None
@@ -231,7 +231,7 @@ class Exchange:
             self.failed = True
         if self._file is None:
             self.done = True
-            self._end(whole=not self.failed and not self._answer.short)
+            self._end(whole=not self.failed and not self._response.short)
         return sent
 
     def story(self) -> tuple[Request, int, int]:
@@ -247,10 +247,10 @@ class Exchange:
     def _break_off(self, error: BaseException) -> tuple[bytes, bytes, bool]:
         """A failure after something was written: that goes out, and then the end of the connection tells."""
         self._log(error)
-        answer = self._answer
+        response = self._response
         server, date = self._server_state.server_date()
-        head, _keep = answer.head(-1, server, date, keep_alive=False)
-        data = self._frame(b"".join(answer.writes or ()))
+        head, _keep = response.head(-1, server, date, keep_alive=False)
+        data = self._frame(b"".join(response.writes or ()))
         self._end(whole=False)
         return head, data, False
 
@@ -258,7 +258,7 @@ class Exchange:
         """A failure before the first byte: nothing of the half-made answer goes out."""
         self._log(error)
         self.refused = self.done = True
-        self._answer.began = True
+        self._response.began = True
         server, date = self._server_state.server_date()
         data = page(500, server, date, head_only=self.request.line.method == "HEAD")
         self._end(whole=True, code=500)
@@ -289,7 +289,7 @@ class Exchange:
         server_state.supervisor.end(self.sent)
         if server_state.access is not None:
             took = time.monotonic_ns() - self._began
-            visit = (self.request, self._remote, code or self._answer.code, self.sent, took, self.queued)
+            visit = (self.request, self._remote, code or self._response.code, self.sent, took, self.queued)
             server_state.access.add(visit)
 
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
-from prefork.http.wsgi import Environs
+from prefork.http.wsgi import EnvironBuilder
 from prefork.worker.exchange import Exchange
 
 Outcome = tuple[bytes, bytes, bool]  # of Exchange.begin
@@ -45,10 +45,10 @@ class ExpectedBody:
 class EarlyCall:
     """A call of the application that may stop in the middle, until its body is there."""
 
-    def __init__(self, exchange: Exchange, environs: Environs, *, keep_alive: bool) -> None:
+    def __init__(self, exchange: Exchange, environ_builder: EnvironBuilder, *, keep_alive: bool) -> None:
         self.exchange = exchange
         self.asked = False
-        self._arguments = environs, keep_alive
+        self._arguments = environ_builder, keep_alive
         self._loop_turn = threading.Semaphore(0)
         self._call_turn = threading.Semaphore(0)
         self._body: IO[bytes] | None = None
@@ -86,10 +86,10 @@ class EarlyCall:
     # What the thread calls.
 
     def _run(self) -> None:
-        environs, keep_alive = self._arguments
+        environ_builder, keep_alive = self._arguments
         try:
             self._outcome = self.exchange.begin(
-                environs, ExpectedBody(self), keep_alive=keep_alive, asked=self._was_asked
+                environ_builder, ExpectedBody(self), keep_alive=keep_alive, asked=self._was_asked
             )
         except BaseException as fault:  # a fault of ours: the loop's thread is where it is dealt with
             self._fault = fault

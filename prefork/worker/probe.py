@@ -15,7 +15,7 @@ from prefork.errors import BootError
 from prefork.http.connection import Connection
 from prefork.http.events import Request
 from prefork.http.limits import Limits
-from prefork.http.wsgi import Environs, base_environ
+from prefork.http.wsgi import EnvironBuilder, base_environ
 from prefork.worker.protocol import WsgiApp
 
 HINT = "pool.*.probe: a worker is ready only when the application answers this path without a 5xx"
@@ -54,6 +54,6 @@ def _environ(path: str) -> dict[str, Any]:
     request = connection.next_event()
     assert isinstance(request, Request)
     base = base_environ(server=("localhost", "80"), peer=("127.0.0.1", "0"), multiprocess=True)
-    environ = Environs(base, None).of(request)
+    environ = EnvironBuilder(base, None).of(request)
     environ["wsgi.input"] = BytesIO()
     return environ

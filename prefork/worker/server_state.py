@@ -9,7 +9,7 @@ from typing import Any
 
 from prefork.http.limits import Limits
 from prefork.http.peer import Trust, plain_address
-from prefork.http.wsgi import Environs, base_environ
+from prefork.http.wsgi import EnvironBuilder, base_environ
 from prefork.worker.protocol import WorkerContext
 
 
@@ -80,7 +80,7 @@ class ServerState:
             self._server_date = (self._server, _date_line(second))
         return self._server_date
 
-    def environs_of(self, listener: socket.socket, peer: Any) -> Environs:
+    def environs_of(self, listener: socket.socket, peer: Any) -> EnvironBuilder:
         """For the requests of a connection."""
         if listener.family == socket.AF_UNIX:
             base = base_environ(server=("localhost", "80"), peer=("", ""), multiprocess=self._multiprocess)
@@ -91,7 +91,7 @@ class ServerState:
             server = (plain_address(host), str(port))
             base = base_environ(server=server, peer=(address, str(peer[1])), multiprocess=self._multiprocess)
             trusted = self.trust.covers(address)
-        return Environs({**base, **self._common}, self.trust if trusted else None)
+        return EnvironBuilder({**base, **self._common}, self.trust if trusted else None)
 
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from prefork.http.peer import Trust
-from prefork.http.wsgi import Answer, ApplicationError, Environs, base_environ
+from prefork.http.wsgi import ApplicationError, EnvironBuilder, Response, base_environ
 from tests.unit.http.reading import head, request_of
 
 BASE = base_environ(server=("192.0.2.9", "8000"), peer=("192.0.2.1", "50000"), multiprocess=True)
@@ -19,9 +19,9 @@ def request(*fields, line=b"GET /a?b HTTP/1.1"):
 
 
 def answered(*headers, status="200 OK", known=-1, to=None, keep_alive=True):
-    answer = Answer(to or request())
-    answer.start(status, list(headers))
-    return answer, *answer.head(known, SERVER, DATE, keep_alive=keep_alive)
+    response = Response(to or request())
+    response.start(status, list(headers))
+    return response, *response.head(known, SERVER, DATE, keep_alive=keep_alive)
 
 
 def lines(data):
@@ -31,7 +31,7 @@ def lines(data):
 class TestEnviron:
     def test_it_holds_what_pep_3333_asks_for(self):
         """And the raw target, and that the input ends by itself."""
-        environ = Environs(BASE, None).of(request(b"Content-Type: text/x", b"Content-Length: 3", b"X-Y: z"))
+        environ = EnvironBuilder(BASE, None).of(request(b"Content-Type: text/x", b"Content-Length: 3", b"X-Y: z"))
         assert environ == {
             "REQUEST_METHOD": "GET",
             "SCRIPT_NAME": "",
@@ -60,16 +60,16 @@ class TestEnviron:
     def test_only_a_trusted_peer_is_heeded(self):
         """X-Forwarded-* of anybody else are fields like all others."""
         asked = request(b"X-Forwarded-For: 198.51.100.1", b"X-Forwarded-Proto: https")
-        plain, trusting = Environs(BASE, None).of(asked), Environs(BASE, Trust(["192.0.2.1"])).of(asked)
+        plain, trusting = EnvironBuilder(BASE, None).of(asked), EnvironBuilder(BASE, Trust(["192.0.2.1"])).of(asked)
         assert (plain["REMOTE_ADDR"], plain["wsgi.url_scheme"]) == ("192.0.2.1", "http")
         assert (trusting["REMOTE_ADDR"], trusting["wsgi.url_scheme"]) == ("198.51.100.1", "https")
 
     def test_each_is_the_applications_own(self):
         """However often the same comes."""
-        environs, asked = Environs(BASE, None), request()
-        expected = environs.of(asked)
+        environ_builder, asked = EnvironBuilder(BASE, None), request()
+        expected = environ_builder.of(asked)
         for _ in range(4):
-            environ = environs.of(asked)
+            environ = environ_builder.of(asked)
             assert environ == expected
             environ.clear()
 
@@ -87,9 +87,9 @@ class TestHead:
     )
     def test_the_status_line(self, status, first):
         """The reason may be empty; the space before it must not go (RFC 9112 section 4)."""
-        answer, data, _ = answered(status=status)
+        response, data, _ = answered(status=status)
         assert lines(data)[0] == f"HTTP/1.1 {first}"
-        assert answer.code == int(status[:3])
+        assert response.code == int(status[:3])
 
     FRAMES = (
         # method and version, headers, known length, what frames it, kept
@@ -114,11 +114,11 @@ class TestHead:
     )
     def test_an_answer_without_a_body(self, status, length):
         """RFC 9110 section 8.6: no Content-Length on 204; on 304 that of the answer it stands for."""
-        answer, data, keep = answered(("Content-Length", "7"), status=status, known=3)
+        response, data, keep = answered(("Content-Length", "7"), status=status, known=3)
         assert [text for text in lines(data) if text.startswith("Content-Length")] == length
-        assert answer.bodyless
-        assert answer.frame(b"abc") == b""
-        assert not answer.short
+        assert response.bodyless
+        assert response.frame(b"abc") == b""
+        assert not response.short
         assert keep
 
     @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ class TestHead:
         """It never goes out, also when it comes again."""
         for _ in range(2):
             with pytest.raises(ApplicationError):
-                Answer(request()).start("200 OK", [("A", "b"), pair])
+                Response(request()).start("200 OK", [("A", "b"), pair])
 
     @pytest.mark.parametrize(
         "status", ["", "2", "20", "2000", "abc", "200OK", "200 \r\n", "099 x", "600 x", "100 x", None, 200]
@@ -179,43 +179,43 @@ class TestHead:
     def test_a_status_that_is_none(self, status):
         """Three digits, a space, a reason; an interim answer is no answer."""
         with pytest.raises(ApplicationError):
-            Answer(request()).start(status, [])
+            Response(request()).start(status, [])
 
     def test_it_cannot_be_made_before_start(self):
         """No start_response: 500."""
         with pytest.raises(ApplicationError):
-            Answer(request()).head(0, SERVER, DATE, keep_alive=True)
+            Response(request()).head(0, SERVER, DATE, keep_alive=True)
 
     def test_a_second_start_needs_exc_info(self):
         """PEP 3333."""
-        answer = Answer(request())
-        answer.start("200 OK", [("Content-Length", "1"), ("Connection", "close"), ("Date", "x")])
+        response = Response(request())
+        response.start("200 OK", [("Content-Length", "1"), ("Connection", "close"), ("Date", "x")])
         with pytest.raises(ApplicationError):
-            answer.start("200 OK", [])
+            response.start("200 OK", [])
 
     def test_exc_info_makes_a_new_beginning(self):
         """Nothing of the first start is left; after the head it is raised instead."""
-        answer = Answer(request())
-        answer.start("200 OK", [("Content-Length", "1"), ("Connection", "close"), ("Date", "x")])
+        response = Response(request())
+        response.start("200 OK", [("Content-Length", "1"), ("Connection", "close"), ("Date", "x")])
         try:
             int("x")
         except ValueError:
-            answer.start("500 Sorry", [("Content-Length", "2")], sys.exc_info())
-            data, keep = answer.head(5, SERVER, DATE, keep_alive=True)
+            response.start("500 Sorry", [("Content-Length", "2")], sys.exc_info())
+            data, keep = response.head(5, SERVER, DATE, keep_alive=True)
             assert lines(data) == ["HTTP/1.1 500 Sorry", "Server: prefork", "Date: now", "Content-Length: 2"]
             assert keep
             with pytest.raises(ValueError, match="invalid literal"):
-                answer.start("500 Sorry", [], sys.exc_info())
+                response.start("500 Sorry", [], sys.exc_info())
 
     def test_a_start_that_failed_leaves_nothing(self):
         """An application that goes on regardless has not started."""
-        answer = Answer(request())
+        response = Response(request())
         fields = [("Content-Length", "5"), ("Date", "x"), ("Server", "x"), ("Connection", "close"), ("X", "\n")]
         with pytest.raises(ApplicationError):
-            answer.start("200 OK", fields)
-        assert not answer.started
-        answer.start("500 Sorry", [("Content-Length", "2")])
-        data, keep = answer.head(2, SERVER, DATE, keep_alive=True)
+            response.start("200 OK", fields)
+        assert not response.started
+        response.start("500 Sorry", [("Content-Length", "2")])
+        data, keep = response.head(2, SERVER, DATE, keep_alive=True)
         assert lines(data) == ["HTTP/1.1 500 Sorry", "Server: prefork", "Date: now", "Content-Length: 2"]
         assert keep
 
@@ -223,8 +223,8 @@ class TestHead:
 class TestFrame:
     def test_chunks(self):
         """An empty piece does not end the body."""
-        answer, _, _ = answered()
-        assert [answer.frame(piece) for piece in (b"ab", b"", b"c" * 16)] == [
+        response, _, _ = answered()
+        assert [response.frame(piece) for piece in (b"ab", b"", b"c" * 16)] == [
             b"2\r\nab\r\n",
             b"",
             b"10\r\n" + b"c" * 16 + b"\r\n",
@@ -232,21 +232,21 @@ class TestFrame:
 
     def test_more_than_the_length_is_cut(self):
         """And less is short."""
-        answer, _, _ = answered(("Content-Length", "3"))
-        assert answer.frame(b"ab") == b"ab"
-        assert answer.short
-        assert answer.frame(b"cd") == b"c"
-        assert not answer.short
-        assert answer.frame(b"e") == b""
+        response, _, _ = answered(("Content-Length", "3"))
+        assert response.frame(b"ab") == b"ab"
+        assert response.short
+        assert response.frame(b"cd") == b"c"
+        assert not response.short
+        assert response.frame(b"e") == b""
 
     def test_what_is_written_fixes_the_head(self):
         """It counts as sent."""
-        answer = Answer(request())
-        write = answer.start("200 OK", [])
+        response = Response(request())
+        write = response.start("200 OK", [])
         write(b"")
-        assert not answer.began
+        assert not response.began
         write(b"a")
-        assert answer.began
-        assert answer.writes == [b"a"]
+        assert response.began
+        assert response.writes == [b"a"]
         with pytest.raises(ApplicationError):
             write("text")
