@@ -17,7 +17,7 @@ from typing import Any
 from prefork.errors import RequestError
 from prefork.http.connection import Connection
 from prefork.http.events import End, Request
-from prefork.http.refusal import page
+from prefork.http.response import error_response
 from prefork.http.wsgi import EnvironBuilder
 from prefork.worker.exchange import Exchange
 from prefork.worker.expectation import EarlyCall
@@ -182,7 +182,7 @@ class HttpConnection:
         request, took, queued = exchange.story() if exchange else (None, 0, self.queued)
         head_only = request is not None and request.line.method == "HEAD"
         with suppress(OSError):  # it has gone, or takes nothing
-            self._socket.send(page(status, *server_state.server_date(), head_only=head_only))
+            self._socket.send(error_response(status, *server_state.server_date(), head_only=head_only))
             self._socket.shutdown(socket.SHUT_WR)
         if server_state.access is not None:
             server_state.access.add((request, self._environ_builder.remote, status, 0, took, queued))
@@ -382,7 +382,7 @@ class HttpConnection:
             request = request_body.request if request_body is not None else None
             server_state.access.add((request, self._environ_builder.remote, status, 0, 0, self.queued))
         self._drop_body()
-        if self._send_now(page(status, server, date)):
+        if self._send_now(error_response(status, server, date)):
             self._leave(may_send_more=True)
 
     def _send_now(self, data: bytes) -> bool:

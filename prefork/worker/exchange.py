@@ -17,7 +17,7 @@ from io import BufferedRandom, BufferedReader, FileIO
 from typing import Any
 
 from prefork.http.events import Request
-from prefork.http.refusal import page
+from prefork.http.response import error_response
 from prefork.http.wsgi import ApplicationError, EnvironBuilder, Response
 from prefork.worker.server_state import ServerState
 
@@ -260,7 +260,7 @@ class Exchange:
         self.refused = self.done = True
         self._response.began = True
         server, date = self._server_state.server_date()
-        data = page(500, server, date, head_only=self.request.line.method == "HEAD")
+        data = error_response(500, server, date, head_only=self.request.line.method == "HEAD")
         self._end(whole=True, code=500)
         return data, b"", False
 

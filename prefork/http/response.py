@@ -8,7 +8,7 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _PHRASES.update({413: "Content Too Large", 414: "URI Too Long"})  # RFC 9110; older Pythons have older names
 
 
-def page(code: int, server: bytes, date: bytes, *, head_only: bool = False) -> bytes:
+def error_response(code: int, server: bytes, date: bytes, *, head_only: bool = False) -> bytes:
     """A whole answer (RFC 9112 section 9.6: it closes the connection)."""
     body = f"{code} {_PHRASES[code]}\n".encode()
     head = b"HTTP/1.1 %d %b\r\n%b%bContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from prefork.http.refusal import page
+from prefork.http.response import error_response
 
 
 @pytest.mark.parametrize("code", [400, 408, 413, 414, 417, 431, 500, 501, 505, 507])
 def test_a_refusal_is_short_has_a_length_and_closes(code):
     """Nothing of the request is in it."""
-    head, _, body = page(code, b"Server: s\r\n", b"Date: d\r\n").partition(b"\r\n\r\n")
+    head, _, body = error_response(code, b"Server: s\r\n", b"Date: d\r\n").partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     assert lines[0].startswith(b"HTTP/1.1 %d " % code)
     assert {b"Server: s", b"Date: d", b"Connection: close", b"Content-Length: %d" % len(body)} <= set(lines)
@@ -19,6 +19,6 @@ def test_a_refusal_is_short_has_a_length_and_closes(code):
 
 def test_head_has_no_body():
     """RFC 9110 section 9.3.2: the length of what GET would get."""
-    whole, head = page(500, b"", b""), page(500, b"", b"", head_only=True)
+    whole, head = error_response(500, b"", b""), error_response(500, b"", b"", head_only=True)
     assert whole.startswith(head)
     assert head.endswith(b"\r\n\r\n")
