@@ -50,7 +50,7 @@ class Connection:
         last = self._last
         if last is not None and block == self._block and line.minor == last.line.minor and not line.authority:
             # Most clients say the same in every request of a connection: what was checked and understood stands.
-            return last.again(line)
+            return last.with_line(line)
         request = head.parse_fields(line, block, self._limits)
         if request.chunked or request.length:
             self._reader = reader_of(request, self._limits)

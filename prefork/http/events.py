@@ -36,7 +36,7 @@ class Request:
         self.headers = headers
         self.keep_alive = line.minor == 1
 
-    def again(self, line: RequestLine) -> Request:
+    def with_line(self, line: RequestLine) -> Request:
         """One that says the same in all its fields."""
         request = Request(line, self.headers)
         request.keep_alive = self.keep_alive

@@ -20,25 +20,25 @@ _HOST = re.compile(
 )
 _VALUE_OCTETS = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 
-HIDDEN = ""  # the key of a field that reaches no application
+DROPPED = ""  # the key of a field that reaches no application
 
-REMEMBERED = 512  # lines, and as many names
-REMEMBERED_LENGTH = 256  # bytes of a line
+CACHE_SIZE = 512  # lines, and as many names
+CACHED_LENGTH = 256  # bytes of a line
 _VARYING = {"HTTP_COOKIE", "HTTP_REFERER", "HTTP_AUTHORIZATION", "HTTP_IF_NONE_MATCH", "CONTENT_LENGTH"}
 
 Pair = tuple[str, str]  # what CGI and WSGI make of a field (RFC 3875 section 4.1.18, PEP 3333)
 
 _lines: dict[bytes, Pair] = {}
 _keys: dict[bytes, str] = {}
-recall = _lines.get
+cached = _lines.get
 
 
-def learn(line: bytes) -> Pair:
+def parse(line: bytes) -> Pair:
     """Key and text of a line that is not remembered. Raises RequestError (400)."""
     name, colon, value = line.partition(b":")
     key = _keys.get(name)
     if key is None:
-        key = _learn_name(name)
+        key = _parse_name(name)
     if not colon or value.translate(None, _VALUE_OCTETS):
         raise RequestError(400, "a header line is malformed")
     text = value.strip(b" \t").decode("latin-1")
@@ -47,27 +47,27 @@ def learn(line: bytes) -> Pair:
     elif key == "CONTENT_LENGTH" and not _LENGTH.fullmatch(text):
         raise RequestError(400, "Content-Length is no number")
     pair = (key, text)
-    if len(line) <= REMEMBERED_LENGTH and key not in _VARYING:
-        if len(_lines) >= REMEMBERED:
+    if len(line) <= CACHED_LENGTH and key not in _VARYING:
+        if len(_lines) >= CACHE_SIZE:
             _lines.clear()
         _lines[line] = pair
     return pair
 
 
-def _learn_name(name: bytes) -> str:
+def _parse_name(name: bytes) -> str:
     if not _TOKEN.fullmatch(name):
         raise RequestError(400, "a header line is malformed")
     # X_Y and X-Y would become one key: one of them is a forgery. And HTTP_PROXY is a variable of its own to many
     # libraries.
     lower = name.lower()
     if b"_" in name or lower == b"proxy":
-        key = HIDDEN
+        key = DROPPED
     elif lower in (b"content-length", b"content-type"):
         key = lower.decode().upper().replace("-", "_")
     else:
         key = "HTTP_" + lower.decode().upper().replace("-", "_")
-    if len(name) <= REMEMBERED_LENGTH:
-        if len(_keys) >= REMEMBERED:
+    if len(name) <= CACHED_LENGTH:
+        if len(_keys) >= CACHE_SIZE:
             _keys.clear()
         _keys[name] = key
     return key

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from prefork.errors import RequestError
 from prefork.http.events import Request
-from prefork.http.fields import TOKEN, learn
+from prefork.http.fields import TOKEN, parse
 from prefork.http.limits import CHUNK_EXTENSIONS, CHUNK_LINE, Limits
 
 _QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
@@ -137,7 +137,7 @@ class ChunkedReader:
         self._trailers = not self._in_chunk
 
     def _count_trailer(self, line: bytes) -> None:
-        learn(line)
+        parse(line)
         self._fields += 1
         self._field_bytes += len(line)
         if self._fields > self._limits.fields or self._field_bytes > self._limits.field_bytes:

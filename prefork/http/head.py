@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from prefork.errors import RequestError
 from prefork.http.events import Request, RequestLine
-from prefork.http.fields import HIDDEN, REMEMBERED, REMEMBERED_LENGTH, TOKEN, Pair, check_host, learn, recall
+from prefork.http.fields import CACHE_SIZE, CACHED_LENGTH, DROPPED, TOKEN, Pair, cached, check_host, parse
 from prefork.http.limits import Limits
 
 _TARGET = rb"[\x21\x22\x24-\x7e\x80-\xff]+"  # a fragment is the client's alone (RFC 3986 section 3.5)
@@ -25,12 +25,12 @@ _HOPELESS = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*")
 
 _lines: dict[bytes, RequestLine] = {}
-_recall_line = _lines.get
+_cached_line = _lines.get
 
 
 def parse_line(raw: bytes, limits: Limits) -> RequestLine:
     """A request line, without its end. Raises RequestError."""
-    line = _recall_line(raw) or _learn_line(raw)
+    line = _cached_line(raw) or _parse_line(raw)
     if len(raw) > limits.request_line:
         raise RequestError(414, "the request line is too long")
     return line
@@ -42,9 +42,9 @@ def parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Request:
     del lines[0]
     if len(lines) > limits.fields or len(block) > limits.field_bytes:
         raise RequestError(431, "there are too many header fields, or they are too long")
-    pairs = [recall(line) or learn(line) for line in lines]
+    pairs = [cached(line) or parse(line) for line in lines]
     headers = dict(pairs)
-    if len(headers) != len(pairs) or HIDDEN in headers:
+    if len(headers) != len(pairs) or DROPPED in headers:
         headers = _merge(pairs)
     if "HTTP_HOST" not in headers and line.minor:
         raise RequestError(400, "Host is missing")
@@ -52,11 +52,11 @@ def parse_fields(line: RequestLine, block: bytes, limits: Limits) -> Request:
         headers["HTTP_HOST"] = line.authority  # RFC 9112 section 3.2.2
     request = Request(line, headers)
     if "HTTP_CONNECTION" in headers:
-        _heed_connection(request, headers["HTTP_CONNECTION"])
+        _apply_connection(request, headers["HTTP_CONNECTION"])
     if "CONTENT_LENGTH" in headers or "HTTP_TRANSFER_ENCODING" in headers:
         _frame(request, limits)
     if "HTTP_EXPECT" in headers and line.minor:  # RFC 9110 section 10.1.1: ignored in HTTP/1.0
-        _heed_expect(request, headers["HTTP_EXPECT"])
+        _apply_expect(request, headers["HTTP_EXPECT"])
     return request
 
 
@@ -86,7 +86,7 @@ def after_empty_lines(start: bytes) -> int:
     return match.end() if match else 0
 
 
-def _learn_line(raw: bytes) -> RequestLine:
+def _parse_line(raw: bytes) -> RequestLine:
     match = _REQUEST_LINE.fullmatch(raw)
     if match is None:
         raise _refusal(raw)
@@ -104,8 +104,8 @@ def _learn_line(raw: bytes) -> RequestLine:
         query.decode("latin-1"),
         authority,
     )
-    if len(raw) <= REMEMBERED_LENGTH:
-        if len(_lines) >= REMEMBERED:
+    if len(raw) <= CACHED_LENGTH:
+        if len(_lines) >= CACHE_SIZE:
             _lines.clear()
         _lines[raw] = line
     return line
@@ -138,7 +138,7 @@ def _merge(pairs: list[Pair]) -> dict[str, str]:
     """
     headers: dict[str, str] = {}
     for key, text in pairs:
-        if key == HIDDEN:
+        if key == DROPPED:
             continue
         if key not in headers:
             headers[key] = text
@@ -153,7 +153,7 @@ def _tokens(text: str) -> list[str]:
     return [token.strip(" \t").lower() for token in text.split(",")]
 
 
-def _heed_connection(request: Request, text: str) -> None:
+def _apply_connection(request: Request, text: str) -> None:
     if text == "keep-alive":  # what nearly everybody sends
         request.keep_alive = True
         return
@@ -161,7 +161,7 @@ def _heed_connection(request: Request, text: str) -> None:
     request.keep_alive = "close" not in tokens and (request.keep_alive or "keep-alive" in tokens)
 
 
-def _heed_expect(request: Request, text: str) -> None:
+def _apply_expect(request: Request, text: str) -> None:
     if text.lower() != "100-continue":
         raise RequestError(417, "only 100-continue can be expected here")
     request.expects_continue = True

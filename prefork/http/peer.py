@@ -32,7 +32,7 @@ class Trust:
         parsed = _parsed(address)
         return parsed is not None and any(parsed in network for network in self._networks)
 
-    def heed(self, environ: dict[str, Any]) -> None:
+    def apply(self, environ: dict[str, Any]) -> None:
         """Let the fields of a trusted peer speak: REMOTE_ADDR and wsgi.url_scheme change in place."""
         scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").lower()
         if scheme in ("http", "https"):

@@ -22,8 +22,8 @@ _BODYLESS = (204, 304)
 _CLOSED = b"Connection: close\r\n\r\n"  # the last lines of a head
 _KEPT = (b"Connection: keep-alive\r\n\r\n", b"\r\n")  # by minor version
 
-REMEMBERED = 1024  # checked fields of applications
-REMEMBERED_LENGTH = 256  # characters of a value
+CACHE_SIZE = 1024  # checked fields of applications
+CACHED_LENGTH = 256  # characters of a value
 
 
 class ApplicationError(Exception):
@@ -84,7 +84,7 @@ class EnvironBuilder:
     def _made_of(self, headers: dict[str, str]) -> dict[str, Any]:
         environ = {**self._base, **headers}
         if self._trust is not None:
-            self._trust.heed(environ)
+            self._trust.apply(environ)
         if headers is self._seen:  # twice: a third time is likely
             self._headers, self._template = headers, environ.copy()
         self._seen = headers
@@ -130,12 +130,12 @@ _statuses: dict[str, Status] = {}
 _fields: dict[tuple[str, str], tuple[bytes, int]] = {}
 
 
-def _learn_status(status: object) -> Status:
+def _parse_status(status: object) -> Status:
     if type(status) is not str or not _STATUS.fullmatch(status):
         raise ApplicationError(f"the status {status!r} is malformed")
     if status[0] == "1":
         raise ApplicationError(f"the status {status!r} is no final one")
-    if len(_statuses) >= REMEMBERED:
+    if len(_statuses) >= CACHE_SIZE:
         _statuses.clear()
     text = status if len(status) > 3 else status + " "
     code = int(status[:3])
@@ -144,7 +144,7 @@ def _learn_status(status: object) -> Status:
     return known
 
 
-def _learn_field(pair: object) -> tuple[bytes, int]:
+def _parse_field(pair: object) -> tuple[bytes, int]:
     if type(pair) is not tuple or len(pair) != 2 or type(pair[0]) is not str or type(pair[1]) is not str:
         raise ApplicationError(f"the header {pair!r} is no pair of texts")
     name, value = pair
@@ -154,8 +154,8 @@ def _learn_field(pair: object) -> tuple[bytes, int]:
     if kind == Kind.LENGTH and not _LENGTH.fullmatch(value):
         raise ApplicationError(f"the header {pair!r} is malformed")
     known = f"{name}: {value}\r\n".encode("latin-1"), kind
-    if len(value) <= REMEMBERED_LENGTH:
-        if len(_fields) >= REMEMBERED:
+    if len(value) <= CACHED_LENGTH:
+        if len(_fields) >= CACHE_SIZE:
             _fields.clear()
         _fields[pair] = known
     return known
@@ -188,14 +188,14 @@ class Response:
             raise ApplicationError("start_response was called again without exc_info")
         if type(headers) is not list:
             raise ApplicationError("the headers are no list")
-        known = (_statuses.get(status) if type(status) is str else None) or _learn_status(status)
+        known = (_statuses.get(status) if type(status) is str else None) or _parse_status(status)
         lines = []
         try:
             for pair in headers:
                 try:
                     field, kind = _fields[pair]
                 except (KeyError, TypeError):
-                    field, kind = _learn_field(pair)
+                    field, kind = _parse_field(pair)
                 if not kind or self._passes(kind, field, pair[1]):
                     lines.append(field)
         except ApplicationError:

@@ -12,7 +12,7 @@ TRUST = Trust(["127.0.0.1", "10.0.0.0/8", "2001:db8::/32", "unix:"])
 def heeded(**fields):
     environ = {"REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "http"}
     environ |= {f"HTTP_X_FORWARDED_{name.upper()}": text for name, text in fields.items()}
-    TRUST.heed(environ)
+    TRUST.apply(environ)
     return environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]
 
 
