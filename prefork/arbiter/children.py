@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 
 from prefork.arbiter import facts
 from prefork.arbiter.facts import Fact
-from prefork.system import channel as words
-from prefork.system import process
-from prefork.system.channel import Channel, Message
+from prefork.system import channel, process
+from prefork.system.channel import Channel, Kind, Message
 
 AT_ONCE = 16  # messages of one worker that are read before the others' turn
 PIECE = 64 * 1024  # of a stack dump: what the pipe holds
@@ -48,22 +47,22 @@ class Child:
         message.discard()  # nothing that a worker may send travels with a descriptor
         if not self.pid:
             yield self._greeted(message)
-        elif message.kind == words.READY:
+        elif message.kind == Kind.READY:
             yield facts.WorkerReady(self.worker)
-        elif message.kind == words.FAILED:
+        elif message.kind == Kind.FAILED:
             yield facts.BootFailed(self.worker, message.text)
-        elif message.kind == words.CLOSED:
+        elif message.kind == Kind.CLOSED:
             yield facts.AcceptingEnded(self.worker)
-        elif message.kind == words.REQUEST_STARTED:
+        elif message.kind == Kind.REQUEST_STARTED:
             yield facts.RequestStarted(self.worker)
-        elif message.kind == words.WARM:
+        elif message.kind == Kind.WARM:
             yield facts.WorkerWarm(self.worker)
-        elif message.kind == words.RECYCLE_DUE and message.text in words.RECYCLE_REASONS:
+        elif message.kind == Kind.RECYCLE_DUE and message.text in channel.RECYCLE_REASONS:
             yield facts.RecycleDue(self.worker, message.text)
 
     def _greeted(self, message: Message) -> Fact:
         """Its first word. Raises EOFError if that, or whoever sent it, is not what was expected."""
-        if message.kind != words.HELLO or not process.is_child(message.sender):
+        if message.kind != Kind.HELLO or not process.is_child(message.sender):
             raise EOFError
         self.pid = message.sender
         self.pidfd = process.open_pidfd(self.pid)

@@ -19,8 +19,8 @@ from prefork.arbiter.overview import overview
 from prefork.arbiter.reload import ENDED, ReloadState
 from prefork.arbiter.upgrade.policy import UpgradeState
 from prefork.config.models import Config, Control
-from prefork.control import words
-from prefork.control.words import Request
+from prefork.control import protocol
+from prefork.control.protocol import Request
 from prefork.errors import BindError, PreforkError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Controller:
         for client, wait in self._waits.items():
             wait.heard.append(told)
             if wait.request.wait:
-                self._server.say(client, words.event(report.event, report.fields))
+                self._server.say(client, protocol.event(report.event, report.fields))
 
     def settle(self) -> None:
         """Answer those whose matter has come to its end."""
@@ -189,43 +189,43 @@ class Controller:
         rows = {child.worker: arbiter.seen(child) for child in arbiter.children.values()}
         about = {"version": arbiter.services.version, "pid": os.getpid(), "config": arbiter.services.title}
         listeners = arbiter.sockets.addresses()
-        return words.answer(ok=True, **about, listeners=listeners, **overview(arbiter.master, rows, arbiter.now()))
+        return protocol.answer(ok=True, **about, listeners=listeners, **overview(arbiter.master, rows, arbiter.now()))
 
     def _tell_reload(self, wait: Wait) -> bytes | None:
         last = self._arbiter.master.reload.last
         if last is None or last.serial != wait.serial:
-            return words.answer(ok=False, reason="superseded by another reload", faults=[])
+            return protocol.answer(ok=False, reason="superseded by another reload", faults=[])
         if last.state not in ENDED and wait.request.wait:
             return None
         if last.state in (ReloadState.REFUSED, ReloadState.SUPERSEDED):
             reason = "\n".join(last.faults) or "superseded by what was asked meanwhile"
-            return words.answer(ok=False, reason=reason, faults=list(last.faults))
-        return words.answer(ok=True, state=last.state.value, **self._arbiter.master.reload.summary())
+            return protocol.answer(ok=False, reason=reason, faults=list(last.faults))
+        return protocol.answer(ok=True, state=last.state.value, **self._arbiter.master.reload.summary())
 
     def _tell_upgrade(self, wait: Wait) -> bytes | None:
         reason = wait.refused("upgrade_refused", "upgrade_failed")
         if reason:
             # When that is answered, another upgrade may be asked for: the successor has ended.
             over = wait.refused("upgrade_refused") or self._arbiter.master.upgrade.state is UpgradeState.NONE
-            return words.answer(ok=False, reason=reason) if over or not wait.request.wait else None
+            return protocol.answer(ok=False, reason=reason) if over or not wait.request.wait else None
         events = {heard["event"] for heard in wait.heard}
         if "upgrade_ended" in events:
-            return words.answer(ok=False, reason="the new master ended before it was ready; its log may say why")
+            return protocol.answer(ok=False, reason="the new master ended before it was ready; its log may say why")
         if "upgrade_ready" in events or not wait.request.wait:
-            return words.answer(ok=True, master=os.getpid(), successor=self._arbiter.master.upgrade.pid)
+            return protocol.answer(ok=True, master=os.getpid(), successor=self._arbiter.master.upgrade.pid)
         return None
 
     def _tell_scale(self, wait: Wait) -> bytes | None:
         reason = wait.refused("scale_refused")
         if reason:
-            return words.answer(ok=False, reason=reason)
-        return words.answer(ok=True, pool=wait.request.pool, workers=wait.request.workers)
+            return protocol.answer(ok=False, reason=reason)
+        return protocol.answer(ok=True, pool=wait.request.pool, workers=wait.request.workers)
 
     def _tell_done(self, wait: Wait) -> bytes | None:
         failure = wait.refused("log_not_reopened")
         if failure:
-            return words.answer(ok=False, reason=failure)
-        return words.answer(ok=True, master=os.getpid())
+            return protocol.answer(ok=False, reason=failure)
+        return protocol.answer(ok=True, master=os.getpid())
 
     def _tell_dump(self, wait: Wait) -> bytes | None:
         there = [worker for worker in map(self._arbiter.master.fleet.get, wait.workers) if worker]
@@ -234,12 +234,12 @@ class Controller:
         dumped = [heard for heard in wait.heard if heard["event"] == "worker_dumped"]
         if not dumped:
             reason = "it is being ended: see deaths" if there else f"there is no such worker: {wait.request.worker}"
-            return words.answer(ok=False, reason=reason)
-        return words.answer(ok=True, workers=dumped)
+            return protocol.answer(ok=False, reason=reason)
+        return protocol.answer(ok=True, workers=dumped)
 
     def _tell_deaths(self, _wait: Wait) -> bytes | None:
         now = self._arbiter.now()
-        return words.answer(
+        return protocol.answer(
             ok=True, deaths=[{"seconds_ago": round(now - when, 3), **told} for when, told in self._deaths]
         )
 

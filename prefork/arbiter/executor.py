@@ -18,8 +18,8 @@ from prefork.arbiter.spawning import spawn_template, spawn_worker
 from prefork.arbiter.upgrade.successor import Successor
 from prefork.config.models import Config
 from prefork.errors import BindError, ConfigError, PreforkError
-from prefork.system import channel as words
-from prefork.system import process, signals
+from prefork.system import channel, process, signals
+from prefork.system.channel import Kind
 
 if TYPE_CHECKING:
     from prefork.arbiter.loop import Arbiter
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def retire_worker(arbiter: Arbiter, order: orders.RetireWorker) -> None:
     child = arbiter.children.get(order.worker)
     if child and order.drain:
-        child.channel.send(words.DRAIN)  # before the signal, so that it is there when that is read
+        child.channel.send(Kind.DRAIN)  # before the signal, so that it is there when that is read
     _signal(arbiter, order.worker, signals.RETIRE)
 
 
@@ -117,7 +117,7 @@ def reopen_logs(arbiter: Arbiter, _order: orders.ReopenLogs) -> None:
             hint = "the old file is written to until USR1 finds the path writable"
             report(arbiter, orders.report("error", "log_not_reopened", log=name, reason=str(error), hint=hint))
         for child in arbiter.children.values():
-            child.channel.send(words.REOPEN, name, sink.fileno())
+            child.channel.send(Kind.REOPEN, name, sink.fileno())
     arbiter.services.log.info("logs_reopened", logs=len(arbiter.services.sinks))
 
 

@@ -14,9 +14,8 @@ from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.services import Berth
-from prefork.system import channel as words
-from prefork.system import process
-from prefork.system.channel import Channel
+from prefork.system import channel, process
+from prefork.system.channel import Channel, Kind
 
 if TYPE_CHECKING:
     from prefork.arbiter.loop import Arbiter
@@ -105,7 +104,7 @@ def _have_forked(
     except OSError as error:
         return facts.SpawnFailed(order.worker, str(error))
     arbiter.board.clear(order.slot)
-    asked = forks and forks.channel.send(words.FORK, json.dumps(place), ends.its_channel.fileno(), ends.its_stacks)
+    asked = forks and forks.channel.send(Kind.FORK, json.dumps(place), ends.its_channel.fileno(), ends.its_stacks)
     ends.close_its()
     if not asked:
         ends.close_ours()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from prefork.config import source
-from prefork.control.words import Request
+from prefork.control.protocol import Request
 from prefork.errors import AbsentError, AnswerError, ConfigError, Fault
 
 DEFAULT_CONFIG = "/etc/prefork.toml"

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from prefork import __version__
-from prefork.control import client, shown, words
-from prefork.control.words import Misunderstood, Request
+from prefork.control import client, protocol, shown
+from prefork.control.protocol import Misunderstood, Request
 from prefork.errors import PreforkError
 
 EX_REFUSED = 1
@@ -127,7 +127,7 @@ class _Session:
     def run(self) -> int:
         """The exit status. Raises PreforkError."""
         try:
-            words.parse(self._request.line())
+            protocol.parse(self._request.line())
         except Misunderstood as reason:
             print(f"preforkctl: {reason}", file=sys.stderr)
             return EX_USAGE

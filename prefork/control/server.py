@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from prefork.control import words
-from prefork.control.words import Misunderstood, Request
+from prefork.control import protocol
+from prefork.control.protocol import Misunderstood, Request
 from prefork.errors import BindError, PrivilegeError
 from prefork.system import privileges, unixsocket
 
@@ -205,7 +205,7 @@ class Server:
     def _receive(self, number: int) -> Iterator[Asking]:
         client = self._clients[number]
         try:
-            data = client.sock.recv(words.LINE_MOST)
+            data = client.sock.recv(protocol.LINE_MOST)
         except BlockingIOError:
             return
         except OSError:  # it has gone
@@ -221,13 +221,13 @@ class Server:
             return  # one request a connection: the rest is dropped
         client.read += data
         line, newline, _ = client.read.partition(b"\n")
-        if not newline and len(line) < words.LINE_MOST:
+        if not newline and len(line) < protocol.LINE_MOST:
             return
         client.asked = True
         try:
-            request = words.parse(line if newline else b"")
+            request = protocol.parse(line if newline else b"")
         except Misunderstood as reason:
-            self.say(number, words.answer(ok=False, reason=str(reason)), last=True)
+            self.say(number, protocol.answer(ok=False, reason=str(reason)), last=True)
         else:
             yield Asking(number, request, client.pid, client.uid)
 
@@ -259,7 +259,7 @@ class Server:
 
 def _turn_away(sock: socket.socket, reason: str) -> None:
     with sock, suppress(OSError):  # it has gone again
-        sock.send(words.answer(ok=False, reason=reason))
+        sock.send(protocol.answer(ok=False, reason=reason))
 
 
 def _bind(path: str, manner: Manner, *, over: int | None) -> socket.socket:

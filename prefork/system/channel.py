@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from enum import Enum
 from typing import NamedTuple
 
 LIMIT = 32 * 1024  # of a message, in bytes; a traceback is cut to it
@@ -17,21 +18,26 @@ ROOM = socket.CMSG_SPACE(4 * struct.calcsize("i"))  # for descriptors: more than
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid (unix(7))
 CREDENTIALS_ROOM = socket.CMSG_SPACE(CREDENTIALS.size)  # too little for descriptors behind them
 
-# From the worker.
-READY = b"R"  # it accepts connections
-FAILED = b"F"  # it cannot boot: the traceback follows
-CLOSED = b"C"  # it has been told to retire, and no longer accepts
-HELLO = b"H"  # it has been forked by a template; who it is, the kernel says
-REQUEST_STARTED = b"!"  # it took up a request while the master was not watching its row
-WARM = b"T"  # it has served enough to become a template
-RECYCLE_DUE = b"W"  # it has reached a limit of [pool.*.recycle]; which one follows, a word of WEAR
 RECYCLE_REASONS = ("requests", "memory")
-# From the master.
-DRAIN = b"D"  # the service stops: serve what waits in the accept queue before closing it
-REOPEN = b"L"  # a log was opened anew: its name follows, its descriptor travels along
-# To a template: fork a worker; to a warm worker: fork a template. Its place follows as JSON, its channel and the pipe
-# of its stacks travel along.
-FORK = b"K"
+
+
+class Kind(bytes, Enum):
+    """What a message says: its first byte."""
+
+    # From the worker.
+    READY = b"R"  # it accepts connections
+    FAILED = b"F"  # it cannot boot: the traceback follows
+    CLOSED = b"C"  # it has been told to retire, and no longer accepts
+    HELLO = b"H"  # it has been forked by a template; who it is, the kernel says
+    REQUEST_STARTED = b"!"  # it took up a request while the master was not watching its row
+    WARM = b"T"  # it has served enough to become a template
+    RECYCLE_DUE = b"W"  # it has reached a limit of [pool.*.recycle]; which one follows, a word of WEAR
+    # From the master.
+    DRAIN = b"D"  # the service stops: serve what waits in the accept queue before closing it
+    REOPEN = b"L"  # a log was opened anew: its name follows, its descriptor travels along
+    # To a template: fork a worker; to a warm worker: fork a template. Its place follows as JSON, its channel and the pipe
+    # of its stacks travel along.
+    FORK = b"K"
 
 
 class Message(NamedTuple):

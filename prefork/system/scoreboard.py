@@ -1,6 +1,6 @@
 """Shared memory with one row a worker: the worker writes its row, the master only reads.
 
-Rules. Numbers are stored through a ``memoryview`` cast to 64-bit words, because a single aligned store does
+Rules. Numbers are stored through a ``memoryview`` cast to 64-bit cells, because a single aligned store does
 not tear while ``struct.pack_into`` does. One number goes the other way: ``WATCHED``, by which the master says
 that it is looking at the row already and need not be woken. What is read here was written by a worker, and is
 trusted for nothing but reports and deadlines.
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from prefork.system.memory import memory_file
 
-WORDS = 16
+CELLS = 16
 ROW = 512
-TEXT = ROW - WORDS * 8
+TEXT = ROW - CELLS * 8
 
-# The words of a row. Clock values are time.monotonic_ns().
+# The cells of a row. Clock values are time.monotonic_ns().
 WATCHED = 0  # set by the master: it has a deadline for this row; the worker clears nothing
 BUSY_SINCE = 1  # when the application took up the request that it still has; 0: it has none
 SERVED = 2  # requests answered
@@ -39,12 +39,12 @@ class Seen(NamedTuple):
 
 
 class Row:
-    """A worker's own row. Used in the worker after fork; ``words`` and ``text`` are the hot path's."""
+    """A worker's own row. Used in the worker after fork; ``cells`` and ``text`` are the hot path's."""
 
-    __slots__ = ("text", "words")
+    __slots__ = ("cells", "text")
 
-    def __init__(self, words: memoryview, text: memoryview) -> None:
-        self.words = words
+    def __init__(self, cells: memoryview, text: memoryview) -> None:
+        self.cells = cells
         self.text = text
 
 
@@ -61,7 +61,7 @@ class Scoreboard:
     def row(self, slot: int) -> Row:
         """The row of a slot, for its worker to write."""
         start = slot * ROW
-        middle = start + WORDS * 8
+        middle = start + CELLS * 8
         return Row(self._bytes[start:middle].cast("Q"), self._bytes[middle : start + ROW])
 
     def clear(self, slot: int) -> None:
@@ -70,17 +70,17 @@ class Scoreboard:
 
     def watch(self, slot: int, watching: bool) -> None:  # noqa: FBT001 - it is the value that is stored
         """Tell the worker whether it has to ring when it takes up a request. In the master."""
-        self.row(slot).words[WATCHED] = int(watching)
+        self.row(slot).cells[WATCHED] = int(watching)
 
     def read(self, slot: int) -> Seen:
         """A row as it is now. In the master; never raises, whatever the worker wrote."""
-        words, text = self.row(slot).words, self.row(slot).text
-        length = min(words[TEXT_LENGTH], TEXT)
+        cells, text = self.row(slot).cells, self.row(slot).text
+        length = min(cells[TEXT_LENGTH], TEXT)
         return Seen(
-            busy_since=words[BUSY_SINCE] / 1e9,
-            served=words[SERVED],
-            sent=words[SENT],
-            connections=words[CONNECTIONS],
+            busy_since=cells[BUSY_SINCE] / 1e9,
+            served=cells[SERVED],
+            sent=cells[SENT],
+            connections=cells[CONNECTIONS],
             request=bytes(text[:length]).decode("latin-1"),
-            queued=words[QUEUED] / 1e9,
+            queued=cells[QUEUED] / 1e9,
         )

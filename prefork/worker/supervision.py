@@ -16,9 +16,8 @@ from time import monotonic_ns
 from types import FrameType
 
 from prefork.observe.sink import Sink
-from prefork.system import channel as words
-from prefork.system import signals
-from prefork.system.channel import Channel, Message
+from prefork.system import channel, signals
+from prefork.system.channel import LIMIT, Channel, Kind, Message
 from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
 from prefork.system.signals import SignalInbox
 from prefork.worker.protocol import Directive
@@ -54,12 +53,12 @@ def run_on_expiry(tell: Callable[[], object] | None) -> None:
 
 def report_failure(channel: Channel, traceback: str) -> None:
     """Report that the worker cannot boot; should the text be too long, its end is what matters."""
-    channel.send(words.FAILED, traceback[-words.LIMIT // 4 :])
+    channel.send(Kind.FAILED, traceback[-LIMIT // 4 :])
 
 
 def follow(sinks: Mapping[str, Sink], message: Message) -> None:
     """Go on with a log that the master opened anew, if that is what it says."""
-    if message.kind == words.REOPEN and message.text in sinks and len(message.descriptors) == 1:
+    if message.kind == Kind.REOPEN and message.text in sinks and len(message.descriptors) == 1:
         sinks[message.text].adopt(message.descriptors[0])
     else:
         message.discard()  # a newer master may say more
@@ -76,7 +75,7 @@ class MasterLink:
         recycle: RecycleLimits,
         refork: Refork | None = None,
     ) -> None:
-        self._words = row.words
+        self._cells = row.cells
         self._text = row.text
         self._channel = channel
         self._sinks = sinks
@@ -117,9 +116,9 @@ class MasterLink:
         return self._directive
 
     def _understand(self, message: Message) -> Directive:
-        if message.kind == words.DRAIN:
+        if message.kind == Kind.DRAIN:
             return Directive.DRAIN
-        if message.kind == words.FORK and self._refork:
+        if message.kind == Kind.FORK and self._refork:
             self._refork.fork(message, self.leave)
             return self._directive
         follow(self._sinks, message)
@@ -131,17 +130,17 @@ class MasterLink:
         self._inbox.close()
 
     def ready(self) -> None:
-        self._channel.send(words.READY)
+        self._channel.send(Kind.READY)
 
     def closed(self) -> None:
-        self._channel.send(words.CLOSED)
+        self._channel.send(Kind.CLOSED)
 
     def begin(self, request: bytes, queued: int = 0) -> int:
         length = len(request)
         if length > TEXT:
             request, length = request[:TEXT], TEXT
         self._text[:length] = request
-        numbers = self._words
+        numbers = self._cells
         numbers[TEXT_LENGTH] = length
         if queued != self._queued:
             numbers[QUEUED] = self._queued = queued
@@ -149,18 +148,18 @@ class MasterLink:
         if not numbers[WATCHED]:
             # Set here as well: until the master has woken, one ring is enough.
             numbers[WATCHED] = 1
-            self._channel.send(words.REQUEST_STARTED)
+            self._channel.send(Kind.REQUEST_STARTED)
         if now >= self._measure_at:
             self._measure(now)
         return now
 
     def pause(self) -> None:
-        self._words[BUSY_SINCE] = 0
+        self._cells[BUSY_SINCE] = 0
 
     def end(self, sent: int) -> None:
         self._served += 1
         self._sent += sent
-        numbers = self._words
+        numbers = self._cells
         numbers[BUSY_SINCE] = 0
         numbers[SERVED] = self._served
         numbers[SENT] = self._sent
@@ -176,12 +175,12 @@ class MasterLink:
         if self._served == self._warm_at:
             self._warm_at = NEVER
             if self._refork and self._refork.fit():
-                self._channel.send(words.WARM)
+                self._channel.send(Kind.WARM)
         if self._served == self._recycle.requests_at:
             self._report_recycle_due("requests")
         self._mark_at = min(self._recycle.requests_at, self._warm_at)
 
     def _report_recycle_due(self, reason: str) -> None:
-        self._channel.send(words.RECYCLE_DUE, reason)
+        self._channel.send(Kind.RECYCLE_DUE, reason)
         self._recycle.stop()
         self._mark_at, self._measure_at = min(self._recycle.requests_at, self._warm_at), self._recycle.measure_at

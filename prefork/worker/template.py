@@ -19,9 +19,8 @@ from typing import Any, NoReturn
 from prefork.errors import BootError
 from prefork.observe import logs
 from prefork.observe.sink import Sink
-from prefork.system import channel as words
-from prefork.system import process
-from prefork.system.channel import Channel, Message
+from prefork.system import channel, process
+from prefork.system.channel import Channel, Kind, Message
 from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Scoreboard
 from prefork.worker import boot
@@ -66,7 +65,7 @@ def _offer(origin: Origin, loaded: Loaded | None) -> int:
     # A worker's first collection would otherwise write to, and so copy, every page that it shares with us.
     gc.collect()
     gc.freeze()
-    origin.channel.send(words.READY)
+    origin.channel.send(Kind.READY)
     return _obey(origin, loaded)
 
 
@@ -89,7 +88,7 @@ def _obey(origin: Origin, loaded: Loaded | None) -> int:
             message = origin.channel.receive()
         except EOFError:
             return 0
-        if message is not None and message.kind == words.FORK:
+        if message is not None and message.kind == Kind.FORK:
             _fork(origin, loaded, message)
         elif message is not None:
             follow(origin.sinks, message)
@@ -141,7 +140,7 @@ def _live(origin: Origin, loaded: Loaded | None, message: Message, hindrances: S
     place = json.loads(message.text)
     descriptor, stacks = message.descriptors
     channel = Channel.adopt(descriptor)
-    if not channel.send(words.HELLO):
+    if not channel.send(Kind.HELLO):
         return 0  # it is not wanted any more
     origin = replace(origin, channel=channel, stacks=stacks)
     if not place["number"]:

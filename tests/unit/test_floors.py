@@ -48,7 +48,7 @@ PURE = {
     "prefork.arbiter.phase",
     "prefork.arbiter.overview",
     "prefork.control.shown",
-    "prefork.control.words",
+    "prefork.control.protocol",
     "prefork.worker.settings",
     "prefork.worker.protocol",
 }

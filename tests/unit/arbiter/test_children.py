@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from prefork.arbiter import facts, policy
 from prefork.arbiter.children import AT_ONCE, PIECE, Child
-from prefork.system import channel as words
-from prefork.system import scoreboard
-from prefork.system.channel import Channel
+from prefork.system import channel, scoreboard
+from prefork.system.channel import Channel, Kind
 from prefork.system.scoreboard import Scoreboard
 from tests.unit.arbiter.service import Service
 
@@ -48,7 +47,7 @@ def hostile() -> Iterator[Hostile]:
 
 def test_each_word_is_a_fact(hostile: Hostile):
     """What an honest worker says."""
-    for message in (words.READY, words.REQUEST_STARTED, words.CLOSED, words.FAILED + b"why"):
+    for message in (Kind.READY, Kind.REQUEST_STARTED, Kind.CLOSED, Kind.FAILED + b"why"):
         hostile.line.send(message)
     assert list(hostile.child.hear()) == [
         facts.WorkerReady(WORKER),
@@ -62,7 +61,7 @@ def test_each_word_is_a_fact(hostile: Hostile):
 def test_garbage_is_dropped(hostile: Hostile, message: bytes):
     """Words that are no worker's to say mean nothing, and what follows is heard."""
     hostile.line.send(message)
-    hostile.line.send(words.READY)
+    hostile.line.send(Kind.READY)
     assert list(hostile.child.hear()) == [facts.WorkerReady(WORKER)]
 
 
@@ -86,10 +85,10 @@ def test_no_message_raises(message: bytes):
 def test_a_message_that_is_too_long_is_cut(hostile: Hostile):
     """A traceback of a megabyte costs the master what fits a message."""
     hostile.line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    hostile.line.send(words.FAILED + b"x" * 150_000)
+    hostile.line.send(Kind.FAILED + b"x" * 150_000)
     [heard] = hostile.child.hear()
     assert isinstance(heard, facts.BootFailed)
-    assert len(heard.traceback) < words.LIMIT
+    assert len(heard.traceback) < channel.LIMIT
 
 
 def test_a_flood_is_read_a_few_messages_at_a_time(hostile: Hostile):
@@ -98,7 +97,7 @@ def test_a_flood_is_read_a_few_messages_at_a_time(hostile: Hostile):
     sent = 0
     while True:
         try:
-            hostile.line.send(words.REQUEST_STARTED)
+            hostile.line.send(Kind.REQUEST_STARTED)
         except BlockingIOError:
             break
         sent += 1
@@ -111,7 +110,7 @@ def test_descriptors_that_it_sends_do_not_arrive(hostile: Hostile):
     before = set(os.listdir("/proc/self/fd"))
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 50))
     for _ in range(AT_ONCE):
-        hostile.line.sendmsg([words.READY], [rights])
+        hostile.line.sendmsg([Kind.READY], [rights])
     assert len(list(hostile.child.hear())) == AT_ONCE
     assert set(os.listdir("/proc/self/fd")) == before
 
@@ -126,7 +125,7 @@ def test_the_end_of_its_line_is_no_end_of_it(hostile: Hostile):
 
 def test_its_last_words_are_heard(hostile: Hostile):
     """What it said and wrote before it ended comes before its end."""
-    hostile.line.send(words.FAILED + b"why")
+    hostile.line.send(Kind.FAILED + b"why")
     os.write(hostile.stacks, b"Thread 0x1")
     hostile.line.close()
     assert list(hostile.child.last_words()) == [
@@ -173,8 +172,8 @@ def test_a_row_with_absurd_numbers_is_read(number: int):
     """Any number in any word: what comes out can be logged and compared."""
     board = Scoreboard(2)
     row = board.row(0)
-    for word in range(scoreboard.WORDS):
-        row.words[word] = number
+    for word in range(scoreboard.CELLS):
+        row.cells[word] = number
     row.text[:] = os.urandom(len(row.text))
     seen = board.read(0)
     assert isfinite(seen.busy_since)

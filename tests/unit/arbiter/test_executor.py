@@ -21,7 +21,7 @@ from prefork.config.models import Config
 from prefork.errors import ConfigError, Fault
 from prefork.observe.sink import Sink
 from prefork.system import process
-from prefork.system.channel import REOPEN, Channel
+from prefork.system.channel import Channel, Kind
 from prefork.system.notify import Notifier
 from prefork.system.pidfile import Pidfile
 
@@ -213,7 +213,7 @@ def test_logs_are_opened_anew_and_passed_on(arbiter: Arbiter, tmp_path: Path):
     for name in ("fine", "gone"):
         message = theirs.receive()
         assert message
-        assert (message.kind, message.text) == (REOPEN, name)
+        assert (message.kind, message.text) == (Kind.REOPEN, name)
         message.discard()
     arbiter.children.pop(1).close()
     theirs.close()

@@ -13,7 +13,7 @@ from gunicorn.config import KNOWN_SETTINGS
 from prefork.arbiter.loop import SIGNALS
 from prefork.config.models import Config
 from prefork.config.models.catalogue import SECTIONS, keys
-from prefork.control.words import WORDS
+from prefork.control.protocol import WORDS
 
 PAGES = sorted((Path(__file__).parents[3] / "contrib/migrate").glob("*.md"))
 GUNICORN = PAGES[0].with_name("gunicorn.md")

@@ -159,7 +159,7 @@ def test_it_starts_without_the_models_and_the_log(tmp_path: Path):
 
 def test_every_word_can_be_asked_and_is_answered_in_words():
     """The tables of the command are total."""
-    from prefork.control.words import WORDS
+    from prefork.control.protocol import WORDS
 
     assert WORDS.keys() == ctl.ANSWERED.keys()
     waiting = {do for do, arguments in WORDS.items() if "wait" in arguments}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from prefork.control.words import WORDS
+from prefork.control.protocol import WORDS
 
 COMPLETIONS = Path(__file__).parents[3] / "packaging/completions"
 

@@ -16,7 +16,7 @@ import pytest
 from prefork.arbiter.fleet import NEXT, WorkerEvent, WorkerState
 from prefork.arbiter.loop import SIGNALS
 from prefork.config.models.catalogue import keys
-from prefork.control.words import WORDS
+from prefork.control.protocol import WORDS
 
 MAN = Path(__file__).parents[3] / "packaging/man"
 

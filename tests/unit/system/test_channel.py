@@ -22,8 +22,8 @@ def pair():
 def test_a_message_arrives_whole(pair):
     """Kind and text come out as they went in, one message a call."""
     master, worker = pair
-    assert worker.send(channel.READY)
-    assert worker.send(channel.FAILED, "Traceback: é")
+    assert worker.send(channel.Kind.READY)
+    assert worker.send(channel.Kind.FAILED, "Traceback: é")
     assert master.receive() == Message(b"R", "")
     assert master.receive() == Message(b"F", "Traceback: é")
     assert master.receive() is None
@@ -32,7 +32,7 @@ def test_a_message_arrives_whole(pair):
 def test_a_long_text_is_cut_to_what_the_other_side_reads(pair):
     """A traceback of any length arrives, cut to the limit."""
     master, worker = pair
-    assert worker.send(channel.FAILED, "x" * 10 * channel.LIMIT)
+    assert worker.send(channel.Kind.FAILED, "x" * 10 * channel.LIMIT)
     message = master.receive()
     assert message is not None
     assert message.text == "x" * (channel.LIMIT - 1)
@@ -41,7 +41,7 @@ def test_a_long_text_is_cut_to_what_the_other_side_reads(pair):
 def test_text_that_is_no_unicode_is_sent_all_the_same(pair):
     """A lone surrogate, from a file name perhaps, costs a question mark."""
     master, worker = pair
-    assert worker.send(channel.FAILED, "\udc80")
+    assert worker.send(channel.Kind.FAILED, "\udc80")
     assert master.receive() == Message(b"F", "?")
 
 
@@ -58,7 +58,7 @@ def test_bytes_that_are_no_text_are_read_all_the_same():
 def test_the_other_ends_death_is_end_of_file(pair):
     """What was sent before the death is still read, then EOFError."""
     master, worker = pair
-    worker.send(channel.READY)
+    worker.send(channel.Kind.READY)
     worker.close()
     assert master.receive() == Message(b"R", "")
     with pytest.raises(EOFError):
@@ -68,8 +68,8 @@ def test_the_other_ends_death_is_end_of_file(pair):
 def test_last_words_survive_messages_that_were_never_read(pair):
     """A worker that dies with messages unread resets the line; what it said before is read all the same."""
     master, worker = pair
-    master.send(channel.DRAIN)
-    worker.send(channel.FAILED, "why")
+    master.send(channel.Kind.DRAIN)
+    worker.send(channel.Kind.FAILED, "why")
     worker.close()
     assert master.receive() == Message(b"F", "why")
     with pytest.raises(EOFError):
@@ -80,7 +80,7 @@ def test_a_worker_that_does_not_read_never_blocks_the_master(pair):
     """Sending says that it did not go, once the queue is full."""
     master, _worker = pair
     sent = 0
-    while master.send(channel.DRAIN, "x" * 30_000):
+    while master.send(channel.Kind.DRAIN, "x" * 30_000):
         sent += 1
         assert sent < 10_000
     assert sent > 0
@@ -90,17 +90,17 @@ def test_sending_to_the_dead_says_so(pair):
     """No exception: the death arrives by another way."""
     master, worker = pair
     worker.close()
-    assert not master.send(channel.DRAIN)
+    assert not master.send(channel.Kind.DRAIN)
 
 
 def test_a_descriptor_travels_to_the_worker(pair, tmp_path):
     """REOPEN brings a descriptor for the same open file, closed on exec in the receiver."""
     master, worker = pair
     with (tmp_path / "log").open("w") as log:
-        assert master.send(channel.REOPEN, "access", log.fileno())
+        assert master.send(channel.Kind.REOPEN, "access", log.fileno())
         message = worker.receive()
         assert message is not None
-        assert message[:2] == (channel.REOPEN, "access")
+        assert message[:2] == (channel.Kind.REOPEN, "access")
         try:
             assert os.path.sameopenfile(message.descriptors[0], log.fileno())
             assert not os.get_inheritable(message.descriptors[0])
@@ -112,7 +112,7 @@ def test_a_worker_cannot_give_the_master_descriptors(pair):
     """They are closed by the kernel on arrival, so they cannot fill the master's table."""
     master, worker = pair
     reader, writer = os.pipe()
-    assert worker.send(channel.READY, "", writer)
+    assert worker.send(channel.Kind.READY, "", writer)
     os.close(writer)
     assert master.receive() == Message(b"R", "")
     assert os.read(reader, 1) == b""  # nobody holds the writing end any more
@@ -140,7 +140,7 @@ def test_the_kernel_says_who_sent():
     """Not the sender; and there is still no room for descriptors beside it."""
     master, worker = Channel.pair(asks_sender=True)
     reader, writer = os.pipe()
-    assert worker.send(channel.HELLO, "", writer)
+    assert worker.send(channel.Kind.HELLO, "", writer)
     os.close(writer)
     assert master.receive() == Message(b"H", "", (), os.getpid())
     assert os.read(reader, 1) == b""

@@ -17,13 +17,13 @@ def test_what_a_worker_writes_is_read():
     """Each number and the request line come out as they went in; clocks become seconds."""
     board = Scoreboard(3)
     row = board.row(1)
-    row.words[scoreboard.BUSY_SINCE] = 2_500_000_000
-    row.words[scoreboard.SERVED] = 7
-    row.words[scoreboard.SENT] = 2**40
-    row.words[scoreboard.CONNECTIONS] = 3
-    row.words[scoreboard.QUEUED] = 250_000_000
+    row.cells[scoreboard.BUSY_SINCE] = 2_500_000_000
+    row.cells[scoreboard.SERVED] = 7
+    row.cells[scoreboard.SENT] = 2**40
+    row.cells[scoreboard.CONNECTIONS] = 3
+    row.cells[scoreboard.QUEUED] = 250_000_000
     row.text[:8] = b"GET /\xe9 H"
-    row.words[scoreboard.TEXT_LENGTH] = 8
+    row.cells[scoreboard.TEXT_LENGTH] = 8
     assert board.read(1) == (2.5, 7, 2**40, 3, "GET /\xe9 H", 0.25)
 
 
@@ -31,8 +31,8 @@ def test_rows_do_not_touch_each_other():
     """A row filled to its last byte leaves its neighbours as they were."""
     board = Scoreboard(3)
     row = board.row(1)
-    for word in range(scoreboard.WORDS):
-        row.words[word] = 2**64 - 1
+    for word in range(scoreboard.CELLS):
+        row.cells[word] = 2**64 - 1
     row.text[:] = b"x" * len(row.text)
     assert (board.read(0), board.read(2)) == (IDLE, IDLE)
 
@@ -40,7 +40,7 @@ def test_rows_do_not_touch_each_other():
 def test_a_wild_length_is_bounded():
     """Whatever a broken worker writes, reading its row neither raises nor leaves the row."""
     board = Scoreboard(1)
-    board.row(0).words[scoreboard.TEXT_LENGTH] = 2**64 - 1
+    board.row(0).cells[scoreboard.TEXT_LENGTH] = 2**64 - 1
     assert len(board.read(0).request) == scoreboard.TEXT
 
 
@@ -48,10 +48,10 @@ def test_clear_makes_the_row_a_new_workers():
     """Nothing of the former worker of a slot is left to its successor."""
     board = Scoreboard(1)
     board.watch(0, True)
-    board.row(0).words[scoreboard.SERVED] = 9
+    board.row(0).cells[scoreboard.SERVED] = 9
     board.clear(0)
     assert board.read(0).served == 0
-    assert board.row(0).words[scoreboard.WATCHED] == 0
+    assert board.row(0).cells[scoreboard.WATCHED] == 0
 
 
 def test_watching_is_told_to_the_worker():
@@ -59,14 +59,14 @@ def test_watching_is_told_to_the_worker():
     board = Scoreboard(1)
     row = board.row(0)
     board.watch(0, True)
-    assert row.words[scoreboard.WATCHED] == 1
+    assert row.cells[scoreboard.WATCHED] == 1
     board.watch(0, False)
-    assert row.words[scoreboard.WATCHED] == 0
+    assert row.cells[scoreboard.WATCHED] == 0
 
 
 def test_a_view_made_before_sees_what_is_written_later():
     """The worker's view and the master's are the same memory, not copies."""
     board = Scoreboard(1)
     row = board.row(0)
-    board.row(0).words[scoreboard.SENT] = 5
-    assert row.words[scoreboard.SENT] == 5
+    board.row(0).cells[scoreboard.SENT] = 5
+    assert row.cells[scoreboard.SENT] == 5

@@ -10,9 +10,8 @@ import time
 import pytest
 
 from prefork.observe.sink import Sink
-from prefork.system import channel as words
-from prefork.system import signals
-from prefork.system.channel import LIMIT, Channel
+from prefork.system import channel, signals
+from prefork.system.channel import LIMIT, Channel, Kind
 from prefork.system.scoreboard import TEXT, Scoreboard
 from prefork.worker.protocol import Directive
 from prefork.worker.recycle import NEVER, RecycleLimits
@@ -106,10 +105,10 @@ def test_it_rings_once_until_the_master_has_stopped_watching(ties):
     for _ in range(3):
         tied.line.begin(b"GET / HTTP/1.1")
         tied.line.end(1)
-    assert tied.heard() == [words.REQUEST_STARTED]
+    assert tied.heard() == [Kind.REQUEST_STARTED]
     tied.board.watch(0, watching=False)
     tied.line.begin(b"GET / HTTP/1.1")
-    assert tied.heard() == [words.REQUEST_STARTED]
+    assert tied.heard() == [Kind.REQUEST_STARTED]
     tied.board.watch(0, watching=True)
     tied.line.begin(b"GET / HTTP/1.1")
     assert tied.heard() == []
@@ -120,7 +119,7 @@ def test_it_reports_ready_and_closed(ties):
     tied = ties()
     tied.line.ready()
     tied.line.closed()
-    assert tied.heard() == [words.READY, words.CLOSED]
+    assert tied.heard() == [Kind.READY, Kind.CLOSED]
 
 
 @pytest.mark.parametrize(
@@ -142,14 +141,14 @@ def test_a_signal_wakes_the_loop_and_says_what_is_wanted(ties, signum, directive
 def test_a_greater_wish_is_never_taken_back(ties):
     """QUIT outranks DRAIN, DRAIN outranks RETIRE, in whatever order they come."""
     tied = ties()
-    tied.master.send(words.DRAIN)
+    tied.master.send(Kind.DRAIN)
     assert tied.is_readable()
     assert tied.line.attend() is Directive.DRAIN
     signal.raise_signal(signals.RETIRE)
     assert tied.line.attend() is Directive.DRAIN
     signal.raise_signal(signal.SIGQUIT)
     assert tied.line.attend() is Directive.QUIT
-    tied.master.send(words.DRAIN)
+    tied.master.send(Kind.DRAIN)
     assert tied.line.attend() is Directive.QUIT
 
 
@@ -157,7 +156,7 @@ def test_two_wishes_at_once_are_the_greater(ties):
     """They may wait together."""
     tied = ties()
     signal.raise_signal(signals.RETIRE)
-    tied.master.send(words.DRAIN)
+    tied.master.send(Kind.DRAIN)
     assert tied.line.attend() is Directive.DRAIN
 
 
@@ -180,7 +179,7 @@ def test_the_death_of_the_master_retires_and_wakes_no_more(ties):
 def test_the_last_word_of_a_dead_master_counts(ties):
     """What it sent before it went is heard first."""
     tied = ties()
-    tied.master.send(words.DRAIN)
+    tied.master.send(Kind.DRAIN)
     tied.master.close()
     assert tied.line.attend() is Directive.DRAIN
 
@@ -191,7 +190,7 @@ def test_a_log_that_was_opened_anew_is_gone_on_with(ties, tmp_path):
     tied = ties(access=sink)
     open_before = len(os.listdir("/proc/self/fd"))
     with (tmp_path / "new").open("ab") as new:
-        assert tied.master.send(words.REOPEN, "access", new.fileno())
+        assert tied.master.send(Kind.REOPEN, "access", new.fileno())
     assert tied.line.attend() is Directive.SERVE
     sink.write(b"a line\n")
     assert (tmp_path / "new").read_bytes() == b"a line\n"
@@ -204,7 +203,7 @@ def test_words_that_it_does_not_know_change_nothing(ties):
     """A newer master may say more; a reopened log without a descriptor is nothing to go on with."""
     tied = ties()
     tied.master.send(b"?", "what")
-    tied.master.send(words.REOPEN, "access")
+    tied.master.send(Kind.REOPEN, "access")
     assert tied.line.attend() is Directive.SERVE
 
 
@@ -214,7 +213,7 @@ def test_the_end_of_a_long_traceback_is_reported():
     report_failure(worker, "é" * LIMIT + "ZeroDivisionError")
     message = master.receive()
     assert message is not None
-    assert message.kind == words.FAILED
+    assert message.kind == Kind.FAILED
     assert message.text.endswith("ZeroDivisionError")
     master.close()
     worker.close()
@@ -226,17 +225,17 @@ def test_the_requests_of_a_worker_are_counted_and_their_end_is_told_once(ties):
     for _ in range(4):
         tied.line.begin(b"GET / HTTP/1.1")
         tied.line.end(10)
-    assert tied.heard().count(words.RECYCLE_DUE) == 1
+    assert tied.heard().count(Kind.RECYCLE_DUE) == 1
 
 
 def test_memory_is_measured_between_requests_once_the_time_has_come(ties):
     """Not before: the kernel has to add it up."""
     tied = ties(RecycleSettings(memory=1, jitter=0.0))
     tied.line.begin(b"GET / HTTP/1.1")
-    assert words.RECYCLE_DUE not in tied.heard()
+    assert Kind.RECYCLE_DUE not in tied.heard()
     tied.line._measure_at = time.monotonic_ns()
     tied.line.begin(b"GET / HTTP/1.1")
-    assert tied.heard() == [words.RECYCLE_DUE]
+    assert tied.heard() == [Kind.RECYCLE_DUE]
     assert tied.line._measure_at == NEVER
 
 
@@ -245,5 +244,5 @@ def test_memory_that_is_enough_is_measured_again(ties):
     tied = ties(RecycleSettings(memory=1 << 50, jitter=0.0))
     due = tied.line._measure_at = time.monotonic_ns()
     tied.line.begin(b"GET / HTTP/1.1")
-    assert words.RECYCLE_DUE not in tied.heard()
+    assert Kind.RECYCLE_DUE not in tied.heard()
     assert due + 10**9 <= tied.line._measure_at < NEVER

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from prefork.control import words
-from prefork.control.words import WORDS, Misunderstood, Request
+from prefork.control import protocol
+from prefork.control.protocol import WORDS, Misunderstood, Request
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "reload": {"wait": True},
@@ -27,13 +27,13 @@ def test_what_is_written_is_what_is_read(do: str):
     line = request.line()
     assert line.endswith(b"\n")
     assert json.loads(line)["prefork"] == 1
-    assert words.parse(line) == request
+    assert protocol.parse(line) == request
 
 
 def test_arguments_have_defaults():
     """Only a pool and its number must be given."""
-    assert words.parse(b'{"prefork": 1, "do": "reload"}') == Request("reload")
-    assert words.parse(b'{"prefork": 1, "do": "dump"}') == Request("dump")
+    assert protocol.parse(b'{"prefork": 1, "do": "reload"}') == Request("reload")
+    assert protocol.parse(b'{"prefork": 1, "do": "dump"}') == Request("dump")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_arguments_have_defaults():
 def test_what_is_not_understood_is_answered_with_a_sentence(line: bytes, sentence: str):
     """That says what would be."""
     with pytest.raises(Misunderstood) as told:
-        words.parse(line)
+        protocol.parse(line)
     assert sentence in str(told.value)
 
 
@@ -73,13 +73,13 @@ def test_numbers_at_the_edge_are_understood():
     """1 and 1000 workers."""
     for number in (1, 1000):
         line = Request("scale", pool="web", workers=number).line()
-        assert words.parse(line).workers == number
+        assert protocol.parse(line).workers == number
 
 
 def outcome(line: bytes) -> Request | str:
     """The request, or the sentence."""
     try:
-        return words.parse(line)
+        return protocol.parse(line)
     except Misunderstood as sentence:
         return str(sentence)
 
@@ -102,14 +102,14 @@ def test_any_arguments_give_a_request_or_a_sentence(do: str, arguments: dict[str
     """And the sentence can be sent, whatever is in it."""
     told = outcome(json.dumps({"prefork": 1, "do": do, **arguments}).encode())
     if isinstance(told, Request):
-        assert words.parse(told.line()) == told
+        assert protocol.parse(told.line()) == told
     else:
-        assert json.loads(words.answer(ok=False, reason=told))["ok"] is False
+        assert json.loads(protocol.answer(ok=False, reason=told))["ok"] is False
 
 
 def test_a_reply_is_one_line():
     """Whatever is in it."""
-    line = words.event("worker_died", {"stacks": "a\nb", "pid": 1})
+    line = protocol.event("worker_died", {"stacks": "a\nb", "pid": 1})
     assert line.count(b"\n") == 1
     assert json.loads(line) == {"event": "worker_died", "stacks": "a\nb", "pid": 1}
-    assert json.loads(words.answer(ok=True, some="thing")) == {"ok": True, "some": "thing"}
+    assert json.loads(protocol.answer(ok=True, some="thing")) == {"ok": True, "some": "thing"}
