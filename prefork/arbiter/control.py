@@ -126,7 +126,7 @@ class Controller:
             request = asking.request
             if request.do not in ASIDE:
                 log = self._arbiter.services.log
-                log.info("control_asked", do=request.do, by_uid=asking.uid, by_pid=asking.pid)
+                log.info("control_request", do=request.do, by_uid=asking.uid, by_pid=asking.pid)
             wait = self._waits[asking.client] = Wait(request)
             yield from FACTS[request.do](self, wait)
             wait.taken = True

@@ -287,7 +287,7 @@ class HttpConnection:
 
     def _no_room(self, error: OSError) -> bool:
         self._server_state.log.error(
-            "body_lost", reason=str(error), hint="bodies past 1 MiB need room in the temporary directory"
+            "request_body_failed", reason=str(error), hint="bodies past 1 MiB need room in the temporary directory"
         )
         self._refuse(507)
         return False

@@ -23,7 +23,7 @@ class Errors:
     def write(self, text: str) -> int:
         *lines, self._waiting = (self._waiting + text).split("\n")
         for line in lines:
-            self._log.warning("application_said", text=line)
+            self._log.warning("application_stderr", text=line)
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:

@@ -74,7 +74,7 @@ def _preload(origin: Origin) -> Loaded:
     loaded = boot.load(origin.settings)
     for finding in fork_safety.findings():
         log = logs.get(pool=origin.settings.pool, generation=origin.generation)
-        log.warning("template_unsafe", found=finding, hint=HINT)
+        log.warning("template_not_fork_safe", found=finding, hint=HINT)
     return loaded
 
 

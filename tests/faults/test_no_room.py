@@ -56,7 +56,7 @@ def test_for_a_body(daemon: Preforkd):
         else:  # the next best thing: files that may not grow
             with limited(worker, resource.RLIMIT_FSIZE, 1 << 20):
                 assert post(daemon)[0] == 507
-        assert daemon.expect("body_lost")["reason"]
+        assert daemon.expect("request_body_failed")["reason"]
         assert daemon.served_by() == worker
         if mounted:
             subprocess.run(["mount", "-o", "remount,size=16m", str(disk)], check=True)

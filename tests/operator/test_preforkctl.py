@@ -60,7 +60,7 @@ def test_reload_wait_tells_its_progress_and_its_end(served: Preforkd):
     until(lambda: not served.workers() & old, "the old generation to go")
     reply = asked(served, "reload", "--wait")
     assert (reply["state"], reply["generation"]) == ("done", 3)
-    served.expect("control_asked", do="reload", by_uid=os.getuid())
+    served.expect("control_request", do="reload", by_uid=os.getuid())
 
 
 def test_a_refused_reload_shows_the_traceback_of_the_canary(served: Preforkd):

@@ -141,10 +141,10 @@ LEFT.bind(("127.0.0.1", 0))
 """
     preloading(daemon, more_code=unsafe)
     daemon.start()
-    found = {daemon.expect("template_unsafe")["found"] for _ in range(2)}
+    found = {daemon.expect("template_not_fork_safe")["found"] for _ in range(2)}
     assert any("'metrics'" in finding for finding in found)
     assert any(finding.startswith("a socket is open: on ('127.0.0.1'") for finding in found)
-    assert all("post_fork" in event["hint"] for event in daemon.events.named("template_unsafe"))
+    assert all("post_fork" in event["hint"] for event in daemon.events.named("template_not_fork_safe"))
     assert daemon.get()[0] == 200
 
 

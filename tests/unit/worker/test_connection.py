@@ -121,7 +121,7 @@ def test_a_disk_that_fills_up_is_told_to_the_client(live, monkeypatch):
     worker = live(lambda environ, start_response: [])
     answer = worker.ask(POST + b"Content-Length: 2000000\r\n\r\n" + b"x" * 100_000)
     assert status_of(answer) == 507
-    assert worker.log.names() == ["body_lost"]
+    assert worker.log.names() == ["request_body_failed"]
     assert worker.line.begun == []
 
 

@@ -28,7 +28,7 @@ def test_print_writes_to_wsgi_errors():
     """As applications do."""
     log = Log()
     print("a", 1, file=Errors(log))
-    assert log.events == [("application_said", {"text": "a 1"})]
+    assert log.events == [("application_stderr", {"text": "a 1"})]
 
 
 @pytest.mark.parametrize("second", [0, 951_782_400, 1_763_877_780, 4_102_444_799])

@@ -79,7 +79,7 @@ def test_no_room_for_a_body_is_told_to_its_client_alone(live, monkeypatch):
         client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n")
         assert status_of(read_all(client)) == 507
     assert status_of(worker.get()) == 200
-    assert worker.log.names() == ["body_lost"]
+    assert worker.log.names() == ["request_body_failed"]
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_sent(live):
