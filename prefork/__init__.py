@@ -22,19 +22,19 @@ which opens the listeners and lets ``arbiter.master.Master`` say what to do; the
 and runs the loop of its kind (``worker.sync``); ready, stuck, retired and dead are told in ``arbiter.fleet``.
 
 *A preloaded worker's life*: ``arbiter.templates`` owes the pool a template; ``worker.template`` imports the application
-and forks workers on the master's order, which the master adopts; ``worker.interpreter`` does that under the application's
-own interpreter. A warm worker may become the next template (``worker.refork``).
+and forks workers on the master's order, which the master adopts; ``worker.interpreter`` does that under the
+application's own interpreter. A warm worker may become the next template (``worker.refork``).
 
 *A request*: ``worker.sync`` reads bytes, ``http.connection`` makes a request of them, ``http.wsgi`` an environ of
 that and bytes of the answer.
 
 *A signal*: ``system.signals`` queues it, ``arbiter.loop`` turns it into a fact, ``Master.handle`` into orders
-(``arbiter.commands`` says what each wish means), and ``arbiter.executor`` carries them out. A command of ``preforkctl`` comes
-through ``control.server`` and ``arbiter.control``, and is the same fact from there on.
+(``arbiter.commands`` says what each request means), and ``arbiter.executor`` carries them out. A command of
+``preforkctl`` comes through ``control.server`` and ``arbiter.control``, and is the same fact from there on.
 
 *A reload*: ``arbiter.reload`` puts the new generation on trial, ``arbiter.rollout`` replaces the old one by it. *An
-upgrade*: ``arbiter.upgrade.successor`` starts the new master, ``system.handoff`` is what it is given, ``arbiter.upgrade.policy`` the
-way there and back. *A restart*: the service manager keeps the sockets meanwhile (``arbiter.fdstore``), and the next
+upgrade*: ``arbiter.upgrade.successor`` starts the new master, ``system.handoff`` is what it is given,
+``arbiter.upgrade.policy`` the way there and back. *A restart*: the service manager keeps the sockets meanwhile (``arbiter.fdstore``), and the next
 master finds them by ``system.activation``.
 """
 

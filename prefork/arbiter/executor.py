@@ -18,7 +18,7 @@ from prefork.arbiter.spawning import spawn_template, spawn_worker
 from prefork.arbiter.upgrade.successor import Successor
 from prefork.config.models import Config
 from prefork.errors import BindError, ConfigError, PreforkError
-from prefork.system import channel, process, signals
+from prefork.system import process, signals
 from prefork.system.channel import Kind
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.services import Berth
-from prefork.system import channel, process
+from prefork.system import process
 from prefork.system.channel import Channel, Kind
 
 if TYPE_CHECKING:

@@ -31,12 +31,12 @@ class Kind(bytes, Enum):
     HELLO = b"H"  # it has been forked by a template; who it is, the kernel says
     REQUEST_STARTED = b"!"  # it took up a request while the master was not watching its row
     WARM = b"T"  # it has served enough to become a template
-    RECYCLE_DUE = b"W"  # it has reached a limit of [pool.*.recycle]; which one follows, a word of WEAR
+    RECYCLE_DUE = b"W"  # it has reached a limit of [pool.*.recycle]; which one follows, one of RECYCLE_REASONS
     # From the master.
     DRAIN = b"D"  # the service stops: serve what waits in the accept queue before closing it
     REOPEN = b"L"  # a log was opened anew: its name follows, its descriptor travels along
-    # To a template: fork a worker; to a warm worker: fork a template. Its place follows as JSON, its channel and the pipe
-    # of its stacks travel along.
+    # To a template: fork a worker; to a warm worker: fork a template. Its place follows as JSON, its channel and the
+    # pipe of its stacks travel along.
     FORK = b"K"
 
 

@@ -57,14 +57,14 @@ class HttpConnection:
 
     __slots__ = (
         "_connection",
-        "_outbox",
         "_dropped",
         "_environ_builder",
-        "_request_body",
         "_keep",
         "_keepalive",
         "_now",
+        "_outbox",
         "_request",
+        "_request_body",
         "_server_state",
         "_socket",
         "deadline",

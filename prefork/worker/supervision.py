@@ -16,7 +16,7 @@ from time import monotonic_ns
 from types import FrameType
 
 from prefork.observe.sink import Sink
-from prefork.system import channel, signals
+from prefork.system import signals
 from prefork.system.channel import LIMIT, Channel, Kind, Message
 from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
 from prefork.system.signals import SignalInbox

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from prefork.errors import BootError
 from prefork.observe import logs
 from prefork.observe.sink import Sink
-from prefork.system import channel, process
+from prefork.system import process
 from prefork.system.channel import Channel, Kind, Message
 from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Scoreboard

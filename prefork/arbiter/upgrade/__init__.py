@@ -1,1 +1,1 @@
-"""The upgrade (USR2): its policy, and the hold on the successor. What a successor is handed is in ``system.handoff``."""
+"""The upgrade (USR2): its policy, and the old master's hold on its successor. ``system.handoff`` is what is handed over."""

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from prefork.observe.sink import Sink
-from prefork.system import channel, signals
+from prefork.system import signals
 from prefork.system.channel import LIMIT, Channel, Kind
 from prefork.system.scoreboard import TEXT, Scoreboard
 from prefork.worker.protocol import Directive
