@@ -10,8 +10,8 @@ from signal import Signals
 from typing import TYPE_CHECKING
 
 from prefork.arbiter import facts, orders
+from prefork.arbiter.fleet import ServiceState
 from prefork.arbiter.orders import Order, report
-from prefork.arbiter.phase import ServiceState
 
 if TYPE_CHECKING:
     from prefork.arbiter.master import Master

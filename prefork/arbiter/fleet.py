@@ -15,6 +15,14 @@ from prefork.arbiter.facts import RequestSeen
 from prefork.config.models import Pool
 
 
+class ServiceState(Enum):
+    """Where the service stands as a whole."""
+
+    STARTING = "starting"  # not every pool has been up yet: what cannot boot ends the master
+    SERVING = "serving"  # from now on the master never gives up
+    STOPPING = "stopping"
+
+
 class WorkerState(Enum):
     """The adjective that holds of a worker."""
 

@@ -20,9 +20,9 @@ from prefork.arbiter.control import Controller
 from prefork.arbiter.executor import EXECUTE
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fdstore import FdStore
+from prefork.arbiter.fleet import ServiceState
 from prefork.arbiter.herald import Herald
 from prefork.arbiter.master import Master
-from prefork.arbiter.phase import ServiceState
 from prefork.arbiter.services import Services
 from prefork.arbiter.sockets import Sockets
 from prefork.arbiter.upgrade.policy import UpgradeState

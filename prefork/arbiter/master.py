@@ -13,9 +13,8 @@ from typing import Any
 
 from prefork.arbiter import commands, death_report, facts, orders, policy, recycling
 from prefork.arbiter.facts import Fact
-from prefork.arbiter.fleet import Fleet, Worker, WorkerEvent, WorkerState
+from prefork.arbiter.fleet import Fleet, ServiceState, Worker, WorkerEvent, WorkerState
 from prefork.arbiter.orders import Order, report
-from prefork.arbiter.phase import ServiceState
 from prefork.arbiter.pools import Pools
 from prefork.arbiter.reload import Reload
 from prefork.arbiter.stalls import Stalls

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prefork.arbiter.fleet import ServiceState
 from prefork.arbiter.master import Master
-from prefork.arbiter.phase import ServiceState
 from prefork.arbiter.reload import ENDED, ReloadState
 
 

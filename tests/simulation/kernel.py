@@ -17,9 +17,8 @@ from typing import Any
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.facts import Fact, RequestSeen
-from prefork.arbiter.fleet import WorkerState
+from prefork.arbiter.fleet import ServiceState, WorkerState
 from prefork.arbiter.master import Master
-from prefork.arbiter.phase import ServiceState
 from prefork.arbiter.scaling import surge_of
 from prefork.config.models import Config
 

@@ -11,9 +11,8 @@ import pytest
 
 from prefork.arbiter import facts
 from prefork.arbiter.executor import EXECUTE as REAL
-from prefork.arbiter.fleet import NEXT, WorkerEvent, WorkerState
+from prefork.arbiter.fleet import NEXT, ServiceState, WorkerEvent, WorkerState
 from prefork.arbiter.master import REACTIONS
-from prefork.arbiter.phase import ServiceState
 from tests.simulation.kernel import EXECUTE, Kernel
 
 LIVES = int(os.environ.get("PREFORK_LIVES", "20000"))

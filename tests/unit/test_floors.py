@@ -45,7 +45,6 @@ PURE = {
     "prefork.arbiter.upgrade.policy",
     "prefork.arbiter.commands",
     "prefork.arbiter.master",
-    "prefork.arbiter.phase",
     "prefork.arbiter.overview",
     "prefork.control.shown",
     "prefork.control.protocol",

@@ -7,7 +7,7 @@ from signal import Signals
 import pytest
 
 from prefork.arbiter import facts, orders, policy
-from prefork.arbiter.phase import ServiceState
+from prefork.arbiter.fleet import ServiceState
 from tests.unit.arbiter.service import Service, config
 
 TERM = facts.StopRequested(graceful=True, signal="TERM")
