@@ -32,10 +32,10 @@ that and bytes of the answer.
 (``arbiter.commands`` says what each request means), and ``arbiter.executor`` carries them out. A command of
 ``preforkctl`` comes through ``control.server`` and ``arbiter.control``, and is the same fact from there on.
 
-*A reload*: ``arbiter.reload`` puts the new generation on trial, ``arbiter.rollout`` replaces the old one by it. *An
+*A reload*: ``arbiter.reload`` puts the new generation on trial, ``arbiter.rolling`` replaces the old one by it. *An
 upgrade*: ``arbiter.upgrade.successor`` starts the new master, ``system.handoff`` is what it is given,
-``arbiter.upgrade.policy`` the way there and back. *A restart*: the service manager keeps the sockets meanwhile (``arbiter.fdstore``), and the next
-master finds them by ``system.activation``.
+``arbiter.upgrade.policy`` the way there and back. *A restart*: the service manager keeps the sockets meanwhile
+(``arbiter.fdstore``), and the next master finds them by ``system.activation``.
 """
 
 __version__ = "0.1.0"

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from prefork.arbiter import policy
 from prefork.arbiter.fleet import Fleet, Worker, WorkerState
 from prefork.arbiter.policy import Backoff
-from prefork.arbiter.rollout import Owed, owed
-from prefork.arbiter.scaling import Scale, surge_of
+from prefork.arbiter.rolling import Owed, Scale, owed, surge_of
 from prefork.config.models import Config, Pool
 
 

@@ -1,8 +1,8 @@
 """The sync worker: one process, one epoll, many clients, one request at a time.
 
 It accepts, waits, and keeps time; what a client's bytes mean is in ``connection.py`` and below. Accepts are shared
-fairly between workers: each is woken alone (EPOLLEXCLUSIVE), takes one connection, and lines up again behind the others. There
-is no polling: without clients it sleeps until something happens. In the worker.
+fairly between workers: each is woken alone (EPOLLEXCLUSIVE), takes one connection, and lines up again behind the
+others. There is no polling: without clients it sleeps until something happens. In the worker.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from prefork.arbiter import facts, orders
 from prefork.arbiter.facts import Fact, RequestSeen
 from prefork.arbiter.fleet import ServiceState, WorkerState
 from prefork.arbiter.master import Master
-from prefork.arbiter.scaling import surge_of
+from prefork.arbiter.rolling import surge_of
 from prefork.config.models import Config
 
 SOON = 0.001  # what takes no time worth mentioning, in seconds

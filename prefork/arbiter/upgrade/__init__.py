@@ -1,1 +1,1 @@
-"""The upgrade (USR2): its policy, and the old master's hold on its successor. ``system.handoff`` is what is handed over."""
+"""The upgrade (USR2): its policy, and the old master's hold on its successor. What is handed over: ``system.handoff``."""

@@ -1,12 +1,13 @@
-"""What a pool needs next, while one generation replaces another."""
+"""How many workers a pool has, and what it needs next while one generation replaces another."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prefork.arbiter.fleet import Worker, WorkerState
-from prefork.arbiter.rollout import owed
+from prefork.arbiter.rolling import Scale, owed, surge_of
 from prefork.config.models import Pool
 
 POOL = Pool(app="a:b")
@@ -80,3 +81,38 @@ def test_whatever_there_is_a_pool_gets_nearer_and_ready_capacity_stays(old: str,
     assert sum(w.generation == 2 for w in serving) + found.spawn <= max(wanted, 0)
     assert len(set(map(id, found.retire))) == len(found.retire)
     assert all(worker.serving for worker in found.retire)
+
+
+def test_signals_add_to_the_number_of_the_file():
+    """One more, one fewer."""
+    scale = Scale(4)
+    assert scale.change(+1)
+    assert scale.wanted == 5
+    assert scale.change(-1)
+    assert scale.change(-1)
+    assert scale.wanted == 3
+
+
+def test_the_last_worker_stays():
+    """A pool without a worker would accept nobody."""
+    scale = Scale(1)
+    assert not scale.change(-1)
+    assert scale.wanted == 1
+
+
+def test_an_adjustment_outlives_a_reload_that_leaves_the_number():
+    """Fault 18: it is lost only to a new number in the file."""
+    scale = Scale(4)
+    scale.change(+2)
+    assert scale.reloaded(4).wanted == 6
+    assert scale.reloaded(8).wanted == 8
+
+
+@pytest.mark.parametrize(
+    ("surge", "wanted", "workers"),
+    [("25%", 4, 1), ("25%", 5, 2), ("25%", 1, 1), ("0%", 10, 1), ("100%", 3, 3), (0, 4, 1), (3, 4, 3), ("12.5%", 8, 1)],
+)
+def test_a_surge_is_a_share_or_a_number_and_at_least_one(surge: str | int, wanted: int, workers: int):
+    """Without one worker above the number no roll could move."""
+    pool = Pool.model_construct(surge=surge)
+    assert surge_of(pool, wanted) == workers
