@@ -21,10 +21,10 @@ from prefork.arbiter.executor import EXECUTE
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fdstore import FdStore
 from prefork.arbiter.fleet import ServiceState
-from prefork.arbiter.herald import Herald
 from prefork.arbiter.master import Master
 from prefork.arbiter.services import Services
 from prefork.arbiter.sockets import Sockets
+from prefork.arbiter.systemd import ServiceNotifier
 from prefork.arbiter.upgrade.policy import UpgradeState
 from prefork.arbiter.upgrade.successor import Successor
 from prefork.config.models import Config
@@ -69,7 +69,7 @@ class Arbiter:
         self.master = Master(services.config, services.workers_of, predecessor=bool(services.handoff), keeps=keeps)
         self.ending: orders.Exit | None = None
         self.controller = Controller(self)
-        self._herald = Herald(services.notifier.tell, services.notifier.interval)
+        self._notifier = ServiceNotifier(services.notifier.tell, services.notifier.interval)
         self._selector = selectors.DefaultSelector()
         self.subreaper = False  # orphans of our workers become our children
         self._oom_kills = oom.kills()
@@ -98,7 +98,7 @@ class Arbiter:
                     self._take(fact, self.now())
                 if self.master.deadline() <= heard:
                     self._take(facts.TimePassed(), heard)
-                self._herald.update(self.master, self.now())
+                self._notifier.update(self.master, self.now())
                 if self.master.state is ServiceState.SERVING and not self.master.predecessor:
                     self.fdstore.update(self.sockets.ours())
         finally:
@@ -141,7 +141,7 @@ class Arbiter:
     def sleep(self) -> Iterator[Fact]:
         """Wait for whatever comes first, and give what it was."""
         longest = STRANGER_LOOK if self._strangers else LONGEST_SLEEP
-        timeout = min(min(self.master.deadline(), self._herald.due) - self.now(), longest)
+        timeout = min(min(self.master.deadline(), self._notifier.due) - self.now(), longest)
         ready = self._selector.select(max(0.0, timeout))
         # Signals first: after Ctrl-C the workers end by themselves, and that is then no surprise.
         yield from self._signalled()

@@ -35,7 +35,6 @@ PURE = {
     "prefork.arbiter.death_report",
     "prefork.arbiter.policy",
     "prefork.arbiter.pools",
-    "prefork.arbiter.standing",
     "prefork.arbiter.rolling",
     "prefork.arbiter.recycling",
     "prefork.arbiter.reload",

@@ -1,1 +1,1 @@
-"""The upgrade (USR2): its policy, and the old master's hold on its successor. What is handed over: ``system.handoff``."""
+"""The upgrade (USR2): its policy, and the hold on the successor. What is handed over: ``system.handoff``."""

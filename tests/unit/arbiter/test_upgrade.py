@@ -8,7 +8,7 @@ from signal import Signals
 import pytest
 
 from prefork.arbiter import facts, orders
-from prefork.arbiter.standing import standing
+from prefork.arbiter.systemd import systemd_state
 from prefork.arbiter.upgrade.policy import MARGIN
 from tests.unit.arbiter.service import Service
 
@@ -115,7 +115,7 @@ def test_the_whole_service_stops_with_its_successor(service: Service, *, ready: 
     assert service.told(orders.KillSuccessor) == [orders.KillSuccessor(Signals.SIGTERM)]
     assert service.told(orders.StopListening) == [orders.StopListening(last=True)]
     assert {order.drain for order in service.told(orders.RetireWorker)} == {True}
-    assert standing(service.master).state == "stopping"
+    assert systemd_state(service.master).state == "stopping"
     service.retired_go()
     assert service.told(orders.Exit) == []
     service.tell(facts.StopRequested(graceful=False, signal="QUIT"))
@@ -129,7 +129,7 @@ def test_term_completes_an_upgrade(service: Service):
     started(service)
     service.tell(facts.SuccessorReady())
     service.tell(facts.StopRequested(graceful=True, signal="TERM"))
-    assert standing(service.master).state == "succeeded"
+    assert systemd_state(service.master).state == "succeeded"
     service.retired_go()
     assert service.told(orders.KillSuccessor) == []
     assert [order.code for order in service.told(orders.Exit)] == [0]
