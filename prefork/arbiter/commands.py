@@ -67,21 +67,38 @@ def upgrade_requested(master: Master, fact: facts.UpgradeRequested, _now: float)
 
 def reopen_requested(master: Master, _fact: facts.ReopenRequested, _now: float) -> Orders:
     """Every log anew."""
+    master.reopening = master.reopening.after()
     yield orders.ReopenLogs()
+
+
+def logs_reopened(master: Master, fact: facts.LogsReopened, _now: float) -> Orders:
+    """Every log was tried."""
+    if fact.failures:
+        master.reopening.failed("\n".join(fact.failures))
+    else:
+        master.reopening.done()
+    return ()
 
 
 def scale_requested(master: Master, fact: facts.ScaleRequested, _now: float) -> Orders:
     """Another number of workers for a pool, until the file says another."""
+    master.scaling = master.scaling.after()
     name = fact.pool or next(iter(master.pools))
     if name not in master.pools:
-        yield report("warning", "scale_refused", pool=name, reason=f"there is no pool {name}")
+        yield _scale_refused(master, name, f"there is no pool {name}")
         return
     change = fact.workers - master.pools.scaled(name) if fact.workers else fact.change
     wanted = master.pools.scale(name, change)
     if wanted is not None:
+        master.scaling.done()
         yield report("info", "pool_scaled", pool=name, workers=wanted)
     else:
-        yield report("warning", "scale_refused", pool=name, reason="a pool keeps at least one worker")
+        yield _scale_refused(master, name, "a pool keeps at least one worker")
+
+
+def _scale_refused(master: Master, pool: str, reason: str) -> Order:
+    master.scaling.refused(reason)
+    return report("warning", "scale_refused", pool=pool, reason=reason)
 
 
 def dump_requested(master: Master, fact: facts.DumpRequested, now: float) -> Orders:

@@ -109,16 +109,19 @@ def stop_listening(arbiter: Arbiter, order: orders.StopListening) -> None:
     arbiter.leave_sockets(last=order.last)
 
 
-def reopen_logs(arbiter: Arbiter, _order: orders.ReopenLogs) -> None:
+def reopen_logs(arbiter: Arbiter, _order: orders.ReopenLogs) -> Fact:
     """Open every log anew, and pass the descriptors on: workers may have no right to open them."""
+    failures = []
     for name, sink in arbiter.services.sinks.items():
         error = sink.reopen()
         if error:
+            failures.append(f"log {name}: {error}")
             hint = "the old file is written to until USR1 finds the path writable"
             report(arbiter, orders.report("error", "log_not_reopened", log=name, reason=str(error), hint=hint))
         for child in arbiter.children.values():
             child.channel.send(Kind.REOPEN, name, sink.fileno())
     arbiter.services.log.info("logs_reopened", logs=len(arbiter.services.sinks))
+    return facts.LogsReopened(tuple(failures))
 
 
 def reexec(arbiter: Arbiter, _order: orders.Reexec) -> Fact:
@@ -181,7 +184,7 @@ def _take_control_over(arbiter: Arbiter, predecessor: int) -> None:
 
 
 def report(arbiter: Arbiter, order: orders.Report) -> None:
-    arbiter.controller.heard(order)
+    arbiter.controller.reported(order)
     getattr(arbiter.services.log, order.level)(order.event, **order.fields)
 
 

@@ -49,12 +49,23 @@ class ReopenRequested:
 
 
 @dataclass(frozen=True)
+class LogsReopened:
+    """Every log was tried. ``failures``: a sentence for each that could not be opened; its old file is written to."""
+
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ScaleRequested:
-    """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool."""
+    """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool.
+
+    ``force``: though there may not be memory enough for them.
+    """
 
     change: int = 0
     pool: str = ""
     workers: int = 0
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -214,6 +225,7 @@ Fact = Union[
     ReloadRequested,
     UpgradeRequested,
     ReopenRequested,
+    LogsReopened,
     ScaleRequested,
     DumpRequested,
     PauseRequested,

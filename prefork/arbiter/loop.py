@@ -68,7 +68,7 @@ class Arbiter:
         keeps = services.notifier.keeps
         self.master = Master(services.config, services.workers_of, predecessor=bool(services.handoff), keeps=keeps)
         self.ending: orders.Exit | None = None
-        self.controller = Controller(self)
+        self.controller = Controller(self, self.master)
         self._notifier = ServiceNotifier(services.notifier.tell, services.notifier.interval)
         self._selector = selectors.DefaultSelector()
         self.subreaper = False  # orphans of our workers become our children
@@ -259,6 +259,14 @@ class Arbiter:
         """What a worker's row says."""
         row = self.board.read(child.slot)
         return facts.RequestSeen(row.busy_since, row.request, row.served, row.queued)
+
+    def rows(self) -> dict[int, facts.RequestSeen]:
+        """What the scoreboard says of each worker, by serial number."""
+        return {child.worker: self.seen(child) for child in self.children.values()}
+
+    def addresses(self) -> dict[str, str]:
+        """Where the service listens, by the names of listeners."""
+        return self.sockets.addresses()
 
     def watch_successor(self, successor: Successor) -> None:
         """Watch the new master: for its report, and for its end."""

@@ -12,8 +12,9 @@ from math import inf
 from typing import Any
 
 from prefork.arbiter import commands, death_report, facts, orders, policy, recycling
+from prefork.arbiter.attempt import none_yet
 from prefork.arbiter.facts import Fact
-from prefork.arbiter.fleet import Fleet, ServiceState, Worker, WorkerEvent, WorkerState
+from prefork.arbiter.fleet import Death, Fleet, ServiceState, Worker, WorkerEvent, WorkerState
 from prefork.arbiter.orders import Order, report
 from prefork.arbiter.pools import Pools
 from prefork.arbiter.reload import Reload
@@ -42,6 +43,8 @@ class Master:
         self.termination = Termination(self.fleet)
         self.reload = Reload(config, self.fleet, self.pools, self.termination)
         self.upgrade = Upgrade()
+        self.scaling = none_yet()  # what an operator asked for last; a reload and an upgrade keep their own
+        self.reopening = none_yet()
         self.predecessor = predecessor
         self._templates = Templates(self.fleet, self.termination)
         self.stalls = Stalls(self.fleet, self.termination)
@@ -221,22 +224,23 @@ class Master:
         worker.stacks = worker.stacks or (worker.dump.stacks if worker.dump else "")
         yield from self.stalls.tell(worker, now)
         if worker.unwanted:
-            yield (
-                death_report.retirement(worker, fact)
-                if fact.clean
-                else death_report.certificate(worker, fact, 0.0, now)
-            )
+            yield death_report.retirement(worker, fact) if fact.clean else self._died(worker, fact, 0.0, now)
             return
         if worker.template and worker.level and not worker.was_ready:
             yield from self._templates.refused(worker, fact)
             return
         on_trial = self.reload.on_trial(worker)
         delay = 0.0 if on_trial else self.pools.count_death(worker, now)  # a canary's death costs the reload
-        yield death_report.certificate(worker, fact, delay, now)
+        yield self._died(worker, fact, delay, now)
         if on_trial:
             yield from self.reload.refused((death_report.boot_story(worker, fact),), now)
         elif self.state is ServiceState.STARTING and not worker.was_ready:
             yield from self._give_up(worker, fact, now)
+
+    def _died(self, worker: Worker, fact: facts.ChildExited, delay: float, now: float) -> Order:
+        certificate = death_report.certificate(worker, fact, delay, now)
+        self.fleet.deaths.append(Death(now, "died", certificate.fields))
+        return certificate
 
     def _give_up(self, worker: Worker, fact: facts.ChildExited, now: float) -> Orders:
         """At start-up, what cannot boot ends the master."""
@@ -296,6 +300,7 @@ REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {
     facts.ReloadRequested: commands.reload_requested,
     facts.UpgradeRequested: commands.upgrade_requested,
     facts.ReopenRequested: commands.reopen_requested,
+    facts.LogsReopened: commands.logs_reopened,
     facts.ScaleRequested: commands.scale_requested,
     facts.DumpRequested: commands.dump_requested,
     facts.PauseRequested: commands.pause_requested,

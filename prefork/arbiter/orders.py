@@ -121,7 +121,7 @@ class StopListening:
 
 @dataclass(frozen=True)
 class ReopenLogs:
-    pass
+    """Open every log anew. Answered by LogsReopened."""
 
 
 @dataclass(frozen=True)

@@ -155,12 +155,3 @@ def test_it_starts_without_the_models_and_the_log(tmp_path: Path):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ}
     )
     assert done.stdout == "[]\n"
-
-
-def test_every_word_can_be_asked_and_is_answered_in_words():
-    """The tables of the command are total."""
-    from prefork.control.protocol import WORDS
-
-    assert WORDS.keys() == ctl.ANSWERED.keys()
-    waiting = {do for do, arguments in WORDS.items() if "wait" in arguments}
-    assert waiting <= ctl.DONE.keys()
