@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import needs, skip
 from tests.packaging.machine import Machine, hindrance
 from tests.packaging.packages import Packages
 from tests.packaging.roots import root_of
@@ -15,6 +16,7 @@ from tests.packaging.service import Service
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packages]:
+    needs("git", "dh", "dpkg-buildpackage", "rpmbuild")
     built = Packages(tmp_path_factory.mktemp("packages"))
     yield built
     built.close()
@@ -22,9 +24,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packages]:
 
 def machine_of(suite: str, scratch: Path, binds: Mapping[Path, str] | None = None) -> Machine:
     """To be entered. Skips the test, and says why, where there can be none."""
-    reason = hindrance()
-    if reason:
-        pytest.skip(reason)
+    skip(hindrance())
     return Machine(root_of(suite), scratch, suite, binds)
 
 
