@@ -38,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """A run that no argument narrows goes by pytest-xdist, a file at a time; ``-n 0`` has it in this process."""
     option = config.option
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # each of its processes comes here as well, and would start processes of its own without end
     narrowed = config.args_source is not pytest.Config.ArgsSource.TESTPATHS or option.usepdb or option.collectonly
     if not narrowed and getattr(option, "numprocesses", 0) is None:
         option.numprocesses = min(max(len(os.sched_getaffinity(0)), 2), 8)  # most tests wait more than they work
