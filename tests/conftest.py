@@ -19,7 +19,8 @@ from tests.leftovers import clean
 from tests.needs import INSTALL, needs
 from tests.operator.daemon import Preforkd
 
-LONG = Path(__file__).with_name("packaging")  # builds packages and boots machines: minutes, and 2 GB of downloads
+TESTS = Path(__file__).parent
+PACKAGING = TESTS / "packaging"  # builds packages and boots machines: minutes, and 2 GB of downloads
 CI = os.environ.get("PREFORK_TESTS_MAY_SKIP") == "no"
 
 # How long an example takes is the machine's business.
@@ -31,7 +32,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--packaging", action="store_true", help="run tests/packaging too: it takes many minutes")
+    parser.addoption(
+        "--all", action="store_true", help="run what takes minutes too: tests/packaging, the marker minutes"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -48,25 +51,39 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*tools): skip where one of these tools is not installed")
+    config.addinivalue_line("markers", "minutes: takes minutes; runs by --all, by its file or directory, or with -m")
     config.addinivalue_line("markers", "long: may take longer than faulthandler_timeout; it does not hang")
 
 
-def asked_for(config: pytest.Config) -> bool:
-    """Whether tests/packaging is to run: by the option, or because an argument names it or what is in it."""
+def asked_for(config: pytest.Config, place: Path) -> bool:
+    """Whether what takes minutes there is to run: by the option, or because an argument names it or what is in it."""
     named = [Path(config.invocation_params.dir, argument.partition("::")[0]).resolve() for argument in config.args]
-    return bool(config.getoption("--packaging")) or any(path == LONG or LONG in path.parents for path in named)
+    return config.getoption("--all") or any(path == place or place in path.parents for path in named)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    return True if collection_path == LONG and not asked_for(config) else None
+    return True if collection_path == PACKAGING and not asked_for(config, PACKAGING) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("minutes") and not named(config, item.path)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def named(config: pytest.Config, file: Path) -> bool:
+    """Whether an argument names this file, or a directory of it below tests."""
+    return any(asked_for(config, place) for place in [file, *file.parents] if TESTS in place.parents)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return [] if asked_for(config) else ["not run without --packaging: tests/packaging"]
+    return [] if config.getoption("--all") else ["what takes minutes (tests/packaging and others): --all"]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("long") or LONG in item.path.parents:
+    if item.get_closest_marker("long") or item.get_closest_marker("minutes") or PACKAGING in item.path.parents:
         # The dump reads the stacks of threads that run on, and can end the interpreter: it is for tests that hang.
         faulthandler.cancel_dump_traceback_later()
     for mark in item.iter_markers("needs"):
