@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from tests.packaging.service import Service
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packages]:
     needs("git", "dh", "dpkg-buildpackage", "rpmbuild")
-    built = Packages(tmp_path_factory.mktemp("packages"))
+    place = tmp_path_factory.getbasetemp()
+    shared = place.parent if "PYTEST_XDIST_WORKER" in os.environ else place  # by all processes of the run
+    built = Packages(shared / "packages")
     yield built
     built.close()
 
