@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -166,7 +165,7 @@ def test_streams_over_a_cursor_beside_other_requests(shop: Application):
     assert shop.client.get("/signed").json()["signed"] == 10
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed (package curl)")
+@pytest.mark.needs("curl")
 def test_curl_uploads_from_a_pipe(shop: Application):
     """H3. ``... | curl -T -`` is chunked and expects 100: Django sees the body, and the environ of any other request."""
 
