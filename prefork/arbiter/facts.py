@@ -138,7 +138,7 @@ class StacksDumped(Fact):
 
 
 @dataclass(frozen=True)
-class RequestSeen(Fact):
+class RequestSeen:
     """A row of the scoreboard. ``busy_since`` in seconds of the monotonic clock, 0.0 when idle."""
 
     busy_since: float = 0.0
