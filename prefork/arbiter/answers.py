@@ -27,9 +27,7 @@ NOTHING_SAID = "failed (no reason known)"
 class Surroundings(Protocol):
     """What answers need of the process, besides the policy's state."""
 
-    @property
-    def services(self) -> Services:
-        """What the rest of the house gives: the log, the version, how the socket is opened."""
+    services: Services
 
     def now(self) -> float:
         """Seconds of the clock that the policy goes by."""

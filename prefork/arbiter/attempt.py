@@ -1,7 +1,7 @@
 """Pure. Something that an operator asked for, as a value that ends: what a client of the control socket waits for.
 
-Rules. Whoever decides on a request begins an attempt, and whoever finds that the matter is over ends it, once. An answer
-is never worked out from what was logged. A reload, which has more states, has a class of its own (``reload``).
+Rules. Who decides on a request begins an attempt, and who finds that the matter is over ends it, once. An answer is
+never worked out from what was logged. A reload, which has more states, has a class of its own (``reload``).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Diagnostics. ``control_request`` (who asked for what), ``control_not_renewed``, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from prefork.arbiter.answers import ANSWERS, Answer, Surroundings
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.master import Master
 from prefork.arbiter.services import ControlServer
+from prefork.arbiter.watch import Watch
 from prefork.config.models import Config, Control
 from prefork.control import protocol
 from prefork.errors import BindError, PreforkError
@@ -26,13 +27,9 @@ QUIET = ("debug",)  # levels of events that nobody is told of
 
 
 class Host(Surroundings, Protocol):
-    """What the controller uses of the process that it is in."""
+    """What the controller uses of the process that it is in: ``Resources``."""
 
-    def watch(self, descriptor: int, source: Callable[[], Iterable[Fact]]) -> None:
-        """Have a source of facts asked when its descriptor is readable."""
-
-    def unwatch(self, descriptor: int) -> None:
-        """Stop asking. Before the descriptor is closed."""
+    watch: Watch
 
 
 @dataclass
@@ -68,7 +65,7 @@ class Controller:
         """This configuration is in force."""
         if self._trial:
             before, self._server, self._trial = self._server, self._trial, None
-            self._host.watch(self._server.fileno(), self.asked)
+            self._host.watch.add(self._server.fileno(), self.asked)
             if before:
                 self._server.take_clients(before)  # one of them may wait for this very reload
                 self._hang_up(before, unlink=True)
@@ -106,7 +103,7 @@ class Controller:
             self._waits.clear()
 
     def _hang_up(self, server: ControlServer, *, unlink: bool) -> None:
-        self._host.unwatch(server.fileno())
+        self._host.watch.remove(server.fileno())
         server.close(unlink=unlink)
 
     def _opened(self, control: Control, config: Config, over: int | None) -> ControlServer:
