@@ -12,7 +12,7 @@ from prefork.cli.options import Action, Options
 from prefork.config import dump, plan
 from prefork.config.load import DEFAULT_PATH, check_environment, read
 from prefork.config.models import Config
-from prefork.errors import ConfigError, PreforkError
+from prefork.errors import ConfigError, PreforkError, StartError
 from prefork.system import process
 
 __all__ = ["main"]
@@ -31,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PreforkError as error:
         print(f"preforkd: {error}", file=sys.stderr)
         return error.exit_code
+    except (OSError, MemoryError) as error:
+        print(f"preforkd: {launch.refusal(error)}", file=sys.stderr)
+        return StartError.exit_code
     except KeyboardInterrupt:  # in a check, or before the master has handlers of its own
         return INTERRUPTED
 
