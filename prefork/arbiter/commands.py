@@ -68,22 +68,40 @@ def upgrade_requested(master: Situation, fact: facts.UpgradeRequested, _now: flo
 @on(facts.ReopenRequested)
 def reopen_requested(master: Situation, _fact: facts.ReopenRequested, _now: float) -> Orders:
     """Every log anew."""
+    master.reopening = master.reopening.after()
     yield orders.ReopenLogs()
+
+
+@on(facts.LogsReopened)
+def logs_reopened(master: Situation, fact: facts.LogsReopened, _now: float) -> Orders:
+    """Every log was tried."""
+    if fact.failures:
+        master.reopening.failed("\n".join(fact.failures))
+    else:
+        master.reopening.done()
+    return ()
 
 
 @on(facts.ScaleRequested)
 def scale_requested(master: Situation, fact: facts.ScaleRequested, _now: float) -> Orders:
     """Another number of workers for a pool, until the file says another."""
+    master.scaling = master.scaling.after()
     name = fact.pool or next(iter(master.pools))
     if name not in master.pools:
-        yield report("warning", "scale_refused", pool=name, reason=f"there is no pool {name}")
+        yield _scale_refused(master, name, f"there is no pool {name}")
         return
     change = fact.workers - master.pools.scaled(name) if fact.workers else fact.change
     wanted = master.pools.scale(name, change)
     if wanted is not None:
+        master.scaling.done()
         yield report("info", "pool_scaled", pool=name, workers=wanted)
     else:
-        yield report("warning", "scale_refused", pool=name, reason="a pool keeps at least one worker")
+        yield _scale_refused(master, name, "a pool keeps at least one worker")
+
+
+def _scale_refused(master: Situation, pool: str, reason: str) -> Order:
+    master.scaling.refused(reason)
+    return report("warning", "scale_refused", pool=pool, reason=reason)
 
 
 @on(facts.DumpRequested)

@@ -175,16 +175,19 @@ class Executor:
     # Logs, and whoever waits.
 
     @carries_out(orders.ReopenLogs)
-    def reopen_logs(self, _order: orders.ReopenLogs) -> None:
+    def reopen_logs(self, _order: orders.ReopenLogs) -> Fact:
         """Open every log anew, and pass the descriptors on: workers may have no right to open them."""
+        failures = []
         for name, sink in self._services.sinks.items():
             error = _reopen(sink)
             if error:
+                failures.append(f"log {name}: {error}")
                 hint = "the old file is written to until USR1 finds the path writable"
                 self.report(orders.report("error", "log_not_reopened", log=name, reason=str(error), hint=hint))
             for child in self._resources.children:
                 child.channel.send(Kind.REOPEN, name, sink.fileno())
         self._services.log.info("logs_reopened", logs=len(self._services.sinks))
+        return facts.LogsReopened(tuple(failures))
 
     @carries_out(orders.AnnounceReady)
     def announce_ready(self, _order: orders.AnnounceReady) -> None:
@@ -205,7 +208,7 @@ class Executor:
 
     @carries_out(orders.Report)
     def report(self, order: orders.Report) -> None:
-        self._controller.heard(order)
+        self._controller.reported(order)
         getattr(self._services.log, order.level)(order.event, **order.fields)
 
     @carries_out(orders.Exit)

@@ -55,12 +55,23 @@ class ReopenRequested(Fact):
 
 
 @dataclass(frozen=True)
+class LogsReopened(Fact):
+    """Every log was tried. ``failures``: a sentence for each that could not be opened; its old file is written to."""
+
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ScaleRequested(Fact):
-    """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool."""
+    """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool.
+
+    ``force``: though there may not be memory enough for them.
+    """
 
     change: int = 0
     pool: str = ""
     workers: int = 0
+    force: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from math import inf
 
 from prefork.arbiter import commands, death_report, facts, orders, policy, recycling
 from prefork.arbiter.facts import Fact
-from prefork.arbiter.fleet import ServiceState, Worker, WorkerEvent, WorkerState
+from prefork.arbiter.fleet import Death, ServiceState, Worker, WorkerEvent, WorkerState
 from prefork.arbiter.orders import Order, report
 from prefork.arbiter.situation import REACTIONS, Situation, on
 from prefork.arbiter.upgrade.policy import UpgradeState
@@ -198,22 +198,23 @@ class Master(Situation):
         worker.stacks = worker.stacks or (worker.dump.stacks if worker.dump else "")
         yield from self.stalls.tell(worker, now)
         if worker.unwanted:
-            yield (
-                death_report.retirement(worker, fact)
-                if fact.clean
-                else death_report.certificate(worker, fact, 0.0, now)
-            )
+            yield death_report.retirement(worker, fact) if fact.clean else self._died(worker, fact, 0.0, now)
             return
         if worker.template and worker.level and not worker.was_ready:
             yield from self._templates.refused(worker, fact)
             return
         on_trial = self.reload.on_trial(worker)
         delay = 0.0 if on_trial else self.pools.count_death(worker, now)  # a canary's death costs the reload
-        yield death_report.certificate(worker, fact, delay, now)
+        yield self._died(worker, fact, delay, now)
         if on_trial:
             yield from self.reload.refused((death_report.boot_story(worker, fact),), now)
         elif self.state is ServiceState.STARTING and not worker.was_ready:
             yield from self._give_up(worker, fact, now)
+
+    def _died(self, worker: Worker, fact: facts.ChildExited, delay: float, now: float) -> Order:
+        certificate = death_report.certificate(worker, fact, delay, now)
+        self.fleet.deaths.append(Death(now, "died", certificate.fields))
+        return certificate
 
     def _give_up(self, worker: Worker, fact: facts.ChildExited, now: float) -> Orders:
         """At start-up, what cannot boot ends the master."""
@@ -277,6 +278,8 @@ class Master(Situation):
             return self._spawn_failed(facts.SpawnFailed(order.worker, fact.reason), now)
         if isinstance(order, orders.LoadConfig | orders.OpenListeners):
             return self.reload.refused((fact.reason,), now)
+        if isinstance(order, orders.ReopenLogs):
+            self.reopening.failed(fact.reason)
         if isinstance(order, orders.Reexec):
             return self._successor_failed(facts.SuccessorFailed(fact.reason), now)
         if isinstance(order, orders.ReadScoreboard):

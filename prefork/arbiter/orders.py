@@ -127,7 +127,7 @@ class StopListening(Order):
 
 @dataclass(frozen=True)
 class ReopenLogs(Order):
-    pass
+    """Open every log anew. Answered by LogsReopened."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ and takes what it needs.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prefork.arbiter.children import Children
+from prefork.arbiter.facts import RequestSeen
 from prefork.arbiter.fdstore import FdStore
 from prefork.arbiter.services import Services
 from prefork.arbiter.sockets import Sockets
@@ -56,6 +58,14 @@ class Resources:
     def now(self) -> float:
         """Seconds of the clock that everything in the master goes by."""
         return time.monotonic()
+
+    def rows(self) -> dict[int, RequestSeen]:
+        """What the scoreboard says of each worker, by serial number."""
+        return {child.worker: self.children.seen(child) for child in self.children}
+
+    def addresses(self) -> Mapping[str, str]:
+        """Where the service listens, by the names of listeners."""
+        return self.sockets.addresses()
 
     def leave_sockets(self, *, last: bool) -> None:
         """Close them here; the ``last`` who serves them takes care that they are closed everywhere."""

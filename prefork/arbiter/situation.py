@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from prefork.arbiter import orders
+from prefork.arbiter.attempt import none_yet
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Fleet, ServiceState
 from prefork.arbiter.orders import Order
@@ -54,6 +55,8 @@ class Situation:
         self.termination = Termination(self.fleet)
         self.reload = Reload(config, self.fleet, self.pools, self.termination)
         self.upgrade = Upgrade()
+        self.scaling = none_yet()  # what an operator asked for last; a reload and an upgrade keep their own
+        self.reopening = none_yet()
         self.retries = Retries()
         self.predecessor = predecessor
         self.stalls = Stalls(self.fleet, self.termination)

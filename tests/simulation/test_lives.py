@@ -58,6 +58,7 @@ def births(seed: int) -> int:
     return kernel.births
 
 
+@pytest.mark.long
 def test_whatever_happens_the_invariants_hold_and_the_master_ends_when_told():
     """After TERM and enough time the master always exits with no child left; the other rules are checked throughout."""
     seed = total = 0
