@@ -4,7 +4,8 @@ Rules. It follows the configuration: the socket of another one is opened before 
 carried over. Who waits is told of every event that is logged meanwhile; what a command does and how it is answered is
 in ``answers``.
 
-Diagnostics. ``control_request`` (who asked for what), ``control_not_renewed``, ``control_lost``.
+Diagnostics. ``control_request`` (who asked for what), ``control_not_renewed``, ``control_lost``,
+``control_accept_failed`` (no descriptor or no memory for one more client), ``control_failed`` (with a traceback).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from prefork.arbiter.answers import ANSWERS, Answer, Surroundings
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.master import Master
 from prefork.arbiter.services import ControlServer
+from prefork.arbiter.survival import Survival
 from prefork.arbiter.watch import Watch
 from prefork.config.models import Config, Control
 from prefork.control import protocol
@@ -30,6 +32,7 @@ class Host(Surroundings, Protocol):
     """What the controller uses of the process that it is in: ``Resources``."""
 
     watch: Watch
+    survival: Survival
 
 
 @dataclass
@@ -49,6 +52,7 @@ class Controller:
         self._server: ControlServer | None = None
         self._trial: ControlServer | None = None
         self._waits: dict[int, Wait] = {}
+        self._hindered = False  # nobody could be accepted when it was looked at last
 
     # The socket.
 
@@ -64,8 +68,8 @@ class Controller:
     def adopt(self, config: Config) -> None:
         """This configuration is in force."""
         if self._trial:
+            self._host.watch.add(self._trial.fileno(), self.asked)  # first: should it fail, it is tried again
             before, self._server, self._trial = self._server, self._trial, None
-            self._host.watch.add(self._server.fileno(), self.asked)
             if before:
                 self._server.take_clients(before)  # one of them may wait for this very reload
                 self._hang_up(before, unlink=True)
@@ -115,7 +119,9 @@ class Controller:
     def asked(self) -> Iterator[Fact]:
         """The facts that clients ask for."""
         assert self._server is not None
-        for asking in self._server.turn():
+        requests = self._server.turn()
+        self._look_at_hindrance(self._server)
+        for asking in requests:
             request = asking.request
             if not request.command.looks:
                 given = {name: value for name, value in request.given.items() if value}
@@ -123,9 +129,28 @@ class Controller:
                     "control_request", do=request.do, by_uid=asking.uid, by_pid=asking.pid, **given
                 )
             wait = self._waits[asking.client] = Wait(ANSWERS[request.do](request, self._master, self._host))
-            yield from wait.answer.facts()
-            wait.taken = True
+            try:
+                yield from wait.answer.facts()
+                wait.taken = True
+            except Exception as error:  # one client's request is no more than its own
+                self._fail(asking.client, error)
             self.settle()
+
+    def _fail(self, client: int, error: Exception) -> None:
+        """A request cannot be answered as it should: the client is told, and waits no more."""
+        del self._waits[client]
+        reason = self._host.survival.note("control_failed", error)
+        if self._server:
+            self._server.say(client, protocol.refused(reason), last=True)
+
+    def _look_at_hindrance(self, server: ControlServer) -> None:
+        """Without descriptors or memory nobody can be accepted: the socket rests, and the log says so once."""
+        if server.hindrance:
+            self._host.watch.rest(server.fileno())
+        if server.hindrance and not self._hindered:
+            hint = "raise the limit of open files (ulimit -n, LimitNOFILE=)"
+            self._host.services.log.error("control_accept_failed", reason=server.hindrance, hint=hint)
+        self._hindered = bool(server.hindrance)
 
     # What is told.
 
@@ -142,7 +167,11 @@ class Controller:
         if self._server is None:
             return
         for client, wait in tuple(self._waits.items()):
-            line = wait.answer.response() if wait.taken else None
+            try:
+                line = wait.answer.response() if wait.taken else None
+            except Exception as error:  # one client's answer is no more than its own
+                self._fail(client, error)
+                continue
             if line is not None:
                 self._server.say(client, line, last=True)
             if line is not None or not self._server.has(client):

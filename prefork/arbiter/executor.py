@@ -23,6 +23,7 @@ from prefork.arbiter.resources import Resources
 from prefork.arbiter.upgrade.successor import Successor
 from prefork.config.models import Config
 from prefork.errors import BindError, ConfigError, PreforkError
+from prefork.observe.sink import Sink
 from prefork.system import process, signals
 from prefork.system.channel import Kind
 
@@ -41,6 +42,14 @@ def carries_out(kind: type[Order]) -> Callable[[Decorated], Decorated]:
         return method
 
     return register
+
+
+def _reopen(sink: Sink) -> OSError | None:
+    """Open a log anew; what hindered it, at whatever step."""
+    try:
+        return sink.reopen()
+    except OSError as error:
+        return error
 
 
 class Executor:
@@ -170,7 +179,7 @@ class Executor:
         """Open every log anew, and pass the descriptors on: workers may have no right to open them."""
         failures = []
         for name, sink in self._services.sinks.items():
-            error = sink.reopen()
+            error = _reopen(sink)
             if error:
                 failures.append(f"log {name}: {error}")
                 hint = "the old file is written to until USR1 finds the path writable"

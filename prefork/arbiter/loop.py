@@ -5,7 +5,7 @@ waited for stands in ``watch.py``. Nothing that is decided, done or heard ends t
 
 Diagnostics. ``reaction_failed``: the policy raised; the fact is told again in a second, a few times.
 ``update_failed``: the service manager, or a client of the control socket, could not be told. ``leave_failed``: what the
-master leaves behind at its end could not be tidied up.
+master leaves behind at its end could not be tidied up. ``title_failed``: ps shows the command line as the title.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Arbiter:
                 self.controller.open(self.services.config)
                 self.controller.adopt(self.services.config)
             self.init_signals()
-            process.set_title(f"prefork: master [{self.services.title}]")  # by which scripts know whom to signal
+            title = f"prefork: master [{self.services.title}]"  # by which scripts know whom to signal
+            self._attempt(lambda: process.set_title(title), "title_failed")
             if self.services.handoff:
                 self.resources.watch.stranger(self.services.handoff.master, lambda: [facts.PredecessorGone()])
             self._take(facts.TimePassed(), self.resources.now())

@@ -41,6 +41,7 @@ class ControlServer(Protocol):
 
     path: str
     listening: bool  # it takes new clients
+    hindrance: str  # why the last who connected could not be accepted; empty if it was
 
     @property
     def holds_path(self) -> bool:

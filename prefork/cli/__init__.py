@@ -11,7 +11,7 @@ from prefork.cli.options import Action, Options
 from prefork.cli.reading import Reader, runs_as_root, start_faults
 from prefork.config import dump, plan
 from prefork.config.load import read
-from prefork.errors import BootFaults, ConfigError, PreforkError
+from prefork.errors import BootFaults, ConfigError, PreforkError, StartError
 from prefork.system import process
 
 __all__ = ["main"]
@@ -30,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PreforkError as error:
         print(f"preforkd: {error}", file=sys.stderr)
         return error.exit_code
+    except (OSError, MemoryError) as error:
+        print(f"preforkd: {launch.refusal(error)}", file=sys.stderr)
+        return StartError.exit_code
     except KeyboardInterrupt:  # in a check, or before the master has handlers of its own
         return INTERRUPTED
 

@@ -22,7 +22,7 @@ from prefork.config.load import worker_count
 from prefork.config.models import Config
 from prefork.config.plan import by_cost
 from prefork.control.server import Manner, Server
-from prefork.errors import PreforkError
+from prefork.errors import BootError, PreforkError, StartError
 from prefork.observe import logs
 from prefork.observe.sink import Sink
 from prefork.system import activation, daemon, handoff
@@ -86,6 +86,17 @@ def run(config: Config, reader: Reader) -> int:
     except PreforkError as error:
         starter.failed(str(error), error.exit_code)
         return error.exit_code
+    except (OSError, MemoryError) as error:
+        starter.failed(refusal(error), StartError.exit_code)
+        return StartError.exit_code
+    except Exception as error:  # its traceback is in the log
+        starter.failed(f"the master has failed: {type(error).__name__}: {error}", BootError.exit_code)
+        return BootError.exit_code
+
+
+def refusal(error: OSError | MemoryError) -> str:
+    """What the operating system refused, in a sentence."""
+    return f"the master cannot start: {error if isinstance(error, OSError) else 'out of memory'}"
 
 
 def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff | None) -> int:

@@ -7,6 +7,7 @@ beside the rights of the socket's file.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import select
@@ -25,6 +26,7 @@ CLIENTS_MOST = 32
 BACKLOG = 16
 WAITING_MOST = 32 * 1024 * 1024  # bytes that a client has not taken: stacks of many workers are large
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EPERM, errno.ENOSPC}
 READ, WRITE, HANG_UP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP
 
 
@@ -71,12 +73,18 @@ class Server:
         self._manner = manner
         self._listener = _bind(path, manner, over=over)
         self._inode = unixsocket.inode_of(path)
-        self._epoll = select.epoll()
-        self._epoll.register(self._listener.fileno(), READ)
+        try:
+            self._epoll = select.epoll()
+            self._epoll.register(self._listener.fileno(), READ)
+        except OSError as error:
+            self._listener.close()
+            os.unlink(path)
+            raise BindError(f"the control socket {path} cannot be watched: {error.strerror}") from error
         self._clients: dict[int, _Client] = {}
         self._serial = 0
         self._ids: dict[int, int] = {}  # descriptor -> client
         self.listening = True
+        self.hindrance = ""  # why the last who connected could not be accepted, and waits in the queue
 
     def fileno(self) -> int:
         """Readable when there is something to do."""
@@ -166,8 +174,11 @@ class Server:
     def _accept(self) -> None:
         try:
             sock, _ = self._listener.accept()
-        except OSError:  # it has gone again, or there are too many open files
+        except OSError as error:
+            # One that has gone again leaves the queue; without descriptors or memory it stays there.
+            self.hindrance = str(error.strerror) if error.errno in EXHAUSTED else ""
             return
+        self.hindrance = ""
         sock.setblocking(False)
         client = _Client(sock)
         if not self._may(client):

@@ -33,7 +33,7 @@ def backwards(event: str) -> str:
 class Socket:
     """Stands for the server: what is asked is put into ``asking``, what each client is told is kept."""
 
-    path, listening, holds_path = "/run/control.sock", True, True
+    path, listening, holds_path, hindrance = "/run/control.sock", True, True, ""
 
     def __init__(self) -> None:
         self.asking: list[Asking] = []
