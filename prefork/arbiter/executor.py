@@ -59,7 +59,7 @@ def watch_worker(arbiter: Arbiter, order: orders.WatchWorker) -> Fact | None:
     child = arbiter.children.get(order.worker)
     if child is None:
         return None
-    arbiter.board.watch(child.slot, order.watching)
+    arbiter.board.watch(child.slot, watching=order.watching)
     # A request that it took up just before it could see that nobody watches any more would ring no bell.
     if not order.watching and arbiter.board.read(child.slot).busy_since:
         return facts.RequestStarted(order.worker)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
-from prefork.arbiter.services import Berth
+from prefork.arbiter.services import Birth
 from prefork.system import process
 from prefork.system.channel import Channel, Kind
+from prefork.worker.spec import Handles
 
 if TYPE_CHECKING:
     from prefork.arbiter.loop import Arbiter
@@ -54,32 +55,38 @@ def connect(*, asks_sender: bool = False) -> Ends:
 
 def spawn_worker(arbiter: Arbiter, order: orders.SpawnWorker) -> Fact | None:
     """A worker, by whoever forks it."""
-    if order.template:
-        place = {"number": order.number, "slot": order.slot, "warm_at": order.warm_at}
-        return _have_forked(arbiter, order, order.template, place)
-    return _fork(arbiter, order, order.number, arbiter.services.serve)
+    try:
+        row = arbiter.board.open_row(order.slot)
+    except OSError as error:
+        return facts.SpawnFailed(order.worker, f"a row of the scoreboard cannot be made: {error}")
+    try:
+        if order.template:
+            place = {"number": order.number, "slot": order.slot, "warm_at": order.warm_at}
+            return _have_forked(arbiter, order, order.template, place, row)
+        return _fork(arbiter, order, row)
+    finally:
+        os.close(row)
 
 
 def spawn_template(arbiter: Arbiter, order: orders.SpawnTemplate) -> Fact | None:
     """A template, by the master or by a warm worker. From now on the orphans below us are ours: it forks workers."""
+    arbiter.board.close_row(order.slot)
     if order.source:
-        return _have_forked(arbiter, order, order.source, {"number": 0})
+        return _have_forked(arbiter, order, order.source, {"number": 0, "slot": 0, "warm_at": 0})
     arbiter.subreaper = arbiter.subreaper or process.set_subreaper(True)
     if not arbiter.subreaper:
         return facts.SpawnFailed(
             order.worker, "preload and python need a child subreaper (prctl(2)): Linux alone has one"
         )
-    return _fork(arbiter, order, 0, arbiter.services.serve_template)
+    return _fork(arbiter, order)
 
 
-def _fork(
-    arbiter: Arbiter, order: orders.SpawnWorker | orders.SpawnTemplate, number: int, life: Callable[[Berth], int]
-) -> Fact:
+def _fork(arbiter: Arbiter, order: Birth, row: int = -1) -> Fact:
     try:
         ends = connect()
     except OSError as error:
         return facts.SpawnFailed(order.worker, str(error))
-    berth = _berth(arbiter, order, number, ends)
+    handles = _handles(arbiter, order, ends, row)
     try:
         pid = process.fork()
     except OSError as error:
@@ -87,58 +94,48 @@ def _fork(
         return facts.SpawnFailed(order.worker, str(error))
     else:
         if pid == 0:
-            _live(berth, life)
+            _live(arbiter.services.serve, order, handles)
         arbiter.adopt_child(Child(order.worker, order.slot, pid, process.open_pidfd(pid), ends.channel, ends.stacks))
         return facts.WorkerSpawned(order.worker, pid)
     finally:
         ends.close_its()
 
 
-def _have_forked(
-    arbiter: Arbiter, order: orders.SpawnWorker | orders.SpawnTemplate, parent: int, place: Mapping[str, int]
-) -> Fact | None:
+def _have_forked(arbiter: Arbiter, order: Birth, parent: int, place: Mapping[str, int], *row: int) -> Fact | None:
     """Ask another to fork. The child says hello when it is there; should neither come to it, the channel ends."""
     forks = arbiter.children.get(parent)
     try:
         ends = connect(asks_sender=True)
     except OSError as error:
         return facts.SpawnFailed(order.worker, str(error))
-    arbiter.board.clear(order.slot)
-    asked = forks and forks.channel.send(Kind.FORK, json.dumps(place), ends.its_channel.fileno(), ends.its_stacks)
+    given = (ends.its_channel.fileno(), ends.its_stacks, *row)
+    asked = forks and forks.channel.send(Kind.FORK, json.dumps(place), *given)
     ends.close_its()
     if not asked:
         ends.close_ours()
-        return facts.SpawnFailed(order.worker, "who was to fork it does not listen")
+        return facts.SpawnFailed(order.worker, "the template that should fork this worker is not responding")
     arbiter.adopt_child(Child(order.worker, order.slot, 0, None, ends.channel, ends.stacks))
     return None
 
 
-def _berth(arbiter: Arbiter, order: orders.SpawnWorker | orders.SpawnTemplate, number: int, ends: Ends) -> Berth:
-    arbiter.board.clear(order.slot)
-    return Berth(
-        pool=order.pool,
-        number=number,
-        slot=order.slot,
-        generation=order.generation,
-        config=order.config,
-        board=arbiter.board,
+def _handles(arbiter: Arbiter, order: Birth, ends: Ends, row: int) -> Handles:
+    listeners = arbiter.sockets.of(order.generation, order.config.listeners_of(order.pool))
+    return Handles(
         channel=ends.its_channel,
         stacks=ends.its_stacks,
-        listeners=arbiter.sockets.of(order.generation, order.config.listeners_of(order.pool)),
+        row=row,
+        words=arbiter.board.words,
+        listeners={name: listener.socket for name, listener in listeners.items()},
         sinks=arbiter.services.sinks,
     )
 
 
-def _live(berth: Berth, life: Callable[[Berth], int]) -> None:
+def _live(serve: Callable[[Birth, Handles], int], order: Birth, handles: Handles) -> None:
     """The child's whole life; it does not return."""
     code = 1
     try:
-        keep = {berth.channel.fileno(), berth.stacks}
-        if not berth.number:
-            keep.add(berth.board.descriptor)  # a template may execute another interpreter
-        keep.update(listener.socket.fileno() for listener in berth.listeners.values())
-        keep.update(sink.fileno() for sink in berth.sinks.values())
-        process.close_all_but(keep)
-        code = life(berth)
+        process.leave_terminal()
+        process.close_all_but(handles.descriptors())
+        code = serve(order, handles)
     finally:
         os._exit(code)

@@ -114,7 +114,6 @@ def _serve(
         changed=by_cost,
         workers_of=worker_count,
         serve=partial(wiring.live, worker_count, directory),
-        serve_template=partial(wiring.live_as_template, worker_count, directory),
         announce=starter.ready,
         log=log,
         set_level=logs.set_level,

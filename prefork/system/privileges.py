@@ -12,22 +12,11 @@ import os
 import pwd
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 
 from prefork.errors import PrivilegeError
+from prefork.worker.spec import Identity
 
 PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A user, a group and the supplementary groups; ``name`` and ``home`` are empty for a number without an entry."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
-    name: str = ""
-    home: str = ""
 
 
 def identity(user: str | None, group: str | None) -> Identity | None:

@@ -98,7 +98,7 @@ def test_an_application_has_its_own_pydantic(daemon: Preforkd):
     [
         ("/nonexistent/python", "/nonexistent/python cannot be executed: No such file or directory"),
         ("/bin/true", "a template ended before it was ready: exit code 0"),
-        *((OTHERS[version], f"it is Python {version}, and 3.10 is needed") for version in OLD[-1:]),
+        *((OTHERS[version], f"is Python {version}; prefork needs 3.10 or newer") for version in OLD[-1:]),
     ],
 )
 def test_an_interpreter_that_cannot_be_used_is_refused(daemon: Preforkd, python: str, reason: str):
