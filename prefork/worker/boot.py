@@ -74,7 +74,7 @@ def _serve(
         run_hook(hooks.post_fork)
         loaded = loaded or load(settings)
         if hooks.abort:
-            supervision.run_on_abort(importer.load_attribute(hooks.abort), handles.stacks)
+            supervision.run_on_abort(importer.load_hook(hooks.abort), handles.stacks)
         run_hook(hooks.ready)
         if settings.probe:
             probe.ask(loaded.application, settings.probe, Errors(log))
@@ -147,7 +147,7 @@ def _introduce(spec: WorkerSpec) -> None:
 def run_hook(spec: str) -> None:
     """Run a hook of the configuration, if there is one. Raises what it raises."""
     if spec:
-        importer.load_attribute(spec)()
+        importer.load_hook(spec)()
 
 
 def run_hook_safely(spec: str, log: Log) -> None:
