@@ -112,9 +112,10 @@ class RequestStarted:
 
 @dataclass(frozen=True)
 class WorkerWarm:
-    """A worker has served as many requests as a template needs (pool.*.refork)."""
+    """A worker says that it has served as many requests as a template needs; ``served``: as its row says."""
 
     worker: int
+    served: int
 
 
 @dataclass(frozen=True)

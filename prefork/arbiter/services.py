@@ -65,6 +65,7 @@ class Services:
     changed: Callable[[Config, Config], Mapping[str, tuple[str, ...]]]  # the keys that differ, by what they take
     workers_of: Callable[[Pool], int]  # the number of workers that a pool's configuration means
     serve: Callable[[Birth, Handles], int]  # the life of a worker or a template, in the child; returns its exit code
+    environments: int  # the descriptor of what ``serve`` reads a pool's environment from, and closes
     announce: Callable[[], None]  # the service is up
     log: Any
     set_level: Callable[[str], None]

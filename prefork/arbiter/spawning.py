@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
-from prefork.arbiter.services import Birth
+from prefork.arbiter.services import Birth, Services
 from prefork.system import process
 from prefork.system.channel import Channel, Kind
 from prefork.worker.spec import Handles
@@ -94,8 +94,8 @@ def _fork(arbiter: Arbiter, order: Birth, row: int = -1) -> Fact:
         return facts.SpawnFailed(order.worker, str(error))
     else:
         if pid == 0:
-            _live(arbiter.services.serve, order, handles)
-        arbiter.adopt_child(Child(order.worker, order.slot, pid, process.open_pidfd(pid), ends.channel, ends.stacks))
+            _live(arbiter.services, order, handles)
+        arbiter.adopt_child(_child(arbiter, order, ends, pid, process.open_pidfd(pid)))
         return facts.WorkerSpawned(order.worker, pid)
     finally:
         ends.close_its()
@@ -114,8 +114,16 @@ def _have_forked(arbiter: Arbiter, order: Birth, parent: int, place: Mapping[str
     if not asked:
         ends.close_ours()
         return facts.SpawnFailed(order.worker, "the template that should fork this worker is not responding")
-    arbiter.adopt_child(Child(order.worker, order.slot, 0, None, ends.channel, ends.stacks))
+    arbiter.adopt_child(_child(arbiter, order, ends, 0, None))
     return None
+
+
+def _child(arbiter: Arbiter, order: Birth, ends: Ends, pid: int, pidfd: int | None) -> Child:
+    return Child(
+        *(order.worker, order.slot, pid, pidfd, ends.channel, ends.stacks),
+        served=lambda: arbiter.board.read(order.slot).served,
+        taken=lambda pid: any(child.pid == pid for child in arbiter.children.values()),
+    )
 
 
 def _handles(arbiter: Arbiter, order: Birth, ends: Ends, row: int) -> Handles:
@@ -130,12 +138,12 @@ def _handles(arbiter: Arbiter, order: Birth, ends: Ends, row: int) -> Handles:
     )
 
 
-def _live(serve: Callable[[Birth, Handles], int], order: Birth, handles: Handles) -> None:
+def _live(services: Services, order: Birth, handles: Handles) -> None:
     """The child's whole life; it does not return."""
     code = 1
     try:
         process.leave_terminal()
-        process.close_all_but(handles.descriptors())
-        code = serve(order, handles)
+        process.close_all_but((*handles.descriptors(), services.environments))
+        code = services.serve(order, handles)
     finally:
         os._exit(code)

@@ -8,6 +8,7 @@ from functools import partial
 
 from prefork.arbiter.orders import SpawnTemplate
 from prefork.arbiter.services import Birth
+from prefork.cli import apart
 from prefork.config.models import Config, Pool
 from prefork.errors import PreforkError
 from prefork.system import privileges
@@ -16,9 +17,21 @@ from prefork.worker.settings import HookSettings, HttpSettings, RecycleSettings,
 from prefork.worker.spec import Handles, Identity, WorkerSpec
 
 
-def identity_of(config: Config) -> Identity | None:
-    """Whom workers run as; None for whom the master runs as. Raises PrivilegeError."""
-    return privileges.identity(config.master.user, config.master.group)
+def identity_of(config: Config, pool_name: str) -> Identity | None:
+    """Whom a pool's workers run as; None for whom the master runs as. Raises PrivilegeError.
+
+    A pool with a user of its own has that user's group, unless it names one.
+    """
+    pool, master = config.pool[pool_name], config.master
+    if pool.user is not None:
+        return privileges.identity(pool.user, pool.group)
+    return privileges.identity(master.user, pool.group if pool.group is not None else master.group)
+
+
+def check_identities(config: Config) -> None:
+    """Raise PrivilegeError if a pool's workers cannot run as the configuration says."""
+    for name in config.pool:
+        identity_of(config, name)
 
 
 def settings_of(config: Config, pool_name: str, workers: int, start_directory: str) -> Settings:
@@ -33,7 +46,7 @@ def settings_of(config: Config, pool_name: str, workers: int, start_directory: s
         probe=pool.probe,
         directory=pool.directory or config.master.working_directory or start_directory,
         python_path=tuple(pool.python_path),
-        environment=dict(pool.environment),
+        environment=apart.environment_of(config, pool_name),
         workers=workers,
         timeout=TimeoutSettings(timeout.graceful, timeout.keepalive, timeout.header, timeout.body),
         http=HttpSettings(
@@ -55,7 +68,8 @@ def spec_of(config: Config, pool_name: str, workers: int, start_directory: str, 
         settings=settings_of(config, pool_name, workers, start_directory),
         generation=generation,
         python=config.pool[pool_name].python or "",
-        identity=identity_of(config),
+        identity=identity_of(config, pool_name),
+        no_new_privileges=config.master.no_new_privileges,
         umask=config.master.umask,
         log_level=config.log.level,
         log_format=config.log.format,
@@ -66,6 +80,7 @@ def spec_of(config: Config, pool_name: str, workers: int, start_directory: str, 
 def run_dry(config: Config, start_directory: str, pool_name: str, writer: int) -> None:
     """Import what a pool names as its workers would, and tell every failure. In a child of ``-t``."""
     spec = spec_of(config, pool_name, 1, start_directory)
+    apart.forget_others(config)
     dry_run.explain_stalls(writer)
     if dry_run.tell(writer, [((), partial(boot.take_place, spec))]):
         if spec.python:
@@ -81,6 +96,7 @@ def live(workers_of: Callable[[Pool], int], start_directory: str, birth: Birth, 
     workers = workers_of(config.pool[birth.pool])
     try:
         spec = spec_of(config, birth.pool, workers, start_directory, birth.generation)
+        apart.forget_others(config)
         if spec.python:
             boot.take_place(spec)
             interpreter.go_on_as_template(spec, handles)

@@ -121,7 +121,10 @@ def take_place(spec: WorkerSpec) -> None:
     if spec.umask is not None:
         os.umask(spec.umask)
     if spec.identity is not None:
+        was_root = os.geteuid() == 0
         privileges.drop(spec.identity)
+        if was_root:
+            privileges.hide()
         if spec.no_new_privileges:
             privileges.no_new_privs()
     try:

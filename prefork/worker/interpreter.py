@@ -23,7 +23,7 @@ import prefork
 from prefork.errors import BootError
 from prefork.observe import logs
 from prefork.observe.sink import Sink
-from prefork.system import memory
+from prefork.system import memory, privileges
 from prefork.system.channel import Channel
 from prefork.worker import dry_run, template
 from prefork.worker.spec import Handles, WorkerSpec
@@ -88,7 +88,7 @@ def _execute(
     spec: WorkerSpec, value: Mapping[str, Any], keep: Iterable[int], failures: tuple[int, str], stderr: int
 ) -> NoReturn:
     """``failures``: where the bootstrap writes its failure, and how; ``stderr``: what Python itself complains to."""
-    hidden = "1" if spec.identity is not None and sys.platform == "linux" else "0"
+    hidden = "1" if privileges.is_hidden() else "0"  # an exec ends it
     trees = dict.fromkeys(str(Path(module.__file__ or "").parents[1]) for module in (prefork, structlog))
     environment = {**os.environ, **spec.settings.environment}
     ours = os.dup(2)

@@ -58,6 +58,7 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
             changed=lambda _old, _new: {},
             workers_of=lambda _pool: 1,
             serve=lambda _birth, _handles: 0,
+            environments=0,
             announce=lambda: None,
             log=Journal(),
             set_level=lambda _level: None,

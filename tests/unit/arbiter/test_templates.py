@@ -20,7 +20,7 @@ def templates(service: Service) -> list[Worker]:
 
 
 def warm(service: Service) -> list[orders.Order]:
-    return service.tell(facts.WorkerWarm(service.master.fleet.of("web")[0].id))
+    return service.tell(facts.WorkerWarm(service.master.fleet.of("web")[0].id, 1000))
 
 
 def test_workers_are_told_when_they_are_warm(service: Service):
@@ -34,7 +34,7 @@ def test_workers_are_told_when_they_are_warm(service: Service):
 def test_one_at_a_time(service: Service):
     """While one boots, nobody else is asked."""
     warm(service)
-    assert service.tell(facts.WorkerWarm(service.master.fleet.of("web")[1].id)) == []
+    assert service.tell(facts.WorkerWarm(service.master.fleet.of("web")[1].id, 1000)) == []
 
 
 def test_the_former_one_goes_and_its_workers_are_replaced_one_by_one(service: Service):
