@@ -104,7 +104,7 @@ def test_an_application_has_its_own_pydantic(daemon: Preforkd):
 def test_an_interpreter_that_cannot_be_used_is_refused(daemon: Preforkd, python: str, reason: str):
     """By -t at its key, at the start with status 70, and by a reload, which changes nothing."""
     daemon.configure(pool=f'python = "{python}"')
-    assert daemon.run("-t").returncode == 78
+    assert daemon.run("-t").returncode == 70
     started = daemon.run()
     assert started.returncode == 70
     assert reason in started.stderr.replace('\\"', '"')
@@ -122,7 +122,7 @@ def test_a_fault_of_the_application_is_told_by_its_own_interpreter(daemon: Prefo
     python = environment(OTHERS[CURRENT[0]], daemon.home)
     daemon.configure(app="broken:app", pool=f'python = "{python}"')
     checked = daemon.run("-t")
-    assert checked.returncode == 78
+    assert checked.returncode == 70
     assert f"RuntimeError: under {daemon.home}/venv" in checked.stderr
     started = daemon.run()
     assert started.returncode == 70

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from prefork.arbiter import facts, policy
 from prefork.arbiter.children import AT_ONCE, PIECE, Child
-from prefork.system import channel, scoreboard
+from prefork.system import channel, process, scoreboard
 from prefork.system.channel import Channel, Kind
 from prefork.system.scoreboard import Row, Scoreboard
 from tests.unit.arbiter.service import Service
@@ -233,3 +233,16 @@ def test_what_was_said_while_the_master_slept_is_heard_before_anybody_is_late():
         assert service.master.handle(facts.WorkerReady(worker), service.now)
     assert service.tell(facts.TimePassed()) == []
     assert service.lives() == {"web": ["ready", "ready", "ready"]}
+
+
+def test_a_process_greets_once(hostile: Hostile, monkeypatch: pytest.MonkeyPatch):
+    """M7. A pid that is in the table already is not taken for another worker: the channel is given up."""
+    monkeypatch.setattr(process, "is_child", lambda _pid: True)
+    ours, theirs = Channel.pair(asks_sender=True)
+    child = Child(2, 1, 0, None, ours, hostile.child.stacks, taken=lambda pid: pid == os.getpid())
+    theirs.send(Kind.HELLO)
+    with pytest.raises(EOFError):
+        list(child.hear())
+    assert not child.pid
+    theirs.close()
+    ours.close()
