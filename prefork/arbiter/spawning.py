@@ -8,18 +8,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
+from prefork.arbiter.resources import Resources
 from prefork.arbiter.services import Birth, Services
 from prefork.system import process
 from prefork.system.channel import Channel, Kind
 from prefork.worker.spec import Handles
-
-if TYPE_CHECKING:
-    from prefork.arbiter.loop import Arbiter
 
 
 class Ends(NamedTuple):
@@ -53,88 +51,101 @@ def connect(*, asks_sender: bool = False) -> Ends:
     return Ends(ours, reader, theirs, writer)
 
 
-def spawn_worker(arbiter: Arbiter, order: orders.SpawnWorker) -> Fact | None:
+def spawn_worker(resources: Resources, order: orders.SpawnWorker) -> Fact | None:
     """A worker, by whoever forks it."""
     try:
-        row = arbiter.board.open_row(order.slot)
+        row = resources.board.open_row(order.slot)
     except OSError as error:
         return facts.SpawnFailed(order.worker, f"a row of the scoreboard cannot be made: {error}")
     try:
         if order.template:
             place = {"number": order.number, "slot": order.slot, "warm_at": order.warm_at}
-            return _have_forked(arbiter, order, order.template, place, row)
-        return _fork(arbiter, order, row)
+            return _have_forked(resources, order, order.template, place, row)
+        return _fork(resources, order, row)
     finally:
         os.close(row)
 
 
-def spawn_template(arbiter: Arbiter, order: orders.SpawnTemplate) -> Fact | None:
+def spawn_template(resources: Resources, order: orders.SpawnTemplate) -> Fact | None:
     """A template, by the master or by a warm worker. From now on the orphans below us are ours: it forks workers."""
-    arbiter.board.close_row(order.slot)
+    resources.board.close_row(order.slot)
     if order.source:
-        return _have_forked(arbiter, order, order.source, {"number": 0, "slot": 0, "warm_at": 0})
-    arbiter.subreaper = arbiter.subreaper or process.set_subreaper(True)
-    if not arbiter.subreaper:
+        return _have_forked(resources, order, order.source, {"number": 0, "slot": 0, "warm_at": 0})
+    resources.subreaper = resources.subreaper or process.set_subreaper(True)
+    if not resources.subreaper:
         return facts.SpawnFailed(
             order.worker, "preload and python need a child subreaper (prctl(2)): Linux alone has one"
         )
-    return _fork(arbiter, order)
+    return _fork(resources, order)
 
 
-def _fork(arbiter: Arbiter, order: Birth, row: int = -1) -> Fact:
+def _fork(resources: Resources, order: Birth, row: int = -1) -> Fact:
     try:
         ends = connect()
     except OSError as error:
         return facts.SpawnFailed(order.worker, str(error))
-    handles = _handles(arbiter, order, ends, row)
     try:
+        handles = _handles(resources, order, ends, row)
         pid = process.fork()
-    except OSError as error:
+    except BaseException as error:
         ends.close_ours()
-        return facts.SpawnFailed(order.worker, str(error))
-    else:
-        if pid == 0:
-            _live(arbiter.services, order, handles)
-        arbiter.adopt_child(_child(arbiter, order, ends, pid, process.open_pidfd(pid)))
-        return facts.WorkerSpawned(order.worker, pid)
-    finally:
         ends.close_its()
+        if isinstance(error, OSError):
+            return facts.SpawnFailed(order.worker, str(error))
+        raise
+    if pid == 0:
+        _live(resources.services, order, handles)
+    ends.close_its()
+    child = _child(resources, order, ends, pid, process.open_pidfd(pid))
+    try:
+        resources.children.adopt(child)
+    except BaseException as error:
+        process.kill_and_reap(pid)  # nobody can hear it
+        if isinstance(error, OSError):
+            return facts.SpawnFailed(order.worker, str(error))
+        raise
+    return facts.WorkerSpawned(order.worker, pid)
 
 
-def _have_forked(arbiter: Arbiter, order: Birth, parent: int, place: Mapping[str, int], *row: int) -> Fact | None:
+def _have_forked(resources: Resources, order: Birth, parent: int, place: Mapping[str, int], *row: int) -> Fact | None:
     """Ask another to fork. The child says hello when it is there; should neither come to it, the channel ends."""
-    forks = arbiter.children.get(parent)
+    forks = resources.children.get(parent)
     try:
         ends = connect(asks_sender=True)
     except OSError as error:
+        return facts.SpawnFailed(order.worker, str(error))
+    child = _child(resources, order, ends, 0, None)
+    try:
+        resources.children.adopt(child)  # first: one that nobody can hear is not to be forked
+    except OSError as error:
+        ends.close_its()
         return facts.SpawnFailed(order.worker, str(error))
     given = (ends.its_channel.fileno(), ends.its_stacks, *row)
     asked = forks and forks.channel.send(Kind.FORK, json.dumps(place), *given)
     ends.close_its()
     if not asked:
-        ends.close_ours()
+        resources.children.disown(child)
         return facts.SpawnFailed(order.worker, "the template that should fork this worker is not responding")
-    arbiter.adopt_child(_child(arbiter, order, ends, 0, None))
     return None
 
 
-def _child(arbiter: Arbiter, order: Birth, ends: Ends, pid: int, pidfd: int | None) -> Child:
+def _child(resources: Resources, order: Birth, ends: Ends, pid: int, pidfd: int | None) -> Child:
     return Child(
         *(order.worker, order.slot, pid, pidfd, ends.channel, ends.stacks),
-        served=lambda: arbiter.board.read(order.slot).served,
-        taken=lambda pid: any(child.pid == pid for child in arbiter.children.values()),
+        served=lambda: resources.board.read(order.slot).served,
+        taken=lambda pid: any(child.pid == pid for child in resources.children),
     )
 
 
-def _handles(arbiter: Arbiter, order: Birth, ends: Ends, row: int) -> Handles:
-    listeners = arbiter.sockets.of(order.generation, order.config.listeners_of(order.pool))
+def _handles(resources: Resources, order: Birth, ends: Ends, row: int) -> Handles:
+    listeners = resources.sockets.of(order.generation, order.config.listeners_of(order.pool))
     return Handles(
         channel=ends.its_channel,
         stacks=ends.its_stacks,
         row=row,
-        words=arbiter.board.words,
+        words=resources.board.words,
         listeners={name: listener.socket for name, listener in listeners.items()},
-        sinks=arbiter.services.sinks,
+        sinks=resources.services.sinks,
     )
 
 

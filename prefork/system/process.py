@@ -138,7 +138,10 @@ def fork() -> int:
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
         if pid == 0:
-            signals.forget()
+            try:
+                signals.forget()
+            except BaseException:
+                os._exit(NOT_EXECUTED)
     return pid
 
 
@@ -160,6 +163,13 @@ def leave_terminal() -> None:
                 terminal = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NOCTTY)
                 os.dup2(terminal, descriptor)
                 os.close(terminal)
+
+
+def kill_and_reap(pid: int) -> None:
+    """End a child that was just forked and that nobody can hear. In the parent."""
+    send_signal(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):  # reaped already
+        os.waitpid(pid, 0)
 
 
 def close_all_but(keep: Collection[int]) -> None:
