@@ -37,6 +37,8 @@ class Child:
     pidfd: int | None
     channel: Channel
     stacks: int
+    served: Callable[[], int] = int  # requests, as its row says
+    taken: Callable[[int], bool] = lambda _pid: False  # whether another child in the table has this pid
     signals: list[int] = field(default_factory=list)  # that wait until it is known
 
     def hear(self) -> Iterator[Fact]:
@@ -60,13 +62,13 @@ class Child:
         elif message.kind == Kind.REQUEST_STARTED:
             yield facts.RequestStarted(self.worker)
         elif message.kind == Kind.WARM:
-            yield facts.WorkerWarm(self.worker)
+            yield facts.WorkerWarm(self.worker, self.served())
         elif message.kind == Kind.RECYCLE_DUE and message.text in channel.RECYCLE_REASONS:
             yield facts.RecycleDue(self.worker, message.text)
 
     def _greeted(self, message: Message) -> Fact:
         """Its first word. Raises EOFError if that, or whoever sent it, is not what was expected."""
-        if message.kind != Kind.HELLO or not process.is_child(message.sender):
+        if message.kind != Kind.HELLO or self.taken(message.sender) or not process.is_child(message.sender):
             raise EOFError
         self.pid = message.sender
         self.pidfd = process.open_pidfd(self.pid)

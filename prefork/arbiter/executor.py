@@ -109,7 +109,7 @@ class Executor:
         child = self._resources.children.get(order.worker)
         if child is None:
             return None
-        self._resources.board.watch(child.slot, order.watching)
+        self._resources.board.watch(child.slot, watching=order.watching)
         # A request that it took up just before it could see that nobody watches any more would ring no bell.
         if not order.watching and self._resources.board.read(child.slot).busy_since:
             return facts.RequestStarted(order.worker)

@@ -129,9 +129,10 @@ class RequestStarted(Fact):
 
 @dataclass(frozen=True)
 class WorkerWarm(Fact):
-    """A worker has served as many requests as a template needs (pool.*.refork)."""
+    """A worker says that it has served as many requests as a template needs; ``served``: as its row says."""
 
     worker: int
+    served: int
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ class Master(Situation):
     def _worker_warm(self, fact: facts.WorkerWarm, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and self.state is ServiceState.SERVING and worker.generation == self.generation:
-            yield from self._templates.warm(worker, self.config, now)
+            yield from self._templates.warm(worker, fact.served, self.config, now)
 
     @on(facts.StacksDumped)
     def _stacks_dumped(self, fact: facts.StacksDumped, now: float) -> Orders:

@@ -10,6 +10,7 @@ template, one level up, and the other workers are replaced by its children. Shou
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 from prefork.arbiter import death_report, orders, policy
 from prefork.arbiter.facts import ChildExited
@@ -53,8 +54,14 @@ class Templates:
 
     # Reforking.
 
-    def warm(self, worker: Worker, config: Config, now: float) -> Iterable[Order]:
-        """A worker has served enough to be the next template, unless another is before it."""
+    def warm(self, worker: Worker, served: int, config: Config, now: float) -> Iterable[Order]:
+        """A worker says that it can be the next template: it is, if it is due, and no other is before it.
+
+        A worker may say what it likes. It is believed where the pool reforks at this level, and its row agrees.
+        """
+        due = worker.settings.refork[worker.level] if worker.level < len(worker.settings.refork) else inf
+        if served < due:
+            return
         template = self.template_of(worker.pool, worker.generation)
         alone = len(self._templates_of(worker.pool, worker.generation)) == 1
         if not (worker.ready and template and template.ready and alone) or template.refused:

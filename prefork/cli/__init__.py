@@ -47,7 +47,7 @@ def _act(chosen: Options) -> int:
     if chosen.action is Action.CHECK:
         return _check(reader)
     if chosen.action is Action.PRINT_CONFIG:
-        print(dump.toml(reader.read().config), end="")
+        print(dump.toml(reader.read_plain().config), end="")
         return 0
     return launch.run(reader.start(), reader)
 
@@ -65,9 +65,9 @@ def _check(reader: Reader) -> int:
     loaded = reader.read()
     faults = start_faults(loaded)
     wrong = {fault.key for fault in faults}
-    if wrong & {"master.user", "master.group"}:
+    if any(key.endswith((".user", ".group")) and key.startswith(("master.", "pool.")) for key in wrong):
         raise ConfigError(*faults)  # as whom should it be imported?
-    wiring.identity_of(loaded.config)
+    wiring.check_identities(loaded.config)
     broken = check.run(loaded, wrong, partial(wiring.run_dry, loaded.config, reader.directory))
     if faults:
         raise ConfigError(*faults, *broken)

@@ -76,7 +76,7 @@ def run(config: Config, reader: Reader) -> int:
     launch = None
     if config.master.daemonize and succession is None:  # a successor is detached already
         place = config.master.working_directory or "/"
-        kept = passed_descriptors(config)
+        kept = [*passed_descriptors(config), reader.vault.descriptor]
         launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask, keep=kept)
     elif config.master.working_directory:
         os.chdir(config.master.working_directory)
@@ -119,7 +119,7 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
         changed=by_cost,
         workers_of=worker_count,
         serve=partial(wiring.live, worker_count, reader.directory),
-        serve_template=partial(wiring.live_as_template, worker_count, reader.directory),
+        environments=reader.vault.descriptor,
         announce=starter.ready,
         log=log,
         set_level=logs.set_level,
@@ -153,8 +153,9 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
 def control_manner(config: Config) -> Manner:
     """Who may use the control socket, and how its file is made. Raises PrivilegeError."""
     assert config.control is not None
-    identity = wiring.identity_of(config)
-    return Manner(config.control.mode, config.control.group, identity.uid if identity else None)
+    identities = (wiring.identity_of(config, pool) for pool in config.pool)
+    workers = frozenset(identity.uid for identity in identities if identity)
+    return Manner(config.control.mode, config.control.group, workers)
 
 
 def open_control(path: str, manner: Manner, over: int | None) -> Server:

@@ -40,11 +40,11 @@ class Asking(NamedTuple):
 
 
 class Manner(NamedTuple):
-    """Who may ask, and how the socket's file is made. ``workers``: whom workers run as; None: as the master."""
+    """Who may ask, and how the socket's file is made. ``workers``: whom workers run as, other than the master."""
 
     mode: int
     group: str | None
-    workers: int | None
+    workers: frozenset[int] = frozenset()
 
 
 class _Client:
@@ -204,7 +204,7 @@ class Server:
         manner = self._manner
         if client.uid in (0, os.geteuid()):
             return True
-        if client.uid == manner.workers or not manner.group:
+        if client.uid in manner.workers or not manner.group:
             return False  # an application is not to rule over its master
         try:
             group = privileges.gid_of(manner.group)

@@ -146,6 +146,26 @@ def fork() -> int:
     return pid
 
 
+def leave_terminal() -> None:
+    """Be in a session of one's own, with nothing to read and no terminal to control. In a child, right after the fork.
+
+    Else a child could type into the terminal of whoever started its parent (tty_ioctl(4), TIOCSTI), read along there,
+    or reach its siblings by a signal to the process group.
+    """
+    with suppress(PermissionError):  # it leads a session already: it has executed another interpreter since
+        os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    if null != 0:
+        os.dup2(null, 0)
+        os.close(null)
+    for descriptor in (1, 2):
+        with suppress(OSError):  # closed, or a terminal that cannot be opened again: then it can be read as well
+            if os.isatty(descriptor):
+                terminal = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NOCTTY)
+                os.dup2(terminal, descriptor)
+                os.close(terminal)
+
+
 def kill_and_reap(pid: int) -> None:
     """End a child that was just forked and that nobody can hear. In the parent."""
     send_signal(pid, signal.SIGKILL)

@@ -271,7 +271,9 @@ class Kernel:
         if self.rng.random() < 0.2:
             self.at(self.rng.expovariate(0.1), lambda: facts.RecycleDue(process.worker, "requests"))
         if process.warm_at:
-            self.at(self.rng.expovariate(1 / process.warm_at), lambda: facts.WorkerWarm(process.worker))
+            self.at(
+                self.rng.expovariate(1 / process.warm_at), lambda: facts.WorkerWarm(process.worker, process.warm_at)
+            )
         return facts.WorkerReady(process.worker)
 
     def _take_request(self, process: Process) -> Fact | None:

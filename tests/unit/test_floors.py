@@ -51,6 +51,7 @@ PURE = {
     "prefork.control.shown",
     "prefork.control.protocol",
     "prefork.worker.settings",
+    "prefork.worker.spec",
     "prefork.worker.protocol",
 }
 IMPURE = {"os", "socket", "time", "threading", "random", "logging", "subprocess", "select", "selectors"}
@@ -72,6 +73,7 @@ IN_WORKERS = (
     "prefork.observe",
     "prefork.system.scoreboard",
     "prefork.system.channel",
+    "prefork.system.memory",
 )
 FOR_WORKERS = set(sys.stdlib_module_names) | {"httptools", "structlog", "setproctitle", "uvloop", "wsproto", "h2"}
 

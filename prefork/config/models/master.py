@@ -29,6 +29,9 @@ class Master(Section):
         None,
         description="Group that workers run as, by name or gid; absent: the user's.",
     )
+    no_new_privileges: bool = Field(
+        True, description="With user or group: no program that workers start, sudo included, gets more rights."
+    )
     upgrade: Literal["manual", "auto"] = Field(
         "manual", description="After USR2: manual, the old master waits for TERM; auto, it retires by itself."
     )

@@ -23,6 +23,7 @@ from prefork.config.models.values import (
     Requests,
     Size,
     Surge,
+    Text,
     Texts,
     Variables,
     WorkerKind,
@@ -156,6 +157,12 @@ class Pool(Section):
     threads: Count = Field(8, description='For worker = "thread": threads of each worker.')
     preload: bool = Field(False, description="Import the application once and share its memory among the workers.")
     python: AbsolutePath | None = Field(None, description="The application's own interpreter; absent: preforkd's.")
+    user: Text | None = Field(
+        None, description="User that this pool's workers run as (name or uid). Default: master.user."
+    )
+    group: Text | None = Field(
+        None, description="Group of this pool's workers (name or gid). Default: the user's own, or master.group."
+    )
     directory: AbsolutePath | None = Field(
         None, description="The workers' directory; absent: master.working_directory, or where preforkd was started."
     )

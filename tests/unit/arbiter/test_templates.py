@@ -20,7 +20,7 @@ def templates(service: Service) -> list[Worker]:
 
 
 def warm(service: Service) -> list[orders.Order]:
-    return service.tell(facts.WorkerWarm(service.master.fleet.of("web")[0].id))
+    return service.tell(facts.WorkerWarm(service.master.fleet.of("web")[0].id, 1000))
 
 
 def test_workers_are_told_when_they_are_warm(service: Service):
@@ -34,7 +34,7 @@ def test_workers_are_told_when_they_are_warm(service: Service):
 def test_one_at_a_time(service: Service):
     """While one boots, nobody else is asked."""
     warm(service)
-    assert service.tell(facts.WorkerWarm(service.master.fleet.of("web")[1].id)) == []
+    assert service.tell(facts.WorkerWarm(service.master.fleet.of("web")[1].id, 1000)) == []
 
 
 def test_the_former_one_goes_and_its_workers_are_replaced_one_by_one(service: Service):
@@ -70,3 +70,27 @@ def test_a_worker_of_a_former_level_or_generation_does_not_count(service: Servic
     [spawn] = warm(service)
     service.tell(facts.WorkerReady(spawn.worker))
     assert not [order for order in warm(service) if isinstance(order, orders.SpawnTemplate)]
+
+
+def test_a_worker_that_says_it_is_warm_before_it_is_due_is_not_believed(service: Service):
+    """M7. Its row has to agree: an attacker does not become the template of its pool by a word."""
+    worker = service.master.fleet.of("web")[0]
+    assert service.tell(facts.WorkerWarm(worker.id, 9)) == []
+    assert service.tell(facts.WorkerWarm(worker.id, 10))
+
+
+def test_without_refork_nobody_is_believed_to_be_warm():
+    """M7. A pool that preloads and does not refork keeps its template, whatever a worker says."""
+    service = Service({"web": 2}, pool={"preload": True}).up()
+    assert service.tell(facts.WorkerWarm(service.master.fleet.of("web")[0].id, 2**64 - 1)) == []
+
+
+def test_nobody_is_warm_beyond_the_last_level():
+    """M7. Where each number of refork has been reached, a worker of the last template is none."""
+    service = Service({"web": 2}, pool={"preload": True, "refork": [10]}).up()
+    [spawn] = warm(service)
+    [replacement] = [
+        order for order in service.tell(facts.WorkerReady(spawn.worker)) if isinstance(order, orders.SpawnWorker)
+    ]
+    service.tell(facts.WorkerReady(replacement.worker))
+    assert service.tell(facts.WorkerWarm(replacement.worker, 1000)) == []

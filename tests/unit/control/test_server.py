@@ -17,7 +17,7 @@ from prefork.control.server import CLIENTS_MOST, Asking, Manner, Server
 from prefork.errors import BindError
 
 STATUS = b'{"prefork": 1, "do": "status"}\n'
-OPEN = Manner(0o600, None, None)
+OPEN = Manner(0o600, None)
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def test_nobody_gets_in_before_the_rights_are_set(tmp_path: Path):
     """Mode and group of the configuration, whatever the umask is."""
     before = os.umask(0)
     try:
-        one = Server(str(tmp_path / "control.sock"), Manner(0o640, None, None))
+        one = Server(str(tmp_path / "control.sock"), Manner(0o640, None))
     finally:
         os.umask(before)
     assert os.stat(one.path).st_mode & 0o777 == 0o640
@@ -294,5 +294,5 @@ def test_nobody_gets_in_before_the_rights_are_set(tmp_path: Path):
 def test_an_unknown_group_is_a_sentence(tmp_path: Path):
     """And leaves nothing behind."""
     with pytest.raises(BindError, match="no-such-group"):
-        Server(str(tmp_path / "control.sock"), Manner(0o660, "no-such-group", None))
+        Server(str(tmp_path / "control.sock"), Manner(0o660, "no-such-group"))
     assert os.listdir(tmp_path) == []
