@@ -13,11 +13,13 @@ from signal import Signals
 from typing import TYPE_CHECKING, Any
 
 from prefork.arbiter import facts, orders
+from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.spawning import spawn_template, spawn_worker
 from prefork.arbiter.upgrade.successor import Successor
 from prefork.config.models import Config
 from prefork.errors import BindError, ConfigError, PreforkError
+from prefork.observe.sink import Sink
 from prefork.system import process, signals
 from prefork.system.channel import Kind
 
@@ -117,8 +119,16 @@ def reopen_logs(arbiter: Arbiter, _order: orders.ReopenLogs) -> None:
             hint = "the old file is written to until USR1 finds the path writable"
             report(arbiter, orders.report("error", "log_not_reopened", log=name, reason=str(error), hint=hint))
         for child in arbiter.children.values():
-            child.channel.send(Kind.REOPEN, name, sink.fileno())
+            _pass_on(child, name, sink)
     arbiter.services.log.info("logs_reopened", logs=len(arbiter.services.sinks))
+
+
+def _pass_on(child: Child, name: str, sink: Sink) -> None:
+    """Give a child the log as it is open now, by a description of its own: it could spoil ours."""
+    with suppress(OSError):  # too many open files: it goes on with what it has
+        lent = sink.lend()
+        child.channel.send(Kind.REOPEN, name, lent)
+        os.close(lent)
 
 
 def reexec(arbiter: Arbiter, _order: orders.Reexec) -> Fact:

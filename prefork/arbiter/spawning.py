@@ -139,6 +139,8 @@ def _live(berth: Berth, life: Callable[[Berth], int]) -> None:
         keep.update(listener.socket.fileno() for listener in berth.listeners.values())
         keep.update(sink.fileno() for sink in berth.sinks.values())
         process.close_all_but(keep)
+        for sink in berth.sinks.values():
+            sink.separate()  # what an application does to a log's description is not to be the master's
         code = life(berth)
     finally:
         os._exit(code)

@@ -156,6 +156,10 @@ def run_hook_safely(spec: str, log: Log) -> None:
 def _context(duty: Duty, application: WsgiApp, line: MasterLink) -> WorkerContext:
     fields = {"pool": duty.settings.pool, "worker": duty.number, "pid": os.getpid()}
     access = duty.sinks.get("access")
+
+    def lost(count: int) -> None:
+        duty.log.warning("log_lines_lost", log="access", count=count)
+
     return WorkerContext(
         settings=duty.settings,
         number=duty.number,
@@ -163,7 +167,7 @@ def _context(duty: Duty, application: WsgiApp, line: MasterLink) -> WorkerContex
         listeners=duty.listeners,
         supervisor=line,
         log=duty.log,
-        access=AccessLog(access, duty.access_format, fields) if access else None,
+        access=AccessLog(access, duty.access_format, fields, lost) if access else None,
     )
 
 
