@@ -73,9 +73,9 @@ class Listener:
         Raises OSError or PrivilegeError if its file is not ours to give.
         """
         self.socket.listen(backlog)
-        if self._path and self._is_there():
-            with suppress(FileNotFoundError):  # it was removed just now
-                unixsocket.give(self._path, mode, user, group)
+        if self._path and self._inode:
+            with suppress(FileNotFoundError):  # it was removed, or another is there
+                unixsocket.give(self._path, self._inode, mode, user, group)
 
     @property
     def reachable(self) -> bool:
@@ -98,10 +98,9 @@ class Listener:
 
     def close(self, *, unlink: bool) -> None:
         """Close it in this process; ``unlink`` removes a unix socket's file, if it is still the one that we bound."""
-        # The kernel keeps the file's inode until the socket is closed: till then its number cannot be another's.
-        if unlink and self._path and self._is_there():
+        if unlink and self._path and self._inode:
             with suppress(OSError):  # the directory is not ours any more; the next start knows a stale file
-                os.unlink(self._path)
+                unixsocket.remove(self._path, self._inode)
         self.socket.close()
 
     def _is_there(self) -> bool:

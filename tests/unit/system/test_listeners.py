@@ -227,7 +227,7 @@ def test_what_is_no_socket_is_never_touched(opened, unix):
     """A typing error in the configuration does not cost a file."""
     with open(unix.path, "w") as file:
         file.write("precious")
-    with pytest.raises(BindError, match="the file there is no socket"):
+    with pytest.raises(BindError, match="the file there is not a socket"):
         opened(unix)
     with open(unix.path) as file:
         assert file.read() == "precious"
@@ -236,7 +236,7 @@ def test_what_is_no_socket_is_never_touched(opened, unix):
 def test_a_link_is_no_socket(opened, unix, tmp_path):
     """Whoever may write to the directory cannot make root unlink something elsewhere."""
     os.symlink(tmp_path / "elsewhere", unix.path)
-    with pytest.raises(BindError, match="no socket"):
+    with pytest.raises(BindError, match="not a socket"):
         opened(unix)
     assert os.path.islink(unix.path)
 
@@ -374,7 +374,7 @@ def test_a_file_that_cannot_be_unlinked_does_not_hinder_the_closing(opened, unix
     """The next start knows a stale file when it sees one."""
     listener = opened(unix)
 
-    def refuse(_path):
+    def refuse(_path, **_directory):
         raise PermissionError
 
     monkeypatch.setattr(os, "unlink", refuse)
