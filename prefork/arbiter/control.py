@@ -65,13 +65,18 @@ class Controller:
         ``over``: the path is taken over from the master of this pid, 0 if it has ended.
         """
         wanted, server = config.control, self._server
-        if wanted and (server is None or not server.listening or server.path != wanted.socket):
+        if wanted is None:
+            return
+        if server is None or not server.listening or server.path != wanted.socket or not server.reachable:
             self._trial = self._opened(wanted, config, over)
 
     def adopt(self, config: Config) -> None:
         """This configuration is in force."""
         if self._trial:
             before, self._server, self._trial = self._server, self._trial, None
+            again = before is not None and before.listening and before.path == self._server.path
+            told = {"reason": "its file was removed or replaced"} if again else {}
+            self._arbiter.services.log.info("control_opened", path=self._server.path, **told)
             self._arbiter.watch(self._server.fileno(), self.asked)
             if before:
                 self._server.take_clients(before)  # one of them may wait for this very reload

@@ -62,7 +62,7 @@ class Arbiter:
         self.services = services
         inherited = services.handoff.listeners if services.handoff else services.kept
         self.fdstore = FdStore(services.notifier, inherited)
-        self.sockets = Sockets(inherited, self._listener_opened)
+        self.sockets = Sockets(inherited, self._listener_opened, self._listener_spoiled)
         self.board = Scoreboard()
         self.children: dict[int, Child] = {}
         keeps = services.notifier.keeps
@@ -86,6 +86,7 @@ class Arbiter:
                 self.controller.open(self.services.config)
                 self.controller.adopt(self.services.config)
             self.init_signals()
+            self.watch(self.sockets.fileno(), self.mend_listeners)
             process.set_title(f"prefork: master [{self.services.title}]")  # by which scripts know whom to signal
             if self.services.handoff:
                 self._watch_stranger(self.services.handoff.master, lambda: [facts.PredecessorGone()])
@@ -241,6 +242,7 @@ class Arbiter:
         said = self._in_words(ending)
         yield facts.ChildExited(child.worker, said, ending.code == 0, ending.peak_memory, self.seen(child))
         self._forget(child)
+        yield from self.mend_listeners()  # it may have been its last deed
 
     def _in_words(self, ending: process.Exit) -> str:
         if ending.signal != signal.SIGKILL:
@@ -291,5 +293,20 @@ class Arbiter:
 
         self.watch(descriptor, ended)
 
-    def _listener_opened(self, listener: Listener) -> None:
-        self.services.log.info("listener_opened", name=listener.name, address=listener.address)
+    def mend_listeners(self) -> Iterator[Fact]:
+        """Undo what workers did to the listeners; a new generation opens anew what cannot be mended."""
+        if self.sockets.mend():
+            yield facts.ReloadRequested()
+
+    def _listener_opened(self, listener: Listener, reason: str) -> None:
+        told = {"reason": reason} if reason else {}
+        self.services.log.info("listener_opened", name=listener.name, address=listener.address, **told)
+
+    def _listener_spoiled(self, listener: Listener, found: str) -> None:
+        if not listener.shut_down:
+            hint = "a worker did it, and it has been undone: look for what the application does with sockets"
+        elif listener.reopens:
+            hint = "a worker did it: a reload opens the listener anew"
+        else:
+            hint = "a worker did it: only a restart opens this listener anew"
+        self.services.log.error("listener_spoiled", name=listener.name, found=found, hint=hint)

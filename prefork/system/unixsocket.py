@@ -87,12 +87,11 @@ def remove(path: str, inode: Inode) -> None:
 
 
 def is_alive(path: str) -> bool:
-    """Whether anybody listens at the path, or something is there that is not a socket of a dead server.
-
-    When in doubt, yes. Never raises.
-    """
+    """Whether anybody listens at the path; when in doubt, yes. Never raises."""
     try:
         return _is_socket(path) and _listener(path) != NOBODY
+    except FileExistsError:  # a file or a link: nobody can listen there
+        return False
     except OSError:
         return True
 
