@@ -62,7 +62,9 @@ class Controller:
         ``over``: the path is taken over from the master of this pid, 0 if it has ended.
         """
         wanted, server = config.control, self._server
-        if wanted and (server is None or not server.listening or server.path != wanted.socket):
+        if wanted is None:
+            return
+        if server is None or not server.listening or server.path != wanted.socket or not server.reachable:
             self._trial = self._opened(wanted, config, over)
 
     def adopt(self, config: Config) -> None:
@@ -70,6 +72,9 @@ class Controller:
         if self._trial:
             self._host.watch.add(self._trial.fileno(), self.asked)  # first: should it fail, it is tried again
             before, self._server, self._trial = self._server, self._trial, None
+            again = before is not None and before.listening and before.path == self._server.path
+            told = {"reason": "its file was removed or replaced"} if again else {}
+            self._host.services.log.info("control_opened", path=self._server.path, **told)
             if before:
                 self._server.take_clients(before)  # one of them may wait for this very reload
                 self._hang_up(before, unlink=True)

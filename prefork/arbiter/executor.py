@@ -10,12 +10,14 @@ Diagnostics. ``order_failed`` (with the order's name and a traceback), ``log_not
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from signal import Signals
 from typing import Any, TypeVar
 
 from prefork.arbiter import facts, orders, spawning
+from prefork.arbiter.children import Child
 from prefork.arbiter.control import Controller
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.orders import Order
@@ -50,6 +52,14 @@ def _reopen(sink: Sink) -> OSError | None:
         return sink.reopen()
     except OSError as error:
         return error
+
+
+def _pass_on(child: Child, name: str, sink: Sink) -> None:
+    """Give a child the log as it is open now, by a description of its own: it could spoil ours."""
+    with suppress(OSError):  # too many open files: it goes on with what it has
+        lent = sink.lend()
+        child.channel.send(Kind.REOPEN, name, lent)
+        os.close(lent)
 
 
 class Executor:
@@ -185,7 +195,7 @@ class Executor:
                 hint = "the old file is written to until USR1 finds the path writable"
                 self.report(orders.report("error", "log_not_reopened", log=name, reason=str(error), hint=hint))
             for child in self._resources.children:
-                child.channel.send(Kind.REOPEN, name, sink.fileno())
+                _pass_on(child, name, sink)
         self._services.log.info("logs_reopened", logs=len(self._services.sinks))
         return facts.LogsReopened(tuple(failures))
 

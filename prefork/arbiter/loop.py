@@ -80,6 +80,7 @@ class Arbiter:
             self.init_signals()
             title = f"prefork: master [{self.services.title}]"  # by which scripts know whom to signal
             self._attempt(lambda: process.set_title(title), "title_failed")
+            self.resources.watch.add(self.resources.sockets.fileno(), self.mend_listeners)
             if self.services.handoff:
                 self.resources.watch.stranger(self.services.handoff.master, lambda: [facts.PredecessorGone()])
             self._take(facts.TimePassed(), self.resources.now())
@@ -95,6 +96,9 @@ class Arbiter:
         heard = self.resources.now()
         for fact in self.sleep():
             self._take(fact, self.resources.now())
+            if isinstance(fact, facts.ChildExited):  # it may have been its last deed
+                for found in self.resources.watch.guard(self.mend_listeners):
+                    self._take(found, self.resources.now())
         self._tell_again(heard)
         if self._deadline() <= heard:
             self._take(facts.TimePassed(), heard)
@@ -160,6 +164,11 @@ class Arbiter:
     def reap_workers(self) -> Iterator[Fact]:
         """Collect the children that have ended: ours, and orphans that a master with pid 1 inherits."""
         return self.resources.children.reap_all(orphans=os.getpid() == 1 or self.resources.subreaper)
+
+    def mend_listeners(self) -> Iterator[Fact]:
+        """Undo what workers did to the listeners; a new generation opens anew what cannot be mended."""
+        if self.resources.sockets.mend():
+            yield facts.ReloadRequested()
 
     def _deadline(self) -> float:
         """When something is due at the latest. Never raises."""

@@ -42,8 +42,12 @@ class Resources:
         board = Scoreboard()
         inherited = services.handoff.listeners if services.handoff else services.kept
 
-        def opened(listener: Listener) -> None:
-            services.log.info("listener_opened", name=listener.name, address=listener.address)
+        def opened(listener: Listener, reason: str) -> None:
+            told = {"reason": reason} if reason else {}
+            services.log.info("listener_opened", name=listener.name, address=listener.address, **told)
+
+        def spoiled(listener: Listener, found: str) -> None:
+            services.log.error("listener_spoiled", name=listener.name, found=found, hint=_mending(listener))
 
         return cls(
             services=services,
@@ -51,7 +55,7 @@ class Resources:
             watch=watch,
             board=board,
             children=Children(watch, board),
-            sockets=Sockets(inherited, opened),
+            sockets=Sockets(inherited, opened, spoiled),
             fdstore=FdStore(services.notifier, inherited),
         )
 
@@ -72,3 +76,11 @@ class Resources:
         if last:
             self.fdstore.update({})
         self.sockets.close(unlink=last)
+
+
+def _mending(listener: Listener) -> str:
+    if not listener.shut_down:
+        return "a worker did it, and it has been undone: look for what the application does with sockets"
+    if listener.reopens:
+        return "a worker did it: a reload opens the listener anew"
+    return "a worker did it: only a restart opens this listener anew"

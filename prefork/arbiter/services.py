@@ -32,6 +32,10 @@ class ControlServer(Protocol):
     def holds_path(self) -> bool:
         """The path leads here, and not to another master."""
 
+    @property
+    def reachable(self) -> bool:
+        """Clients find this socket at its path, or another master that took the path over."""
+
     def fileno(self) -> int:
         """Readable when there is something to do."""
 

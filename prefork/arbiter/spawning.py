@@ -155,6 +155,8 @@ def _live(services: Services, order: Birth, handles: Handles) -> None:
     try:
         process.leave_terminal()
         process.close_all_but((*handles.descriptors(), services.environments))
+        for sink in handles.sinks.values():
+            sink.separate()  # what an application does to a log's description is not to be the master's
         code = services.serve(order, handles)
     finally:
         os._exit(code)

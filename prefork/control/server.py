@@ -100,12 +100,15 @@ class Server:
         """The path leads here, and not to another master."""
         return unixsocket.inode_of(self.path) == self._inode
 
+    @property
+    def reachable(self) -> bool:
+        """Clients find this socket at its path, or another master that took the path over."""
+        return self.holds_path or unixsocket.is_alive(self.path)
+
     def renew(self, manner: Manner) -> None:
         """Follow other settings of the same path. Raises OSError or PrivilegeError."""
-        group = privileges.gid_of(manner.group) if manner.group else -1
-        if group != -1:
-            os.chown(self.path, -1, group)
-        os.chmod(self.path, manner.mode)
+        if self._inode:
+            unixsocket.give(self.path, self._inode, manner.mode, None, manner.group)
         self._manner = manner
 
     def turn(self) -> list[Asking]:
@@ -155,9 +158,9 @@ class Server:
         if not self.listening:
             return
         self.listening = False
-        if self.holds_path:
+        if self._inode:
             with suppress(OSError):  # the directory is not ours any more; the next start knows a stale file
-                os.unlink(self.path)
+                unixsocket.remove(self.path, self._inode)
         self._epoll.unregister(self._listener.fileno())
         self._listener.close()
 

@@ -164,6 +164,10 @@ def run_hook_safely(spec: str, log: Log) -> None:
 def _context(spec: WorkerSpec, handles: Handles, application: WsgiApp, line: MasterLink, log: Log) -> WorkerContext:
     fields = {"pool": spec.settings.pool, "worker": spec.number, "pid": os.getpid()}
     access = handles.sinks.get("access")
+
+    def lost(count: int) -> None:
+        log.warning("log_lines_lost", log="access", count=count)
+
     return WorkerContext(
         settings=spec.settings,
         number=spec.number,
@@ -171,7 +175,7 @@ def _context(spec: WorkerSpec, handles: Handles, application: WsgiApp, line: Mas
         listeners=handles.listeners,
         supervisor=line,
         log=log,
-        access=AccessLog(access, spec.access_format, fields) if access else None,
+        access=AccessLog(access, spec.access_format, fields, lost) if access else None,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import heapq
 import itertools
+import os
 import select
 import socket
 import time
@@ -184,6 +185,7 @@ class SyncWorker:
         if self._resume_accepting < inf:
             return  # another listener has just found that there is no room
         listener = self._listeners[descriptor]
+        os.set_blocking(descriptor, False)  # all share the flag, and an application may have taken it away
         try:
             sock, peer = listener.accept()
         except BlockingIOError:
@@ -262,6 +264,7 @@ class SyncWorker:
         """Nobody accepts after this worker: what waits in the queues is taken now, or it would be reset."""
         for listener in self._listeners.values():
             for _ in range(DRAIN_MOST):
+                os.set_blocking(listener.fileno(), False)  # as in _accept
                 try:
                     sock, peer = listener.accept()
                 except OSError:  # the queue is empty, or we are out of descriptors: there is nothing left to do

@@ -264,7 +264,7 @@ def test_what_is_no_socket_is_not_taken_over(tmp_path: Path):
     """Whoever put it there wants it."""
     path = tmp_path / "control.sock"
     path.write_text("a letter")
-    with pytest.raises(BindError, match="no socket"):
+    with pytest.raises(BindError, match="not a socket"):
         Server(str(path), OPEN, over=os.getpid())
     assert path.read_text() == "a letter"
     assert os.listdir(tmp_path) == ["control.sock"]
