@@ -16,8 +16,9 @@ them.
 
 **Journeys.**
 
-*Start*: ``cli`` reads the file (``config.load``, in a child that ends: ``cli.apart``), detaches (``system.daemon``), and runs ``arbiter.loop.Arbiter``,
-which opens the listeners and lets ``arbiter.master.Master`` say what to do; the first orders are to spawn.
+*Start*: ``cli`` reads the file (``config.load``, in a child: ``cli.apart``), detaches (``system.daemon``), and
+runs ``arbiter.loop.Arbiter``, which opens the listeners and lets ``arbiter.master.Master`` say what to do; the first
+orders are to spawn.
 
 *A worker's life*: ``arbiter.spawning`` forks; ``worker.boot`` takes the identity, imports the application,
 and runs the loop of its kind (``worker.sync``); ready, stuck, retired and dead are told in ``arbiter.fleet``.
