@@ -77,8 +77,9 @@ class Server:
             self._epoll = select.epoll()
             self._epoll.register(self._listener.fileno(), READ)
         except OSError as error:
+            with suppress(OSError):  # it is not to hide why
+                unixsocket.remove(path, self._inode)
             self._listener.close()
-            os.unlink(path)
             raise BindError(f"the control socket {path} cannot be watched: {error.strerror}") from error
         self._clients: dict[int, _Client] = {}
         self._serial = 0

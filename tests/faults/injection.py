@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.needs import find
 from tests.operator.daemon import PATIENCE, Events, Preforkd, children, gone, until
 
-STRACE = shutil.which("strace")
+STRACE = find("strace")
 ERRORS = ("ENOMEM", "EMFILE", "EINTR", "EAGAIN", "ENOSPC", "EPERM")
 WITHIN = 2.0  # seconds in which a gesture comes to an outcome; else it is made good after the fault
 DOCUMENTED = {1, 69, 70, 71, 74, 75, 76, 77, 78}  # exit statuses of a start that is refused
@@ -99,7 +99,8 @@ def traced(pid: int, output: Path, *options: str) -> Iterator[None]:
 
 def may_trace() -> bool:
     """Whether a process of ours may be traced: a container may forbid it."""
-    assert STRACE
+    if not STRACE:
+        return True  # it is missing, which is said first
     command = [STRACE, "-o", os.devnull, "true"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 

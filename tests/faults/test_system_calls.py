@@ -15,15 +15,16 @@ from random import Random
 import pytest
 
 from tests.faults import table
-from tests.faults.injection import ERRORS, EXEMPT, GESTURES, LEFT_OUT, STRACE, Case, Faulty, may_trace
+from tests.faults.injection import ERRORS, EXEMPT, GESTURES, LEFT_OUT, Case, Faulty, may_trace
 
 ALL = os.environ.get("PREFORK_FAULTS") == "all"
 SEED = int(os.environ.get("PREFORK_FAULTS_SEED", "1"))
 SHARE = 25.0  # seconds of a sample that a gesture has
 
 pytestmark = [
-    pytest.mark.skipif(STRACE is None, reason="strace is not installed: apt-get install strace"),
-    pytest.mark.skipif(STRACE is not None and not may_trace(), reason="ptrace(2) is not allowed here"),
+    pytest.mark.minutes,
+    pytest.mark.needs("strace"),
+    pytest.mark.skipif(not may_trace(), reason="ptrace(2) is not allowed here"),
 ]
 
 
