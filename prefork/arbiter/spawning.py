@@ -52,6 +52,8 @@ def connect(*, asks_sender: bool = False) -> Ends:
 
 def spawn_worker(resources: Resources, order: orders.SpawnWorker) -> Fact | None:
     """A worker, by whoever forks it."""
+    if order.slot >= resources.board.capacity:
+        return facts.SpawnFailed(order.worker, f"there is room for {resources.board.capacity} processes")
     if order.template:
         place = {"number": order.number, "slot": order.slot, "warm_at": order.warm_at}
         return _have_forked(resources, order, order.template, place)
@@ -60,6 +62,8 @@ def spawn_worker(resources: Resources, order: orders.SpawnWorker) -> Fact | None
 
 def spawn_template(resources: Resources, order: orders.SpawnTemplate) -> Fact | None:
     """A template, by the master or by a warm worker. From now on the orphans below us are ours: it forks workers."""
+    if order.slot >= resources.board.capacity:
+        return facts.SpawnFailed(order.worker, f"there is room for {resources.board.capacity} processes")
     if order.source:
         return _have_forked(resources, order, order.source, {"number": 0})
     resources.subreaper = resources.subreaper or process.set_subreaper(True)
