@@ -137,6 +137,7 @@ class Executor:
     def load_config(self, _order: orders.LoadConfig) -> Fact:
         try:
             config = self._services.load()
+            self._resources.insist_on_room(config)
         except ConfigError as error:
             return facts.ReloadRefused(tuple(str(fault) for fault in error.faults))
         except PreforkError as error:
@@ -176,6 +177,9 @@ class Executor:
     def close_unclaimed(self, _order: orders.CloseUnclaimed) -> None:
         self._resources.sockets.close_unclaimed(self._config)
         self._renew_listeners(self._config)
+        if self._services.pidfile:
+            with suppress(OSError, PreforkError):  # it is no pidfile, or another master's: nothing of ours
+                self._services.pidfile.forget_predecessor()
 
     def _renew_listeners(self, config: Config) -> None:
         """Those that were open before follow the configuration, now that it is in force."""

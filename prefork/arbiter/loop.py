@@ -68,11 +68,12 @@ class Arbiter:
         self._quiet_until = 0.0  # nothing is due before: the policy raised at its deadlines
 
     def run(self) -> orders.Exit:
-        """Serve until told to stop. Raises BindError or OSError if it cannot start."""
+        """Serve until told to stop. Raises BindError, ConfigError or OSError if it cannot start."""
         # A worker's first collection would otherwise write to, and so copy, every page that it shares with us.
         gc.collect()
         gc.freeze()
         try:
+            self.resources.insist_on_room(self.services.config)
             self._open_sockets(self.services.config)
             if not self.services.handoff:  # a successor takes its predecessor's when it serves
                 self.controller.open(self.services.config)

@@ -17,6 +17,8 @@ from prefork.arbiter.services import Services
 from prefork.arbiter.sockets import Sockets
 from prefork.arbiter.survival import Survival
 from prefork.arbiter.watch import Watch
+from prefork.config.models import Config
+from prefork.errors import ConfigError, Fault
 from prefork.system.listeners import Listener
 from prefork.system.scoreboard import Scoreboard
 
@@ -70,6 +72,14 @@ class Resources:
     def addresses(self) -> Mapping[str, str]:
         """Where the service listens, by the names of listeners."""
         return self.sockets.addresses()
+
+    def insist_on_room(self, config: Config) -> None:
+        """Refuse a configuration whose workers and templates do not fit on the scoreboard. Raises ConfigError."""
+        pools = config.pool.values()
+        wanted = sum(self.services.workers_of(pool) + pool.templated for pool in pools)
+        if wanted > self.board.capacity:
+            problem = f"all pools together want {wanted} processes, and there is room for {self.board.capacity}"
+            raise ConfigError(Fault(problem, "pool.*.workers"))
 
     def leave_sockets(self, *, last: bool) -> None:
         """Close them here; the ``last`` who serves them takes care that they are closed everywhere."""

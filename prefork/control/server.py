@@ -78,7 +78,7 @@ class Server:
             self._epoll.register(self._listener.fileno(), READ)
         except OSError as error:
             with suppress(OSError):  # it is not to hide why
-                unixsocket.remove(path, self._inode)
+                unixsocket.remove(path, self._inode or (0, 0))
             self._listener.close()
             raise BindError(f"the control socket {path} cannot be watched: {error.strerror}") from error
         self._clients: dict[int, _Client] = {}

@@ -90,6 +90,18 @@ class Pidfile:
                 return
         self._publish(self.path)
 
+    def forget_predecessor(self) -> None:
+        """Remove the second name that a master before this one has left: it was killed, and has removed nothing.
+
+        Raises AlreadyRunning if one lives there, OSError.
+        """
+        rival = _stale(self.oldbin)
+        if rival >= 0:
+            try:
+                os.unlink(self.oldbin)
+            finally:
+                _close(rival)
+
     def release(self, *, leave: bool = False) -> OSError | None:
         """Remove what is ours, and let the lock go. What hindered the removal is returned, to be logged.
 

@@ -1,7 +1,7 @@
 """M1. Each system call of the master fails once: the service goes on, or the start or the change is refused.
 
-A sample that takes about two minutes is tried by default, drawn from PREFORK_FAULTS_SEED; PREFORK_FAULTS=all tries every
-call with every error. PREFORK_FAULTS_TABLE names a file to write the table of calls, errors and outcomes to.
+A sample that takes about two minutes is tried by default, drawn from PREFORK_FAULTS_SEED (PREFORK_FAULTS_SECONDS for each
+gesture); PREFORK_FAULTS=all tries every call with every error. PREFORK_FAULTS_TABLE names a file to write the table of calls, errors and outcomes to.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.faults.injection import ERRORS, EXEMPT, GESTURES, LEFT_OUT, Case, Fau
 
 ALL = os.environ.get("PREFORK_FAULTS") == "all"
 SEED = int(os.environ.get("PREFORK_FAULTS_SEED", "1"))
-SHARE = 25.0  # seconds of a sample that a gesture has
+SHARE = float(os.environ.get("PREFORK_FAULTS_SECONDS", "25"))  # of a sample, for each gesture
 
 pytestmark = [
     pytest.mark.minutes,

@@ -153,3 +153,18 @@ def test_nobody_is_let_in_by_an_old_master_that_outlives_the_new_one(daemon: Pre
         (daemon.home / "go").touch()
         assert busy.recv(1000).endswith(b"waited")
     assert daemon.wait() == 0
+
+
+def test_then_the_old_master_is_killed(daemon: Preforkd):
+    """M15. It can remove nothing of its own: the new one removes the second name of its pidfile."""
+    daemon.configure()
+    daemon.start()
+    daemon.signal(signal.SIGUSR2)
+    new = daemon.successor()
+    oldbin = daemon.pidfile.with_name("preforkd.pid.oldbin")
+    assert oldbin.exists()
+    daemon.signal(signal.SIGKILL)
+    daemon.expect("upgrade_completed")
+    until(lambda: not oldbin.exists(), "the second name to go")
+    assert daemon.pidfile.read_text() == f"{new}\n"
+    assert daemon.get() == (200, b"hello")
