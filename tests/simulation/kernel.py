@@ -88,8 +88,13 @@ class Kernel:
         self._serial = itertools.count()
         self._reaped: set[int] = set()
         self._ordered: Counter[tuple[Any, ...]] = Counter()
+        self.configs = {1: self.config}  # by generation
         self.successor = False
+        self.successor_serves = False
+        self.whole = False  # the operator wants both masters of an upgrade to end
         self._busy_turns = 0
+        self._failures: dict[str, int] = {}
+        self._adopted = False  # by the fact of the moment a generation came into force
 
     # Running.
 
@@ -101,13 +106,18 @@ class Kernel:
         waiting = [fact]
         while waiting and self.exit is None:
             before = {pool: self.ready(pool) for pool in self.master.config.pool}
-            found = self.master.handle(waiting.pop(0), self.now)
+            fact = waiting.pop(0)
+            self._note(fact)
+            found = self.master.handle(fact, self.now)
+            self._check_answer(fact, found)
             self._check_retirements(found, before)
+            self._check_recycled(found)
             for order in found:
                 answer = EXECUTE[type(order)](self, order)
                 if answer is not None:
                     waiting.append(answer)
             self._check_numbers()
+            self._check_backoff()
 
     def run(self, until: float) -> None:
         """Let time pass until then, or until the master exits."""
@@ -133,6 +143,54 @@ class Kernel:
         """The master never asks to be woken again and again at one moment."""
         self._busy_turns = self._busy_turns + 1 if moment == self.now else 0
         assert self._busy_turns < 200, f"the master spins at {self.now}: {self.told[-5:]}"
+
+    def _note(self, fact: Fact) -> None:
+        """What the operator and the successor have said, as far as a rule depends on it."""
+        if isinstance(fact, facts.StopRequested):
+            self.whole |= fact.whole
+        elif isinstance(fact, facts.SuccessorReady):
+            self.successor_serves = True
+
+    def _check_answer(self, fact: Fact, found: list[orders.Order]) -> None:
+        """A reload is begun or refused in so many words, and one that is in force leaves no pool waiting."""
+        if isinstance(fact, facts.ReloadRequested):
+            said = [order for order in found if isinstance(order, orders.Report)]
+            begun = any(isinstance(order, orders.LoadConfig) for order in found)
+            assert begun or any(report.event == "reload_refused" for report in said), "HUP was dropped"
+        self._adopted = any(isinstance(order, orders.AdoptGeneration) for order in found)
+        for order in found:
+            if isinstance(order, orders.AdoptGeneration):
+                assert not any(self.master.pools.backoff_of(name).failures for name in order.config.pool)
+
+    def _check_backoff(self) -> None:
+        """A pool that has failed is forgiven when a worker has been ready for five seconds since, and not before.
+
+        Nor is it ever forgotten: it is called again in time.
+        """
+        for name in self.master.config.pool:
+            failures = self.master.pools.backoff_of(name).failures
+            proving = [w for w in self.master.fleet.of(name) if w.ready and not w.settled]
+            if failures and proving and self.master.state is not ServiceState.STOPPING:
+                assert self.master.deadline() <= min(w.ready_at for w in proving) + 5.0, name
+            self._forgiven(name, before=self._failures.get(name, 0), after=failures)
+            self._failures[name] = failures
+
+    def _forgiven(self, name: str, *, before: int, after: int) -> None:
+        if before and not after and not self._adopted:
+            stayed = [w for w in self.master.fleet.of(name) if w.was_ready and self.now - w.ready_at >= 5.0]
+            assert stayed, f"{name}: nobody has stayed up"
+
+    def _check_recycled(self, found: list[orders.Order]) -> None:
+        """Nobody is recycled beside a roll."""
+        for order in found:
+            worker = self.master.fleet.get(order.worker) if isinstance(order, orders.RetireWorker) else None
+            if worker and worker.cause.startswith("recycled"):
+                old = [w for w in self.master.fleet.of(worker.pool) if w.serving and w.generation < worker.generation]
+                assert not old, worker.pool
+
+    def _check_config(self, order: orders.SpawnWorker | orders.SpawnTemplate) -> None:
+        """Whatever is forked is given the configuration of its own generation."""
+        assert order.config is self.configs[order.generation], order.generation
 
     def _check_retirements(self, found: list[orders.Order], before: dict[str, int]) -> None:
         """Ready capacity never falls below what is wanted, or below what it was, because of a reload or a scaling."""
@@ -191,6 +249,7 @@ class Kernel:
 
     def spawn(self, order: orders.SpawnWorker) -> Fact | None:
         self._once("spawn", order.worker)
+        self._check_config(order)
         self._check_surge(order)
         self._check_template(order)
         self.births += 1
@@ -210,6 +269,7 @@ class Kernel:
 
     def spawn_template(self, order: orders.SpawnTemplate) -> Fact | None:
         self._once("spawn", order.worker)
+        self._check_config(order)
         self.births += 1
         if self.chance(0.5):
             return facts.SpawnFailed(order.worker, "Resource temporarily unavailable")
@@ -350,6 +410,8 @@ class Kernel:
         return facts.ConfigLoaded(config_of(self.rng) if self.rng.random() < 0.5 else self.master.config)
 
     def open(self, order: orders.OpenListeners) -> Fact:
+        assert order.generation not in self.configs, "a number is given out once"
+        self.configs[order.generation] = order.config
         if self.chance():
             return facts.ReloadRefused(("Address already in use",))
         return facts.ListenersOpened(order.generation)
@@ -358,7 +420,7 @@ class Kernel:
         assert not self.successor, "one successor at a time"
         if self.chance():
             return facts.SuccessorFailed("No such file or directory")
-        self.successor = True
+        self.successor, self.successor_serves = True, False
         if not self.chance():  # else it is silent
             failing = self.chance()
             report = facts.SuccessorFailed("the app is broken") if failing else facts.SuccessorReady()
@@ -375,13 +437,18 @@ class Kernel:
 
     def kill_successor(self, _order: orders.KillSuccessor) -> None:
         assert self.successor
+        assert self.whole or not self.successor_serves, "it is the service"
         self.at(SOON, self.end_successor)
 
     def restore_pidfile(self, _order: orders.RestorePidfile) -> None:
         assert not self.successor, "the name belongs to a living successor"
 
     def report(self, order: orders.Report) -> None:
+        """Only what was busy for long enough is told of as slow."""
         self.told.append(order)
+        if order.event == "request_slow":
+            slow = self.configs[order.fields["generation"]].pool[order.fields["pool"]].timeout.slow
+            assert 0 < slow <= order.fields["busy_seconds"] + SOON
 
     def end(self, order: orders.Exit) -> None:
         assert not any(process.alive for process in self.processes.values()), "a child is left"

@@ -43,6 +43,10 @@ def live(seed: int) -> Kernel:
             kernel.now += rng.uniform(1.0, 600.0)
     whole = rng.random() < 0.5
     kernel.tell(facts.StopRequested(graceful=rng.random() < 0.7, signal="TERM", whole=whole))
+    if rng.random() < 0.3:  # somebody insists
+        kernel.run(kernel.now + rng.expovariate(1.0))
+        if kernel.exit is None:
+            kernel.tell(facts.StopRequested(graceful=rng.random() < 0.3, signal="QUIT"))
     kernel.run(kernel.now + 120.0)
     assert not (whole and kernel.successor), "a master is left"
     return kernel

@@ -98,6 +98,13 @@ class TestStart:
         assert service.told(orders.LoadConfig) == []
         assert service.lives() == {"web": ["booting"]}
 
+    def test_hup_before_it_is_up_is_refused_in_so_many_words(self):
+        """T. Whoever sent it reads in the log that it was not taken, and why."""
+        service = Service()
+        service.tell(facts.TimePassed())
+        service.tell(facts.ReloadRequested())
+        assert [told["reason"] for told in service.reports("reload_refused")] == ["the service is starting"]
+
 
 class TestStop:
     def test_gracefully_everybody_drains_and_the_listeners_go_last(self):
@@ -340,18 +347,22 @@ class TestReload:
         assert service.reports("restart_needed")[0]["keys"] == "master.pidfile"
 
     def test_a_reload_ends_the_back_off(self):
-        """The operator has mended it, and does not want to wait for half a minute."""
-        service = Service().up()
-        for _ in range(6):
-            service.tell(facts.TimePassed())
-            service.pass_time(30.0)
+        """T. The operator has mended it: what is still owed is forked when the canary is ready, not half a minute later."""
+        service = Service({"web": 3}).up()
+        service.pass_time(60.0)
+        service.die(1)
+        for _ in range(12):  # the application cannot boot any more, and the pauses are at their longest
             for worker in [w.id for w in service.master.fleet if w.state.value == "booting"]:
                 service.die(worker, "exit code 70")
-            if service.lives():
-                service.die(next(iter(service.master.fleet)).id)
+            service.pass_time(30.0)
+        for worker in [w.id for w in service.master.fleet if w.state.value == "booting"]:
+            service.die(worker, "exit code 70")
+        assert service.lives() == {"web": ["ready", "ready"]}
         service.reload()
+        now = service.now
         service.all_ready()
-        assert service.lives() == {"web": ["ready"]}
+        assert service.now == now
+        assert service.lives(generation=2) == {"web": ["ready"] * 3}
 
     def test_hup_during_the_back_off_of_an_empty_pool_brings_it_back(self):
         """The new generation is adopted though no old worker is there to be retired."""
