@@ -23,29 +23,28 @@ def stop_requested(master: Master, fact: facts.StopRequested, now: float) -> Ord
     """Graceful: every worker finishes what it has; else it drops that. The master exits when none is left."""
     reason = f"the service stops ({fact.signal})"
     yield from _stop_other(master, fact)
+    master.plan_stop(fact.plan)
     if master.state is not ServiceState.STOPPING:
         master.state = ServiceState.STOPPING
         yield report("info", "master_stopping", signal=fact.signal, graceful=fact.graceful)
         yield from master.reload.stop(reason, now)
         if fact.graceful:
-            master.again = fact.again and master.keeps
-            yield orders.StopListening(last=master.alone and not master.again)
+            yield orders.StopListening(last=master.alone and not master.stop.restarting)
     for worker in master.fleet:
         if fact.graceful:
             # Nobody accepts after the last worker, unless another master does, or will.
-            drain = not (master.upgrade.ready or master.again)
+            drain = not (master.upgrade.ready or master.stop.restarting)
             yield from master.termination.retire(worker, reason, now, drain=drain)
         else:
             yield from master.termination.quit(worker, reason, now)
 
 
 def _stop_other(master: Master, fact: facts.StopRequested) -> Orders:
-    """The other master of an upgrade, if the whole service is to stop; who insists, insists there as well."""
-    if fact.whole or (master.upgrade.dismissed and not fact.graceful):
+    """The other master of an upgrade, if the whole service is to stop. A second, forceful stop is forwarded as well."""
+    if fact.plan.whole_service or (master.upgrade.dismissed and not fact.graceful):
         yield from master.upgrade.dismiss(Signals.SIGTERM if fact.graceful else Signals.SIGQUIT)
-    if fact.whole and master.predecessor and not master.whole:
+    if fact.plan.whole_service and master.predecessor and not master.stop.whole_service:
         yield orders.RetirePredecessor()
-    master.whole = master.whole or fact.whole
 
 
 def reload_requested(master: Master, _fact: facts.ReloadRequested, now: float) -> Orders:
@@ -94,5 +93,5 @@ def pause_requested(master: Master, _fact: facts.PauseRequested, now: float) -> 
     if master.state is not ServiceState.SERVING:
         return
     yield from master.reload.drop("the workers were sent to rest", now)
-    master.pools.paused = True
+    master.pools.pause()
     yield report("info", "workers_paused", hint="HUP brings them back")

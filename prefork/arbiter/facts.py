@@ -19,16 +19,23 @@ class TimePassed:
 
 
 @dataclass(frozen=True)
-class StopRequested:
-    """TERM (graceful), QUIT or INT. ``again``: a master is started next, and the sockets are kept for it.
+class StopPlan:
+    """What comes after a stop. ``restarting``: a master is started next, and the sockets are kept for it.
 
-    ``whole``: the other master of an upgrade that is under way stops as well, instead of serving on.
+    ``whole_service``: the other master of an upgrade that is under way stops as well, instead of serving on.
     """
+
+    restarting: bool = False
+    whole_service: bool = False
+
+
+@dataclass(frozen=True)
+class StopRequested:
+    """TERM (graceful), QUIT or INT."""
 
     graceful: bool
     signal: str
-    again: bool = False
-    whole: bool = False
+    plan: StopPlan = StopPlan()
 
 
 @dataclass(frozen=True)

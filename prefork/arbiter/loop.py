@@ -50,8 +50,18 @@ SIGNALS: dict[int, Fact | None] = {
     signal.SIGUSR2: facts.UpgradeRequested(),
     signal.SIGWINCH: facts.PauseRequested(),
     signal.SIGCHLD: None,  # reap
-    **({RESTART: facts.StopRequested(graceful=True, signal="restart", again=True, whole=True)} if RESTART else {}),
-    **({END: facts.StopRequested(graceful=True, signal="stop", whole=True)} if END else {}),
+    **(
+        {
+            RESTART: facts.StopRequested(
+                graceful=True, signal="restart", plan=facts.StopPlan(restarting=True, whole_service=True)
+            )
+        }
+        if RESTART
+        else {}
+    ),
+    **(
+        {END: facts.StopRequested(graceful=True, signal="stop", plan=facts.StopPlan(whole_service=True))} if END else {}
+    ),
 }
 
 
@@ -119,7 +129,7 @@ class Arbiter:
         The pidfile's name is left to a predecessor to take back, and to a successor that has not reported yet: there
         is no moment without a pidfile.
         """
-        asked = self.ending is not None and self.ending.code == 0 and not self.master.again
+        asked = self.ending is not None and self.ending.code == 0 and not self.master.stop.restarting
         self.leave_sockets(last=self.master.alone and (asked or not self.services.notifier.keeps))
         self.controller.close(unlink=self.master.alone)  # another master takes it over by renaming
         leave = self.master.predecessor or self.master.upgrade.state is UpgradeState.STARTED

@@ -34,9 +34,8 @@ class Master:
         self, config: Config, workers_of: Callable[[Pool], int], *, predecessor: bool = False, keeps: bool = False
     ) -> None:
         self.state = ServiceState.STARTING
-        self.keeps = keeps  # the sockets are kept for a master that is started after this one
-        self.again = False  # one is
-        self.whole = False  # it is not one master of two that stops
+        self.stop = facts.StopPlan()  # as far as it is known: what is done with the sockets depends on it
+        self._keeps = keeps  # the sockets are kept for a master that is started after this one
         self.fleet = Fleet()
         self.pools = Pools(config, self.fleet, workers_of)
         self.termination = Termination(self.fleet)
@@ -60,9 +59,14 @@ class Master:
     @property
     def alone(self) -> bool:
         """No other master serves the same sockets, or will go on to."""
-        return self.whole or (
+        return self.stop.whole_service or (
             not self.predecessor and self.upgrade.state in (UpgradeState.NONE, UpgradeState.DISMISSED)
         )
+
+    def plan_stop(self, plan: facts.StopPlan) -> None:
+        """The service is to stop so; a second order may take the other master with it, and undoes nothing."""
+        restarting = self.stop.restarting if self.state is ServiceState.STOPPING else plan.restarting and self._keeps
+        self.stop = facts.StopPlan(restarting, self.stop.whole_service or plan.whole_service)
 
     # What the loop calls.
 
@@ -81,8 +85,8 @@ class Master:
         """When ``handle`` must be called with TimePassed at the latest; inf when only a fact can change anything."""
         times = [self.upgrade.deadline]
         for worker in self.fleet:
-            times += (worker.deadline, worker.look_at, worker.dump.due if worker.dump else inf)
-        times += (worker.ready_at + policy.SETTLED_AFTER for worker in self.pools.proving())
+            times += (worker.life.deadline, worker.watch.look_at, worker.dump.due if worker.dump else inf)
+        times += (worker.life.ready_at + policy.SETTLED_AFTER for worker in self.pools.proving())
         if self.state is not ServiceState.STOPPING:
             times += self.pools.waiting_until(self.generation)
             times.append(recycling.next_age(self.fleet))
@@ -95,14 +99,14 @@ class Master:
         if self.upgrade.deadline <= now:
             yield from self.upgrade.overdue()
         for worker in self.fleet:
-            if worker.deadline <= now:
+            if worker.life.deadline <= now:
                 yield from self._templates.barren(worker, now)
                 yield from self.termination.overdue(worker, now)
         yield from self.stalls.complete(now)
         recycling.mark(self.fleet, now)
         due = tuple(self.stalls.due(now))
         for worker in tuple(self.pools.proving()):
-            if worker.ready_at + policy.SETTLED_AFTER <= now:
+            if worker.life.ready_at + policy.SETTLED_AFTER <= now:
                 self.pools.settle(worker)
         if due:
             yield orders.ReadScoreboard(due)
@@ -120,7 +124,9 @@ class Master:
                 old = worker.generation < self.generation
                 reason = "replaced by a new generation" if old else "scaled down"
                 recycled = worker is owed.worn
-                yield from self.termination.retire(worker, f"recycled ({worker.worn})" if recycled else reason, now)
+                yield from self.termination.retire(
+                    worker, f"recycled ({worker.life.worn})" if recycled else reason, now
+                )
             if self.pools.patient(name, now):
                 # Those who retire make room, and it may be long before they say anything.
                 spawn = self.pools.owed(name, self.generation).spawn if owed.retire else owed.spawn
@@ -152,7 +158,7 @@ class Master:
     def _worker_spawned(self, fact: facts.WorkerSpawned, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker:
-            worker.pid = fact.pid
+            worker.life.pid = fact.pid
             yield report("debug", f"{worker.kind}_spawned", **worker.describe())
 
     def _spawn_failed(self, fact: facts.SpawnFailed, now: float) -> Orders:
@@ -170,9 +176,7 @@ class Master:
 
     def _worker_ready(self, fact: facts.WorkerReady, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
-        if worker and self.fleet.move(worker, WorkerEvent.BOOTED):
-            worker.ready_at = now
-            worker.deadline = inf
+        if worker and self.fleet.move(worker, WorkerEvent.BOOTED, now):
             yield report("info", f"{worker.kind}_ready", **worker.describe(), boot_seconds=round(now - worker.born, 3))
             if worker.template:
                 yield from self._templates.supersede(worker, now)
@@ -181,13 +185,13 @@ class Master:
     def _boot_failed(self, fact: facts.BootFailed, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and worker.state is WorkerState.BOOTING:
-            worker.failure = fact.traceback
+            worker.life.failure = fact.traceback
         return ()
 
     def _accepting_ended(self, fact: facts.AcceptingEnded, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker:
-            worker.accepts = False
+            worker.life.accepts = False
         return ()
 
     def _request_started(self, fact: facts.RequestStarted, now: float) -> Orders:
@@ -199,7 +203,7 @@ class Master:
     def _recycle_due(self, fact: facts.RecycleDue, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and worker.ready:
-            worker.worn = worker.worn or fact.reason
+            worker.mark_worn(fact.reason)
         return ()
 
     def _worker_warm(self, fact: facts.WorkerWarm, now: float) -> Orders:
@@ -218,9 +222,9 @@ class Master:
         if worker is None:
             return
         self.fleet.strike(worker)
-        worker.stacks = worker.stacks or (worker.dump.stacks if worker.dump else "")
+        worker.life.stacks = worker.life.stacks or (worker.dump.stacks if worker.dump else "")
         yield from self.stalls.tell(worker, now)
-        if worker.unwanted:
+        if worker.life.unwanted:
             yield (
                 death_report.retirement(worker, fact)
                 if fact.clean

@@ -57,7 +57,7 @@ def _worker(worker: Worker, seen: RequestSeen, now: float) -> dict[str, Any]:
         "state": worker.state.value,
         "age": round(now - worker.born, 1),
         "served": seen.served,
-        **({"cause": worker.cause} if worker.cause else {}),
-        **({"worn": worker.worn} if worker.worn else {}),
+        **({"cause": worker.life.cause} if worker.life.cause else {}),
+        **({"worn": worker.life.worn} if worker.life.worn else {}),
         **busy,
     }

@@ -18,7 +18,7 @@ class Pools:
     """The pools of the configuration in force. ``workers_of`` gives the number that a pool's configuration means."""
 
     def __init__(self, config: Config, fleet: Fleet, workers_of: Callable[[Pool], int]) -> None:
-        self.paused = False  # they want no workers for now
+        self._paused = False
         self._fleet = fleet
         self._workers_of = workers_of
         self._backoff: dict[str, Backoff] = {}
@@ -34,7 +34,7 @@ class Pools:
     def adopt(self, config: Config) -> Iterator[tuple[str, Scale]]:
         """Go on with another configuration; gives the pools whose number keeps an operator's adjustment."""
         before, self._scale, self._pools = self._scale, {}, config.pool
-        self.paused = False
+        self.resume()
         for name, pool in config.pool.items():
             file = self._workers_of(pool)
             self._scale[name] = before[name].reloaded(file) if name in before else Scale(file)
@@ -42,12 +42,25 @@ class Pools:
             if self._scale[name].adjustment:
                 yield name, self._scale[name]
 
+    @property
+    def paused(self) -> bool:
+        """They want no workers for now."""
+        return self._paused
+
+    def pause(self) -> None:
+        """From here on no workers are wanted; the numbers stay as they are."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """The workers are wanted again."""
+        self._paused = False
+
     def wanted(self, name: str) -> int:
         """How many workers a pool should have now."""
-        return 0 if self.paused else self.scaled(name)
+        return 0 if self._paused else self.scaled(name)
 
     def scaled(self, name: str) -> int:
-        """The same, were the pools not resting."""
+        """How many workers a pool should have when the pools are not paused."""
         return self._scale[name].wanted
 
     def scale(self, name: str, by: int) -> int | None:
@@ -79,7 +92,7 @@ class Pools:
         """The back-off that a death nobody asked for costs its pool, in seconds."""
         if not worker.was_ready:
             return self.backoff_of(worker.pool).died_booting(now)
-        if now - worker.ready_at < policy.SETTLED_AFTER:
+        if now - worker.life.ready_at < policy.SETTLED_AFTER:
             return self.backoff_of(worker.pool).died_young(now)
         return 0.0
 
@@ -87,11 +100,11 @@ class Pools:
         """The workers that end their pool's back-off if they stay up."""
         for name, backoff in self._backoff.items():
             if backoff.failures:
-                yield from (worker for worker in self._fleet.of(name) if worker.ready and not worker.settled)
+                yield from (worker for worker in self._fleet.of(name) if worker.ready and not worker.life.settled)
 
     def settle(self, worker: Worker) -> None:
         """It has stayed up."""
-        worker.settled = True
+        worker.life.settled = True
         self.backoff_of(worker.pool).settled()
 
     def waiting_until(self, generation: int) -> Iterator[float]:

@@ -147,7 +147,7 @@ class Kernel:
     def _note(self, fact: Fact) -> None:
         """What the operator and the successor have said, as far as a rule depends on it."""
         if isinstance(fact, facts.StopRequested):
-            self.whole |= fact.whole
+            self.whole |= fact.plan.whole_service
         elif isinstance(fact, facts.SuccessorReady):
             self.successor_serves = True
 
@@ -169,22 +169,22 @@ class Kernel:
         """
         for name in self.master.config.pool:
             failures = self.master.pools.backoff_of(name).failures
-            proving = [w for w in self.master.fleet.of(name) if w.ready and not w.settled]
+            proving = [w for w in self.master.fleet.of(name) if w.ready and not w.life.settled]
             if failures and proving and self.master.state is not ServiceState.STOPPING:
-                assert self.master.deadline() <= min(w.ready_at for w in proving) + 5.0, name
+                assert self.master.deadline() <= min(w.life.ready_at for w in proving) + 5.0, name
             self._forgiven(name, before=self._failures.get(name, 0), after=failures)
             self._failures[name] = failures
 
     def _forgiven(self, name: str, *, before: int, after: int) -> None:
         if before and not after and not self._adopted:
-            stayed = [w for w in self.master.fleet.of(name) if w.was_ready and self.now - w.ready_at >= 5.0]
+            stayed = [w for w in self.master.fleet.of(name) if w.was_ready and self.now - w.life.ready_at >= 5.0]
             assert stayed, f"{name}: nobody has stayed up"
 
     def _check_recycled(self, found: list[orders.Order]) -> None:
         """Nobody is recycled beside a roll."""
         for order in found:
             worker = self.master.fleet.get(order.worker) if isinstance(order, orders.RetireWorker) else None
-            if worker and worker.cause.startswith("recycled"):
+            if worker and worker.life.cause.startswith("recycled"):
                 old = [w for w in self.master.fleet.of(worker.pool) if w.serving and w.generation < worker.generation]
                 assert not old, worker.pool
 
@@ -216,10 +216,12 @@ class Kernel:
         for name in self.master.config.pool:
             workers = self.master.fleet.of(name)
             serving = [w for w in workers if w.serving and w.generation == self.master.generation]
-            worn = any(w.worn for w in serving)  # its replacement is ready before it goes
+            worn = any(w.life.worn for w in serving)  # its replacement is ready before it goes
             if self.master.state is not ServiceState.STOPPING:
                 assert len(serving) <= self.master.pools.wanted(name) + worn, name
-            assert sum(w.cause.startswith("recycled") and w.state is WorkerState.RETIRING for w in workers) <= 1, name
+            assert sum(w.life.cause.startswith("recycled") and w.state is WorkerState.RETIRING for w in workers) <= 1, (
+                name
+            )
 
     def _check_surge(self, order: orders.SpawnWorker) -> None:
         """A roll forks only while there are no more serving workers than wanted and the surge."""

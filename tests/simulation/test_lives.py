@@ -42,7 +42,9 @@ def live(seed: int) -> Kernel:
         if rng.random() < 0.1:  # the machine, or the master alone, was asleep
             kernel.now += rng.uniform(1.0, 600.0)
     whole = rng.random() < 0.5
-    kernel.tell(facts.StopRequested(graceful=rng.random() < 0.7, signal="TERM", whole=whole))
+    kernel.tell(
+        facts.StopRequested(graceful=rng.random() < 0.7, signal="TERM", plan=facts.StopPlan(whole_service=whole))
+    )
     if rng.random() < 0.3:  # somebody insists
         kernel.run(kernel.now + rng.expovariate(1.0))
         if kernel.exit is None:
@@ -121,5 +123,5 @@ def test_the_life_table_names_only_what_can_happen_and_every_life_can_end():
     for life in WorkerState:
         seen = [life]
         while seen[-1] is not WorkerState.KILLED:
-            seen.append(NEXT[seen[-1], WorkerEvent.OVERDUE])
+            seen.append(NEXT[seen[-1], WorkerEvent.OVERDUE][0])
         assert len(seen) <= 4

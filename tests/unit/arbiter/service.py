@@ -125,7 +125,7 @@ class Service:
     def retired_go(self) -> list[orders.Order]:
         """Everyone who was asked to end does."""
         found: list[orders.Order] = []
-        while leaving := [worker.id for worker in self.master.fleet if worker.unwanted]:
+        while leaving := [worker.id for worker in self.master.fleet if worker.life.unwanted]:
             found += self.die(leaving[0], "exit code 0")
         return found
 

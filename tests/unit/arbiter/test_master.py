@@ -532,7 +532,7 @@ class TestRequests:
         assert service.state(1) == "retiring"
         service.pass_time(11.0)
         assert service.state(1) == "stuck"
-        assert service.worker(1).cause == "graceful timeout"
+        assert service.worker(1).life.cause == "graceful timeout"
 
 
 class TestScale:

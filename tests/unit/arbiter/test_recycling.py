@@ -64,7 +64,7 @@ def test_nobody_is_recycled_beside_a_roll():
             break
     else:
         raise AssertionError("there was never a worn worker of the new generation beside a roll")
-    old = [worker.cause for worker in service.master.fleet if worker.generation == 1 and worker.cause]
+    old = [worker.life.cause for worker in service.master.fleet if worker.generation == 1 and worker.life.cause]
     assert set(old) == {"replaced by a new generation"}
 
 
@@ -76,7 +76,7 @@ def test_whose_turn_it_is_waits_for_a_generation_that_goes():
     assert whose_turn([young, worn], 1) is worn
     for state, turn in ((WorkerState.READY, None), (WorkerState.BOOTING, None), (WorkerState.RETIRING, worn)):
         former = Fleet().enlist("web", old.settings, 0, 0.0)
-        former.state = state
+        former.life.state = state
         assert whose_turn([former, young, worn], 1) is turn
         assert whose_turn([young, worn, former], 1) is turn
 
@@ -88,7 +88,7 @@ def test_a_reload_renews_all_anyway():
     service.reload()
     service.all_ready()
     assert [order.worker for order in service.told(orders.RetireWorker)].count(1) == 1
-    assert all(worker.unwanted for worker in service.master.fleet if worker.generation == 1)
+    assert all(worker.life.unwanted for worker in service.master.fleet if worker.generation == 1)
     service.retired_go()
     assert service.lives() == {"web": ["ready", "ready", "ready"]}
     assert {worker.generation for worker in service.master.fleet} == {2}
@@ -100,7 +100,7 @@ def test_one_that_retires_already_is_not_worn():
     service.tell(facts.ScaleRequested(-1))
     service.given.clear()
     assert service.tell(facts.RecycleDue(1, "requests")) == []
-    assert service.worker(1).worn == ""
+    assert service.worker(1).life.worn == ""
     assert service.tell(facts.RecycleDue(99, "requests")) == []  # nor one that has ended
     service.die(1, "exit code 0")
     assert service.reports("worker_retired")[0]["reason"] == "scaled down"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefork.arbiter.fleet import Worker, WorkerState
+from prefork.arbiter.fleet import Life, Worker, WorkerState
 from prefork.arbiter.rolling import Scale, owed, surge_of
 from prefork.config.models import Pool
 
@@ -18,8 +20,8 @@ def pool(old: str, new: str) -> list[Worker]:
     """A letter a worker: b booting, r ready, x retiring; first the old generation 1, then the new 2."""
     lives = [(1, LETTERS[letter]) for letter in old] + [(2, LETTERS[letter]) for letter in new]
     return [
-        Worker(number, "web", number, number, generation, POOL, born=float(number), state=life)
-        for number, (generation, life) in enumerate(lives, start=1)
+        Worker(number, "web", number, number, generation, POOL, float(number), Life(inf, state))
+        for number, (generation, state) in enumerate(lives, start=1)
     ]
 
 

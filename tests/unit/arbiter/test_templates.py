@@ -62,7 +62,7 @@ def test_one_that_fails_changes_nothing_and_is_not_tried_again(service: Service)
     assert warm(service) == []
     service.reload()
     service.all_ready()
-    assert not templates(service)[-1].refused
+    assert not templates(service)[-1].life.refused
 
 
 def test_a_worker_of_a_former_level_does_not_count(service: Service):

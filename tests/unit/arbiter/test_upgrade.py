@@ -142,7 +142,7 @@ def test_the_whole_service_stops_with_its_successor(service: Service, *, ready: 
     started(service)
     if ready:
         service.tell(facts.SuccessorReady())
-    service.tell(facts.StopRequested(graceful=True, signal="stop", whole=True))
+    service.tell(facts.StopRequested(graceful=True, signal="stop", plan=facts.StopPlan(whole_service=True)))
     assert service.told(orders.KillSuccessor) == [orders.KillSuccessor(Signals.SIGTERM)]
     assert service.told(orders.StopListening) == [orders.StopListening(last=True)]
     assert {order.drain for order in service.told(orders.RetireWorker)} == {True}
@@ -198,8 +198,8 @@ def test_the_whole_service_stops_with_its_predecessor():
     """It retires by then; whoever stops the new master last closes the door, though the old one still finishes."""
     service = Service({"web": 1}).up()
     service.master.predecessor = True
-    service.tell(facts.StopRequested(graceful=True, signal="stop", whole=True))
-    service.tell(facts.StopRequested(graceful=True, signal="stop", whole=True))
+    service.tell(facts.StopRequested(graceful=True, signal="stop", plan=facts.StopPlan(whole_service=True)))
+    service.tell(facts.StopRequested(graceful=True, signal="stop", plan=facts.StopPlan(whole_service=True)))
     assert service.told(orders.RetirePredecessor) == [orders.RetirePredecessor()]
     assert service.told(orders.StopListening) == [orders.StopListening(last=True)]
     service.retired_go()
