@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from prefork.arbiter import facts, orders
 from prefork.arbiter.fleet import ServiceState
 from prefork.arbiter.orders import Order, report
+from prefork.arbiter.rolling import no_room
 
 if TYPE_CHECKING:
     from prefork.arbiter.master import Master
 
 Orders = Iterable[Order]
+
+MEASURED = 4  # workers whose memory is looked at: reading that of a large one takes milliseconds
 
 
 def stop_requested(master: Master, fact: facts.StopRequested, now: float) -> Orders:
@@ -75,12 +78,30 @@ def scale_requested(master: Master, fact: facts.ScaleRequested, _now: float) -> 
     if name not in master.pools:
         yield report("warning", "scale_refused", pool=name, reason=f"there is no pool {name}")
         return
-    change = fact.workers - master.pools.scaled(name) if fact.workers else fact.change
-    wanted = master.pools.scale(name, change)
-    if wanted is not None:
-        yield report("info", "pool_scaled", pool=name, workers=wanted)
+    now_wanted = master.pools.scaled(name)
+    workers = fact.workers or now_wanted + fact.change
+    if workers > now_wanted:
+        like = tuple(worker.id for worker in master.fleet.of(name) if worker.ready)[:MEASURED]
+        yield orders.MeasureRoom(name, workers, fact.force, like)
     else:
-        yield report("warning", "scale_refused", pool=name, reason="a pool keeps at least one worker")
+        yield from _scale(master, name, workers)
+
+
+def room_measured(master: Master, fact: facts.RoomMeasured, _now: float) -> Orders:
+    """More workers, if there is room for them. They boot in batches: nobody waits here."""
+    obstacle = no_room(fact, **master.pools.occupied(fact.pool))
+    if obstacle:
+        yield report("warning", "scale_refused", pool=fact.pool, reason=obstacle)
+    else:
+        yield from _scale(master, fact.pool, fact.workers)
+
+
+def _scale(master: Master, pool: str, workers: int) -> Orders:
+    wanted = master.pools.scale(pool, workers - master.pools.scaled(pool))
+    if wanted is not None:
+        yield report("info", "pool_scaled", pool=pool, workers=wanted)
+    else:
+        yield report("warning", "scale_refused", pool=pool, reason="a pool keeps at least one worker")
 
 
 def dump_requested(master: Master, fact: facts.DumpRequested, now: float) -> Orders:

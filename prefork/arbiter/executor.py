@@ -18,7 +18,7 @@ from prefork.arbiter.spawning import spawn_template, spawn_worker
 from prefork.arbiter.upgrade.successor import Successor
 from prefork.config.models import Config
 from prefork.errors import BindError, ConfigError, PreforkError
-from prefork.system import process, signals
+from prefork.system import process, room, signals
 from prefork.system.channel import Kind
 
 if TYPE_CHECKING:
@@ -69,6 +69,18 @@ def watch_worker(arbiter: Arbiter, order: orders.WatchWorker) -> Fact | None:
 def read_scoreboard(arbiter: Arbiter, order: orders.ReadScoreboard) -> Fact:
     children = (arbiter.children.get(worker) for worker in order.workers)
     return facts.ScoreboardRead({child.worker: arbiter.seen(child) for child in children if child})
+
+
+def look_again(arbiter: Arbiter, order: orders.LookAgain) -> None:
+    for child in map(arbiter.children.get, order.workers):
+        if child:
+            child.channel.send(Kind.LOOK)
+
+
+def measure_room(arbiter: Arbiter, order: orders.MeasureRoom) -> Fact:
+    children = [child for child in map(arbiter.children.get, order.like) if child]
+    each = max((room.memory_of(child.pid) for child in children), default=0)
+    return facts.RoomMeasured(order.pool, order.workers, order.force, room.available(), each, arbiter.board.capacity)
 
 
 def load_config(arbiter: Arbiter, _order: orders.LoadConfig) -> Fact:
@@ -197,6 +209,8 @@ EXECUTE: dict[type, Callable[[Arbiter, Any], Fact | None]] = {
     orders.DumpStacks: dump_stacks,
     orders.WatchWorker: watch_worker,
     orders.ReadScoreboard: read_scoreboard,
+    orders.MeasureRoom: measure_room,
+    orders.LookAgain: look_again,
     orders.LoadConfig: load_config,
     orders.OpenListeners: open_listeners,
     orders.AdoptGeneration: adopt_generation,

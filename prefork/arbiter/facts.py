@@ -57,11 +57,27 @@ class ReopenRequested:
 
 @dataclass(frozen=True)
 class ScaleRequested:
-    """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool."""
+    """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool.
+
+    ``force``: though there may not be memory enough for them.
+    """
 
     change: int = 0
     pool: str = ""
     workers: int = 0
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class RoomMeasured:
+    """What there is for more workers of a pool, as MeasureRoom asked. Bytes; 0 where it is not known."""
+
+    pool: str
+    workers: int  # that are asked for
+    force: bool
+    available: int  # memory that the machine, or the container, has left
+    each: int  # that a worker of the pool has for itself
+    rows: int  # of the scoreboard: no more processes than that, whoever asks
 
 
 @dataclass(frozen=True)
@@ -157,13 +173,17 @@ class ScoreboardRead:
 
 @dataclass(frozen=True)
 class ChildExited:
-    """A worker was reaped. ``ending`` says how in words ("exit code 3"); ``peak_memory`` in bytes."""
+    """A worker was reaped. ``ending`` says how in words ("exit code 3"); ``peak_memory`` in bytes.
+
+    ``killed``: by SIGKILL, which it cannot have brought about by what it did.
+    """
 
     worker: int
     ending: str
     clean: bool
     peak_memory: int = 0
     last: RequestSeen = RequestSeen()
+    killed: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,6 +242,7 @@ Fact = Union[
     UpgradeRequested,
     ReopenRequested,
     ScaleRequested,
+    RoomMeasured,
     DumpRequested,
     PauseRequested,
     WorkerSpawned,

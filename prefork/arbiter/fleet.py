@@ -114,7 +114,6 @@ class Life:
     cause: str = ""  # why it was made to end; empty: it was not
     unwanted: bool = False  # it was asked to end: its death is no surprise
     accepts: bool = True  # as far as it has told us
-    settled: bool = False  # it has been ready for long enough to prove itself
     refused: bool = False  # of a template: what its workers have become by now does not survive a fork
     stacks: str = ""
     failure: str = ""  # the traceback of its boot
@@ -178,6 +177,11 @@ class Worker:
     def was_ready(self) -> bool:
         """It has been ready, whatever it is now."""
         return self.life.ready_at < inf
+
+    def shares_listener(self, other: Worker) -> bool:
+        """The same connections come to both; a pool that names no listeners has all."""
+        ours, theirs = self.settings.listen, other.settings.listen
+        return not ours or not theirs or not set(ours).isdisjoint(theirs)
 
     def mark_worn(self, reason: str) -> None:
         """It is to be replaced; the first reason stays."""

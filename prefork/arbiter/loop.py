@@ -27,6 +27,7 @@ from prefork.arbiter.sockets import Sockets
 from prefork.arbiter.systemd import ServiceNotifier
 from prefork.arbiter.upgrade.policy import UpgradeState
 from prefork.arbiter.upgrade.successor import Successor
+from prefork.config.host import usable_cores
 from prefork.config.models import Config
 from prefork.system import oom, process
 from prefork.system.listeners import Listener
@@ -76,7 +77,13 @@ class Arbiter:
         self.board = Scoreboard()
         self.children: dict[int, Child] = {}
         keeps = services.notifier.keeps
-        self.master = Master(services.config, services.workers_of, predecessor=bool(services.handoff), keeps=keeps)
+        self.master = Master(
+            services.config,
+            services.workers_of,
+            cores=usable_cores(),
+            predecessor=bool(services.handoff),
+            keeps=keeps,
+        )
         self.ending: orders.Exit | None = None
         self.controller = Controller(self)
         self._notifier = ServiceNotifier(services.notifier.tell, services.notifier.interval)
@@ -249,7 +256,8 @@ class Arbiter:
         del self.children[child.worker]
         yield from child.last_words()
         said = self._in_words(ending)
-        yield facts.ChildExited(child.worker, said, ending.code == 0, ending.peak_memory, self.seen(child))
+        killed = ending.signal == signal.SIGKILL
+        yield facts.ChildExited(child.worker, said, ending.code == 0, ending.peak_memory, self.seen(child), killed)
         self._forget(child)
 
     def _in_words(self, ending: process.Exit) -> str:

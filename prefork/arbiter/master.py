@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any
 
-from prefork.arbiter import commands, death_report, facts, orders, policy, recycling
+from prefork.arbiter import commands, death_report, facts, orders, recycling
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Fleet, ServiceState, Worker, WorkerEvent, WorkerState
 from prefork.arbiter.orders import Order, report
@@ -31,13 +31,19 @@ class Master:
     """The state of the whole service, as the master knows it. Times in seconds of the monotonic clock."""
 
     def __init__(
-        self, config: Config, workers_of: Callable[[Pool], int], *, predecessor: bool = False, keeps: bool = False
+        self,
+        config: Config,
+        workers_of: Callable[[Pool], int],
+        *,
+        cores: int = 1,
+        predecessor: bool = False,
+        keeps: bool = False,
     ) -> None:
         self.state = ServiceState.STARTING
         self.stop = facts.StopPlan()  # as far as it is known: what is done with the sockets depends on it
         self._keeps = keeps  # the sockets are kept for a master that is started after this one
         self.fleet = Fleet()
-        self.pools = Pools(config, self.fleet, workers_of)
+        self.pools = Pools(config, self.fleet, workers_of, cores)
         self.termination = Termination(self.fleet)
         self.reload = Reload(config, self.fleet, self.pools, self.termination)
         self.upgrade = Upgrade()
@@ -83,10 +89,9 @@ class Master:
 
     def deadline(self) -> float:
         """When ``handle`` must be called with TimePassed at the latest; inf when only a fact can change anything."""
-        times = [self.upgrade.deadline]
+        times = [self.upgrade.deadline, self.pools.next_settled()]
         for worker in self.fleet:
             times += (worker.life.deadline, worker.watch.look_at, worker.dump.due if worker.dump else inf)
-        times += (worker.life.ready_at + policy.SETTLED_AFTER for worker in self.pools.proving())
         if self.state is not ServiceState.STOPPING:
             times += self.pools.waiting_until(self.generation)
             times.append(recycling.next_age(self.fleet))
@@ -105,9 +110,7 @@ class Master:
         yield from self.stalls.complete(now)
         recycling.mark(self.fleet, now)
         due = tuple(self.stalls.due(now))
-        for worker in tuple(self.pools.proving()):
-            if worker.life.ready_at + policy.SETTLED_AFTER <= now:
-                self.pools.settle(worker)
+        self.pools.settle(now)
         if due:
             yield orders.ReadScoreboard(due)
 
@@ -168,7 +171,7 @@ class Master:
         self.fleet.strike(worker)
         if worker.level and worker.template:
             return  # another warm worker, or none, will be the next template
-        delay = self.pools.backoff_of(worker.pool).died_booting(now)
+        delay = self.pools.count_failure(worker.pool, now)
         yield report("error", "spawn_failed", pool=worker.pool, reason=fact.reason, next_try_in=round(delay, 1))
         if self.reload.on_trial(worker):
             reason = f"a worker of pool {worker.pool} cannot be forked: {fact.reason}"
@@ -224,6 +227,8 @@ class Master:
         self.fleet.strike(worker)
         worker.life.stacks = worker.life.stacks or (worker.dump.stacks if worker.dump else "")
         yield from self.stalls.tell(worker, now)
+        if not (worker.life.unwanted and fact.clean):
+            yield from self._look_again(worker)
         if worker.life.unwanted:
             yield (
                 death_report.retirement(worker, fact)
@@ -235,12 +240,22 @@ class Master:
             yield from self._templates.refused(worker, fact)
             return
         on_trial = self.reload.on_trial(worker)
-        delay = 0.0 if on_trial else self.pools.count_death(worker, now)  # a canary's death costs the reload
+        # A canary's death costs the reload.
+        delay = 0.0 if on_trial else self.pools.count_death(worker, now, killed=fact.killed and not worker.life.cause)
         yield death_report.certificate(worker, fact, delay, now)
         if on_trial:
             yield from self.reload.refused((death_report.boot_story(worker, fact),), now)
         elif self.state is ServiceState.STARTING and not worker.was_ready:
             yield from self._give_up(worker, fact, now)
+
+    def _look_again(self, dead: Worker) -> Orders:
+        """The kernel wakes one process for a connection: if that was this one, nobody else knows of it."""
+        # One that was told to go while it booted may have become ready without our taking note.
+        if (dead.was_ready or dead.life.unwanted) and not dead.template:
+            idle = (one for one in self.fleet if one.ready and not one.template and one.shares_listener(dead))
+            others = tuple(one.id for one in idle)
+            if others:
+                yield orders.LookAgain(others)
 
     def _give_up(self, worker: Worker, fact: facts.ChildExited, now: float) -> Orders:
         """At start-up, what cannot boot ends the master."""
@@ -301,6 +316,7 @@ REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {
     facts.UpgradeRequested: commands.upgrade_requested,
     facts.ReopenRequested: commands.reopen_requested,
     facts.ScaleRequested: commands.scale_requested,
+    facts.RoomMeasured: commands.room_measured,
     facts.DumpRequested: commands.dump_requested,
     facts.PauseRequested: commands.pause_requested,
     facts.WorkerSpawned: Master._worker_spawned,

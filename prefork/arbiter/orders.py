@@ -81,6 +81,23 @@ class ReadScoreboard:
 
 
 @dataclass(frozen=True)
+class MeasureRoom:
+    """See whether there is room for so many workers of a pool. Answered by RoomMeasured."""
+
+    pool: str
+    workers: int
+    force: bool
+    like: tuple[int, ...]  # ready workers of the pool: what they have, the new ones will have
+
+
+@dataclass(frozen=True)
+class LookAgain:
+    """Have these workers look at their listeners: a wake-up may have died with the process that got it."""
+
+    workers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class LoadConfig:
     """Answered by ConfigLoaded or ReloadRefused."""
 
@@ -184,6 +201,8 @@ Order = Union[
     DumpStacks,
     WatchWorker,
     ReadScoreboard,
+    MeasureRoom,
+    LookAgain,
     LoadConfig,
     OpenListeners,
     AdoptGeneration,

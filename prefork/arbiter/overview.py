@@ -45,7 +45,7 @@ def _pool(master: Master, name: str, now: float) -> dict[str, Any]:
         "wanted": master.pools.wanted(name),
         "ready": len(ready),
         "failures": backoff.failures,
-        "next_try_in": max(0.0, round(backoff.not_before - now, 1)),
+        "next_try_in": max(0.0, round(master.pools.not_before(name) - now, 1)) if backoff.failures else 0.0,
     }
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.facts import Fact, RequestSeen
-from prefork.arbiter.fleet import ServiceState, WorkerState
+from prefork.arbiter.fleet import ServiceState, Worker, WorkerState
 from prefork.arbiter.master import Master
 from prefork.arbiter.rolling import surge_of
 from prefork.config.models import Config
@@ -83,7 +83,8 @@ class Kernel:
         self.exit: orders.Exit | None = None
         self.births = 0
         self.told: list[orders.Report] = []
-        self.master = Master(self.config, lambda pool: pool.workers)  # type: ignore[arg-type,return-value]
+        self.cores = rng.choice([1, 2, 8])
+        self.master = Master(self.config, lambda pool: pool.workers, cores=self.cores)  # type: ignore[arg-type,return-value]
         self._queue: list[tuple[float, int, Callable[[], Fact | None]]] = []
         self._serial = itertools.count()
         self._reaped: set[int] = set()
@@ -94,6 +95,9 @@ class Kernel:
         self.whole = False  # the operator wants both masters of an upgrade to end
         self._busy_turns = 0
         self._failures: dict[str, int] = {}
+        self._looked: set[int] = set()
+        self._failed_at: dict[str, float] = {}
+        self._told_time = False  # the fact of the moment is that time has passed
         self._adopted = False  # by the fact of the moment a generation came into force
 
     # Running.
@@ -108,10 +112,12 @@ class Kernel:
             before = {pool: self.ready(pool) for pool in self.master.config.pool}
             fact = waiting.pop(0)
             self._note(fact)
+            sharers = self._sharers(fact)
             found = self.master.handle(fact, self.now)
             self._check_answer(fact, found)
             self._check_retirements(found, before)
             self._check_recycled(found)
+            self._check_looked(fact, found, sharers)
             for order in found:
                 answer = EXECUTE[type(order)](self, order)
                 if answer is not None:
@@ -146,6 +152,7 @@ class Kernel:
 
     def _note(self, fact: Fact) -> None:
         """What the operator and the successor have said, as far as a rule depends on it."""
+        self._told_time = isinstance(fact, facts.TimePassed)
         if isinstance(fact, facts.StopRequested):
             self.whole |= fact.plan.whole_service
         elif isinstance(fact, facts.SuccessorReady):
@@ -168,17 +175,18 @@ class Kernel:
         Nor is it ever forgotten: it is called again in time.
         """
         for name in self.master.config.pool:
-            failures = self.master.pools.backoff_of(name).failures
-            proving = [w for w in self.master.fleet.of(name) if w.ready and not w.life.settled]
-            if failures and proving and self.master.state is not ServiceState.STOPPING:
-                assert self.master.deadline() <= min(w.life.ready_at for w in proving) + 5.0, name
-            self._forgiven(name, before=self._failures.get(name, 0), after=failures)
+            before, failures = self._failures.get(name, 0), self.master.pools.backoff_of(name).failures
             self._failures[name] = failures
+            if failures > before:
+                self._failed_at[name] = self.now
+            fresh = self._ready_since(name, self._failed_at.get(name, 0.0))
+            if failures and self._told_time and self.master.state is not ServiceState.STOPPING:
+                assert all(self.now < w.life.ready_at + 5.001 for w in fresh if w.ready), f"{name}: not forgiven"
+            if before and not failures and not self._adopted:
+                assert any(self.now - w.life.ready_at > 4.999 for w in fresh), f"{name}: nobody has stayed up"
 
-    def _forgiven(self, name: str, *, before: int, after: int) -> None:
-        if before and not after and not self._adopted:
-            stayed = [w for w in self.master.fleet.of(name) if w.was_ready and self.now - w.life.ready_at >= 5.0]
-            assert stayed, f"{name}: nobody has stayed up"
+    def _ready_since(self, name: str, since: float) -> list[Worker]:
+        return [w for w in self.master.fleet.of(name) if w.was_ready and w.life.ready_at >= since]
 
     def _check_recycled(self, found: list[orders.Order]) -> None:
         """Nobody is recycled beside a roll."""
@@ -187,6 +195,20 @@ class Kernel:
             if worker and worker.life.cause.startswith("recycled"):
                 old = [w for w in self.master.fleet.of(worker.pool) if w.serving and w.generation < worker.generation]
                 assert not old, worker.pool
+
+    def _sharers(self, fact: Fact) -> set[int]:
+        """Those to whom the connections come now that came to a worker that has been killed."""
+        dead = self.processes.get(fact.worker) if isinstance(fact, facts.ChildExited) and not fact.clean else None
+        if dead is None or not dead.ready or dead.template:
+            return set()
+        return {w.id for w in self.master.fleet.of(dead.pool) if w.ready and w.id != dead.worker}
+
+    def _check_looked(self, fact: Fact, found: list[orders.Order], sharers: set[int]) -> None:
+        """A wake-up that died with a worker is made good: the others of its pool look at their listeners."""
+        asked = {one for order in found if isinstance(order, orders.LookAgain) for one in order.workers}
+        if isinstance(fact, facts.ChildExited) and self.master.fleet.get(fact.worker) is None:
+            assert sharers <= asked or fact.worker in self._looked
+            self._looked.add(fact.worker)
 
     def _check_config(self, order: orders.SpawnWorker | orders.SpawnTemplate) -> None:
         """Whatever is forked is given the configuration of its own generation."""
@@ -229,7 +251,10 @@ class Kernel:
             return
         wanted = self.master.pools.wanted(order.pool)
         serving = [w for w in self.master.fleet.of(order.pool) if w.serving and w.generation <= order.generation]
-        assert len(serving) <= wanted + surge_of(order.config.pool[order.pool], wanted), order.pool
+        surge = surge_of(order.config.pool[order.pool], wanted)
+        assert len(serving) <= wanted + surge, order.pool
+        booting = [w for w in serving if not w.ready and w.generation == order.generation]
+        assert len(booting) <= max(surge, self.cores), "more boot than there are cores"
 
     def _once(self, *what: Any) -> None:
         """No order is repeated without a new cause."""
@@ -406,6 +431,15 @@ class Kernel:
     def board(self, order: orders.ReadScoreboard) -> Fact:
         return facts.ScoreboardRead({w: RequestSeen(self._living(w).busy_since, "GET /", 1) for w in order.workers})
 
+    def measure(self, order: orders.MeasureRoom) -> Fact:
+        available, each = self.rng.choice([(0, 0), (1000, 1), (2, 1)])
+        return facts.RoomMeasured(order.pool, order.workers, order.force, available, each, 1024)
+
+    def look_again(self, order: orders.LookAgain) -> None:
+        """Only living ones that accept are asked."""
+        for worker in order.workers:
+            assert self._living(worker).ready
+
     def load(self, _order: orders.LoadConfig) -> Fact:
         if self.chance():
             return facts.ReloadRefused(("prefork.toml:1:1: it is broken",))
@@ -468,6 +502,8 @@ EXECUTE: dict[type, Callable[[Kernel, Any], Fact | None]] = {
     orders.DumpStacks: Kernel.dump,
     orders.WatchWorker: Kernel.watch,
     orders.ReadScoreboard: Kernel.board,
+    orders.MeasureRoom: Kernel.measure,
+    orders.LookAgain: Kernel.look_again,
     orders.LoadConfig: Kernel.load,
     orders.OpenListeners: Kernel.open,
     orders.AdoptGeneration: Kernel.nothing,
