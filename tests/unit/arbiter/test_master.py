@@ -7,7 +7,7 @@ from signal import Signals
 import pytest
 
 from prefork.arbiter import facts, orders, policy
-from prefork.arbiter.fleet import ServiceState
+from prefork.arbiter.fleet import ServiceState, WorkerState
 from prefork.config.models import Config
 from tests.unit.arbiter.service import Service, config
 
@@ -594,22 +594,27 @@ class TestWakeUps:
         service.die(2)
         assert service.told(orders.LookAgain) == [orders.LookAgain((3, 4))]
 
-    def test_only_where_the_same_connections_come(self):
-        """Pools that share a listener; one that names none has all of them."""
-        service = Service({"web": 1, "api": 2, "all": 1})
-        table = service.master.config.model_dump(mode="json", exclude_defaults=True)
-        del table["pool"]["all"]["listen"]
-        service.up()
+    @pytest.mark.parametrize("names_its_listener", [True, False])
+    def test_only_where_the_same_connections_come(self, *, names_its_listener: bool):
+        """A listener is one pool's, but while another pool of the same listener is on trial, both accept."""
+        service = Service({"web": 2, "api": 2}).up()
+        table = config({"shop": 1, "slow": 1}).model_dump(mode="json", exclude_defaults=True)
+        table["listen"]["web"] = {"address": "unix:/run/web.sock"}
+        table["pool"]["shop"]["listen"] = ["web"]
+        if not names_its_listener:  # then it has all of them
+            del table["pool"]["slow"], table["pool"]["shop"]["listen"]
         service.reload(Config.model_validate(table))
-        service.all_ready()
-        service.retired_go()
-        [web], api, [every] = (service.master.fleet.of(name) for name in ("web", "api", "all"))
-        service.given.clear()
-        service.die(web.id)
-        service.die(api[0].id)
-        service.die(every.id)
-        told = [set(order.workers) for order in service.told(orders.LookAgain)]
-        assert told == [{every.id}, {api[1].id, every.id}, {api[1].id}]
+        if names_its_listener:
+            service.tell(facts.WorkerReady(5))
+            assert (service.worker(5).pool, service.master.generation) == ("shop", 1)
+            service.die(1)
+            service.die(5, killed=True)
+        else:
+            service.worker(5).life.state = WorkerState.READY
+            service.die(1)
+        service.die(3)
+        told = [order.workers for order in service.told(orders.LookAgain)]
+        assert told == ([(2, 5), (2,), (4,)] if names_its_listener else [(2, 5), (4, 5)])
 
     def test_one_that_was_told_to_go_and_is_killed_counts_too(self):
         """It may not have heard of it; one that goes as it should has taken what it was woken for."""
