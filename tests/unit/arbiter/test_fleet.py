@@ -101,3 +101,15 @@ def test_no_step_leads_back_to_serving():
     """Whoever was asked to end never counts as capacity again."""
     ending = {WorkerState.RETIRING, WorkerState.STUCK, WorkerState.ABORTED, WorkerState.QUITTING, WorkerState.KILLED}
     assert all(after in ending for (before, _step), (after, _limit) in NEXT.items() if before in ending)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "shared"),
+    [(("a",), ("a",), True), (("a", "b"), ("b", "c"), True), (("a",), ("b",), False), (None, ("b",), True)],
+)
+def test_a_pool_that_names_no_listeners_has_all(ours: tuple[str, ...] | None, theirs: tuple[str, ...], *, shared: bool):
+    """M16. Who is woken for the connections of one listener, whatever the pools are called."""
+    fleet = Fleet()
+    one = fleet.enlist("web", POOL.model_copy(update={"listen": ours}), 1, 0.0)
+    other = fleet.enlist("shop", POOL.model_copy(update={"listen": theirs}), 1, 0.0)
+    assert one.shares_listener(other) is other.shares_listener(one) is shared
