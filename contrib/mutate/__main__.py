@@ -1,8 +1,8 @@
 """Change a module in every small way, and see whether its tests notice: ``python3 -m contrib.mutate MODULE.py ...``.
 
-The work is done in a temporary copy of the tree, by forks of a process that has imported everything but what depends on
-the module. A mutant that no test notices is a survivor: a test is missing, or it changes nothing that anybody could see,
-and then it belongs into ``equivalent.toml``, with the reason. Exits with 1 when less than ``--least`` percent of the
+The work is done in a temporary copy of the tree, by forks of a process that has imported everything but what depends
+on the module. A mutant that no test notices is a survivor: a test is missing, or it changes nothing that anybody could
+see, and then it belongs into ``equivalent.toml``, with the reason. Exits with 1 when less than ``--least`` percent of the
 mutants that change behaviour are noticed.
 """
 
@@ -53,7 +53,7 @@ def main() -> int:
         chosen = [mutant for mutant in found if (path, mutant.where, mutant.change) not in known]
         verdicts += [Verdict(path, mutant, "equivalent") for mutant in found if mutant not in chosen]
         if options.sample < 1:
-            chosen = random.Random(options.seed).sample(chosen, int(len(chosen) * options.sample))  # noqa: S311
+            chosen = random.Random(options.seed).sample(chosen, int(len(chosen) * options.sample))
         tests = options.tests or tests_of(path, listed["tests"])
         began = time.monotonic()
         verdicts += run(path, chosen, tests, options.jobs)
@@ -84,7 +84,7 @@ def tests_of(path: str, rooms: dict[str, list[str]]) -> list[str]:
 
 
 def run(path: str, chosen: list[Mutant], tests: list[str], jobs: int) -> list[Verdict]:
-    """Try them, ``jobs`` at a time, each in a copy of the tree. Raises RuntimeError if the tests fail without a change."""
+    """Try them, ``jobs`` at a time, each in a copy of the tree. RuntimeError if the tests fail without a change."""
     with tempfile.TemporaryDirectory(prefix="mutate-") as directory:
         idle: SimpleQueue[Runner] = SimpleQueue()
         runners = [Runner(_copy(Path(directory, str(number))), path, tests) for number in range(jobs)]
@@ -97,7 +97,10 @@ def run(path: str, chosen: list[Mutant], tests: list[str], jobs: int) -> list[Ve
             def judge(mutant: Mutant) -> Verdict:
                 runner = idle.get()
                 try:
-                    return Verdict(path, mutant, "killed" if runner.notices(mutant.source) else "survived")
+                    noticed = runner.notices(mutant.source)
+                    if not noticed:
+                        sys.stderr.write(f"survived: {path}:{mutant.line}: {mutant.where}: {mutant.change}\n")
+                    return Verdict(path, mutant, "killed" if noticed else "survived")
                 finally:
                     idle.put(runner)
 

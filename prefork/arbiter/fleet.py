@@ -7,7 +7,8 @@ state machine is the table ``NEXT``, and there is no other. What a worker is nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
@@ -15,6 +16,8 @@ from math import inf
 from prefork.arbiter import policy
 from prefork.arbiter.facts import RequestSeen
 from prefork.config.models import Pool
+
+DEATHS_KEPT = 64
 
 
 class ServiceState(Enum):
@@ -93,12 +96,20 @@ WORKING = frozenset({WorkerState.READY, WorkerState.RETIRING})  # they may have 
 
 
 @dataclass
+class DumpAttempt:
+    """The stacks that an operator asked for. It has ended when none is ``owed`` (serial numbers of workers)."""
+
+    owed: set[int] = field(default_factory=set)
+    dumps: list[Mapping[str, object]] = field(default_factory=list)  # one a worker, as it is logged
+
+
+@dataclass
 class Dump:
     """Stacks that were asked of a worker that goes on. ``due``: when they are complete, or never will be."""
 
     due: float
     slow: bool = False  # its request is slow
-    asked: bool = False  # somebody wants to see them
+    attempts: list[DumpAttempt] = field(default_factory=list)  # of those who want to see them
     stacks: str = ""
 
 
@@ -206,10 +217,20 @@ class Worker:
         return {**fields, "queue_seconds": round(seen.queued, 3)} if seen.queued else fields
 
 
+@dataclass(frozen=True)
+class Death:
+    """What is remembered of a worker that ended unasked, or was found stuck and is being ended. ``at`` in seconds."""
+
+    at: float
+    outcome: str  # "died" or "stuck"
+    story: Mapping[str, object]  # as it is logged
+
+
 class Fleet:
-    """The workers there are."""
+    """The workers there are, and the last that died."""
 
     def __init__(self) -> None:
+        self.deaths: deque[Death] = deque(maxlen=DEATHS_KEPT)
         self._workers: dict[int, Worker] = {}
         self._serial = 0
 

@@ -58,6 +58,6 @@ def _worker(worker: Worker, seen: RequestSeen, now: float) -> dict[str, Any]:
         "age": round(now - worker.born, 1),
         "served": seen.served,
         **({"cause": worker.life.cause} if worker.life.cause else {}),
-        **({"worn": worker.life.worn} if worker.life.worn else {}),
+        **({"recycle_due": worker.life.worn} if worker.life.worn else {}),
         **busy,
     }

@@ -119,7 +119,8 @@ class Kernel:
             self._check_recycled(found)
             self._check_looked(fact, found, sharers)
             for order in found:
-                answer = EXECUTE[type(order)](self, order)
+                raises = self.chance(0.3) and not isinstance(order, orders.Exit | orders.Report)
+                answer = facts.OrderFailed(order, "out of memory") if raises else EXECUTE[type(order)](self, order)
                 if answer is not None:
                     waiting.append(answer)
             self._check_numbers()
