@@ -2,8 +2,8 @@
 
 The work is done in a temporary copy of the tree, by forks of a process that has imported everything but what depends
 on the module. A mutant that no test notices is a survivor: a test is missing, or it changes nothing that anybody could
-see, and then it belongs into ``equivalent.toml``, with the reason. Exits with 1 when less than ``--least`` percent of the
-mutants that change behaviour are noticed.
+see, and then it belongs into ``equivalent.toml``, with the reason. Exits with 1 when less than ``--least`` percent of
+the mutants that change behaviour are noticed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> int:
         verdicts += [Verdict(path, mutant, "equivalent") for mutant in found if mutant not in chosen]
         if options.sample < 1:
             chosen = random.Random(options.seed).sample(chosen, int(len(chosen) * options.sample))
-        tests = options.tests or tests_of(path, listed["tests"])
+        tests = options.tests or files_for(path, listed["tests"])
         began = time.monotonic()
         verdicts += run(path, chosen, tests, options.jobs)
         report(path, [one for one in verdicts if one.path == path], time.monotonic() - began)
@@ -74,7 +74,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def tests_of(path: str, rooms: dict[str, list[str]]) -> list[str]:
+def files_for(path: str, rooms: dict[str, list[str]]) -> list[str]:
     """The module's own tests first, then those of its room."""
     module = Path(path).relative_to("prefork")
     own = Path("tests/unit") / module.parent / f"test_{module.stem}.py"

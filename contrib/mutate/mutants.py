@@ -42,7 +42,7 @@ REMOVED = (ast.Expr, ast.Assign, ast.AugAssign)
 
 @dataclass(frozen=True)
 class Mutant:
-    """``where``: the dotted name of the function; ``change``: what it was and what it is, one line; ``source``: all of it."""
+    """``where``: the dotted name of the function; ``change``: what it was and what it is; ``source``: the module."""
 
     where: str
     change: str
@@ -92,7 +92,7 @@ def _changes(tree: ast.Module) -> Iterator[Change]:
 
 
 def _inside(node: ast.AST, where: str) -> Iterator[tuple[str, ast.AST]]:
-    """Every node that runs, with the name of its function; neither annotations nor what is for the type checker alone."""
+    """Every node that runs, with the name of its function; no annotations, nothing for the type checker alone."""
     yield where, node
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "decorator_list") or _for_types(node, field):

@@ -92,6 +92,9 @@ def _warm(affected: set[str], tests: list[str]) -> None:
             importlib.import_module(name)
     for name in [name for name in sys.modules if name in affected or name.startswith("tests.")]:
         del sys.modules[name]
+        package, _, last = name.rpartition(".")
+        if hasattr(sys.modules.get(package), last):
+            delattr(sys.modules[package], last)  # else ``from package import it`` finds the old one
 
 
 def _run(tests: list[str]) -> int:
