@@ -198,11 +198,12 @@ class Children:
             self._forget(child)
 
     def _exited(self, child: Child, ending: process.Exit) -> facts.ChildExited:
-        clean = ending.code == 0
+        clean, killed = ending.code == 0, ending.signal == signal.SIGKILL
         try:
-            return facts.ChildExited(child.worker, self._told(ending), clean, ending.peak_memory, self.seen(child))
+            told, seen = self._told(ending), self.seen(child)
+            return facts.ChildExited(child.worker, told, clean, ending.peak_memory, seen, killed)
         except Exception:
-            return facts.ChildExited(child.worker, str(ending), clean, ending.peak_memory)
+            return facts.ChildExited(child.worker, str(ending), clean, ending.peak_memory, killed=killed)
 
     def _told(self, ending: process.Exit) -> str:
         if ending.signal != signal.SIGKILL:

@@ -26,7 +26,7 @@ from prefork.arbiter.upgrade.successor import Successor
 from prefork.config.models import Config
 from prefork.errors import BindError, ConfigError, PreforkError
 from prefork.observe.sink import Sink
-from prefork.system import process, signals
+from prefork.system import process, room, signals
 from prefork.system.channel import Kind
 
 Method = Callable[["Executor", Any], "Fact | None"]
@@ -130,6 +130,19 @@ class Executor:
         children = self._resources.children
         there = (children.get(worker) for worker in order.workers)
         return facts.ScoreboardRead({child.worker: children.seen(child) for child in there if child})
+
+    @carries_out(orders.LookAgain)
+    def look_again(self, order: orders.LookAgain) -> None:
+        for child in map(self._resources.children.get, order.workers):
+            if child:
+                child.channel.send(Kind.LOOK)
+
+    @carries_out(orders.MeasureRoom)
+    def measure_room(self, order: orders.MeasureRoom) -> Fact:
+        there = [child for child in map(self._resources.children.get, order.like) if child]
+        each = max((room.memory_of(child.pid) for child in there), default=0)
+        rows = self._resources.board.capacity
+        return facts.RoomMeasured(order.pool, order.workers, order.force, room.available(), each, rows)
 
     # The configuration and the listeners.
 

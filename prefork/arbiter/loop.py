@@ -28,6 +28,7 @@ from prefork.arbiter.resources import Resources
 from prefork.arbiter.services import Services
 from prefork.arbiter.systemd import ServiceNotifier
 from prefork.arbiter.upgrade.policy import UpgradeState
+from prefork.config.host import usable_cores
 from prefork.config.models import Config
 from prefork.system import process
 from prefork.system.signals import END, RESTART, SignalInbox
@@ -47,8 +48,18 @@ SIGNALS: dict[int, Fact | None] = {
     signal.SIGUSR2: facts.UpgradeRequested(),
     signal.SIGWINCH: facts.PauseRequested(),
     signal.SIGCHLD: None,  # reap
-    **({RESTART: facts.StopRequested(graceful=True, signal="restart", again=True, whole=True)} if RESTART else {}),
-    **({END: facts.StopRequested(graceful=True, signal="stop", whole=True)} if END else {}),
+    **(
+        {
+            RESTART: facts.StopRequested(
+                graceful=True, signal="restart", plan=facts.StopPlan(restarting=True, whole_service=True)
+            )
+        }
+        if RESTART
+        else {}
+    ),
+    **(
+        {END: facts.StopRequested(graceful=True, signal="stop", plan=facts.StopPlan(whole_service=True))} if END else {}
+    ),
 }
 
 
@@ -60,7 +71,13 @@ class Arbiter:
         self.services = services
         self.resources = Resources.of(services)
         keeps = services.notifier.keeps
-        self.master = Master(services.config, services.workers_of, predecessor=bool(services.handoff), keeps=keeps)
+        self.master = Master(
+            services.config,
+            services.workers_of,
+            cores=usable_cores(),
+            predecessor=bool(services.handoff),
+            keeps=keeps,
+        )
         self.controller = Controller(self.resources, self.master)
         self.executor = Executor(self.resources, self.controller)
         self._notifier = ServiceNotifier(services.notifier.tell, services.notifier.interval)
@@ -128,7 +145,7 @@ class Arbiter:
         is no moment without a pidfile.
         """
         ending = self.executor.ending
-        asked = ending is not None and ending.code == 0 and not self.master.again
+        asked = ending is not None and ending.code == 0 and not self.master.stop.restarting
         last = self.master.alone and (asked or not self.services.notifier.keeps)
         self._attempt(lambda: self.resources.leave_sockets(last=last), "leave_failed")
         # Another master takes the control socket over by renaming.

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator
 from math import inf
 
 from prefork.arbiter import facts, orders, policy
-from prefork.arbiter.fleet import Dump, DumpAttempt, Fleet, Worker, WorkerState
+from prefork.arbiter.fleet import WORKING, Dump, DumpAttempt, Fleet, Worker, WorkerState
 from prefork.arbiter.orders import Order, report
 from prefork.arbiter.termination import Termination
 
-WORKING = frozenset({WorkerState.READY, WorkerState.RETIRING})
 GOING_ON = WORKING | {WorkerState.BOOTING}  # the stacks of the others are taken for their own sake
 
 
@@ -33,15 +32,15 @@ class Stalls:
         if worker and worker.state in WORKING:
             # The request began by now at the latest, so this look comes when it is too long, not before.
             timeout = worker.settings.timeout
-            worker.look_at = now + min(policy.limit(timeout.request), policy.limit(timeout.slow))
-            if worker.look_at < inf:
+            worker.watch.look_at = now + min(policy.limit(timeout.request), policy.limit(timeout.slow))
+            if worker.watch.look_at < inf:
                 yield orders.WatchWorker(worker.id, watching=True)
 
     def due(self, now: float) -> Iterator[int]:
         """The workers whose rows are to be read now."""
         for worker in self._fleet:
-            if worker.look_at <= now:
-                worker.look_at = inf  # until the answer sets it
+            if worker.watch.look_at <= now:
+                worker.watch.look_at = inf  # until the answer sets it
                 yield worker.id
 
     def seen(self, fact: facts.ScoreboardRead, now: float) -> Iterable[Order]:
@@ -49,7 +48,7 @@ class Stalls:
         for serial, seen in fact.rows.items():
             worker = self._fleet.get(serial)
             if worker and worker.state in WORKING:
-                worker.last = seen
+                worker.watch.last = seen
                 yield from self._judge(worker, now)
 
     def unread(self, workers: Iterable[int], now: float) -> None:
@@ -57,21 +56,21 @@ class Stalls:
         for serial in workers:
             worker = self._fleet.get(serial)
             if worker and worker.state in WORKING:
-                worker.look_at = now + policy.UNREAD_FOR
+                worker.watch.look_at = now + policy.UNREAD_FOR
 
     def _judge(self, worker: Worker, now: float) -> Iterable[Order]:
-        timeout, since = worker.settings.timeout, worker.last.busy_since
+        timeout, since = worker.settings.timeout, worker.watch.last.busy_since
         # A clock value from the future, which only a worker gone wrong can write, is no reason to wait longer.
         began = min(since, now)
         overdue, slow = began + policy.limit(timeout.request), began + policy.limit(timeout.slow)
         if since and overdue <= now:
             yield from self._termination.stuck(worker, "request timeout", now)
             return
-        if since and slow <= now and worker.slow_told != since:
-            worker.slow_told = since
+        if since and slow <= now and worker.watch.slow_told != since:
+            worker.watch.slow_told = since
             yield from self._dump(worker, now, for_whom=None)
-        worker.look_at = min(overdue, slow if slow > now else inf) if since else inf
-        if worker.look_at == inf:
+        worker.watch.look_at = min(overdue, slow if slow > now else inf) if since else inf
+        if worker.watch.look_at == inf:
             yield orders.WatchWorker(worker.id, watching=False)
 
     # Stacks of workers that go on.
@@ -101,7 +100,7 @@ class Stalls:
 
     def tell(self, worker: Worker, now: float) -> Iterable[Order]:
         """Tell of the stacks of a worker, complete or not, if any were asked for."""
-        dump, worker.dump = worker.dump, None
+        dump, worker.watch.dump = worker.dump, None
         if dump is None:
             return
         story = {**worker.describe(), **worker.describe_request(now), "stacks": dump.stacks}
@@ -116,7 +115,7 @@ class Stalls:
     def _dump(self, worker: Worker, now: float, *, for_whom: DumpAttempt | None) -> Iterable[Order]:
         """``for_whom`` None: the request is slow."""
         fresh = worker.dump is None
-        dump = worker.dump = worker.dump or Dump(now + policy.STACKS_WITHIN)
+        dump = worker.watch.dump = worker.dump or Dump(now + policy.STACKS_WITHIN)
         if for_whom is None:
             dump.slow = True
         else:

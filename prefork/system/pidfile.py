@@ -95,12 +95,9 @@ class Pidfile:
 
         Raises AlreadyRunning if one lives there, OSError.
         """
-        rival = _stale(self.oldbin)
-        if rival >= 0:
-            try:
-                os.unlink(self.oldbin)
-            finally:
-                _close(rival)
+        with directory_of(self.path) as directory, _alone(directory, self._name(".lock")):
+            if not self._is_ours(directory, self.oldbin) and _is_stale(directory, self.oldbin):
+                directory.unlink(self._name(".oldbin"))
 
     def release(self, *, leave: bool = False) -> OSError | None:
         """Remove what is ours, and let the lock go. What hindered the removal is returned, to be logged.

@@ -75,6 +75,11 @@ class Scoreboard:
         self._place = memory.reserve(SLOTS * ROW)
         self._rows: dict[int, Row] = {}
 
+    @property
+    def capacity(self) -> int:
+        """How many workers and templates there is room for."""
+        return SLOTS
+
     def open_row(self, slot: int) -> int:
         """A fresh row for a new worker in a slot: its descriptor, to be closed once the worker has it.
 

@@ -6,7 +6,7 @@ import pytest
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.fleet import Worker
-from tests.unit.arbiter.service import Service
+from tests.unit.arbiter.service import Service, config
 
 
 @pytest.fixture
@@ -62,14 +62,54 @@ def test_one_that_fails_changes_nothing_and_is_not_tried_again(service: Service)
     assert warm(service) == []
     service.reload()
     service.all_ready()
-    assert not templates(service)[-1].refused
+    assert not templates(service)[-1].life.refused
 
 
-def test_a_worker_of_a_former_level_or_generation_does_not_count(service: Service):
-    """It knows less than the present template does."""
+def test_a_worker_of_a_former_level_does_not_count(service: Service):
+    """T. It knows less than the present template does; one that was forked from that does count."""
     [spawn] = warm(service)
     service.tell(facts.WorkerReady(spawn.worker))
-    assert not [order for order in warm(service) if isinstance(order, orders.SpawnTemplate)]
+    [former, *_] = service.master.fleet.of("web")
+    assert (former.level, former.ready) == (0, True)
+    assert service.tell(facts.WorkerWarm(former.id, 10**6)) == []
+    service.all_ready()
+    service.retired_go()
+    child = next(worker for worker in service.master.fleet.of("web") if worker.level == 1)
+    [further] = service.tell(facts.WorkerWarm(child.id, 10**6))
+    assert isinstance(further, orders.SpawnTemplate)
+    assert further.source == child.id
+
+
+def test_a_warm_canary_does_not_count(service: Service):
+    """T. Its generation is on trial: a template of it would be made with the configuration that is still in force."""
+    new = config({"web": 2}, pool={"preload": True, "refork": [5]})
+    service.reload(new)
+    service.tell(facts.WorkerReady(templates(service)[-1].id))
+    [canary] = [worker for worker in service.master.fleet.of("web") if worker.generation == 2]
+    service.tell(facts.WorkerReady(canary.id))
+    assert service.master.generation == 2
+    service.reload(config({"web": 2, "api": 1}, pool={"preload": True, "refork": [5]}))
+    service.tell(
+        facts.WorkerReady(next(one.id for one in templates(service) if (one.pool, one.generation) == ("web", 3)))
+    )
+    [canary] = [worker for worker in service.master.fleet.of("web") if worker.generation == 3]
+    service.tell(facts.WorkerReady(canary.id))
+    assert (service.master.generation, service.master.reload.trial is not None) == (2, True)
+    assert canary.ready
+    assert service.tell(facts.WorkerWarm(canary.id, 10**6)) == []
+
+
+def test_a_worker_of_a_former_generation_does_not_count(service: Service):
+    """T. It is about to be replaced, and so is what it was forked from."""
+    service.reload()
+    old = service.master.fleet.of("web")[0]
+    service.tell(facts.WorkerReady(templates(service)[-1].id))
+    [canary] = [worker for worker in service.master.fleet.of("web") if worker.generation == 2]
+    service.tell(facts.WorkerReady(canary.id))
+    assert service.master.generation == 2
+    still = next(worker for worker in service.master.fleet.of("web") if worker.generation == 1 and worker.ready)
+    assert service.tell(facts.WorkerWarm(still.id, 10**6)) == []
+    assert old.generation == 1
 
 
 def test_a_worker_that_says_it_is_warm_before_it_is_due_is_not_believed(service: Service):
