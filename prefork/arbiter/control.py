@@ -10,22 +10,21 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.fleet import Worker
+from prefork.arbiter.master import Master
 from prefork.arbiter.overview import overview
 from prefork.arbiter.reload import ENDED, ReloadState
+from prefork.arbiter.resources import Resources
+from prefork.arbiter.services import ControlServer
 from prefork.arbiter.upgrade.policy import UpgradeState
 from prefork.config.models import Config, Control
 from prefork.control import protocol
 from prefork.control.protocol import Request
 from prefork.errors import BindError, PreforkError
-
-if TYPE_CHECKING:
-    from prefork.arbiter.loop import Arbiter
-    from prefork.arbiter.services import ControlServer
 
 DEATHS_KEPT = 64
 HEARD_KEPT = 256  # events that are kept for a client that waits
@@ -50,8 +49,9 @@ class Wait:
 class Controller:
     """One for the life of a master; without ``[control]`` it has no socket, and nobody asks."""
 
-    def __init__(self, arbiter: Arbiter) -> None:
-        self._arbiter = arbiter
+    def __init__(self, resources: Resources, master: Master) -> None:
+        self._resources = resources
+        self._master = master
         self._server: ControlServer | None = None
         self._trial: ControlServer | None = None
         self._waits: dict[int, Wait] = {}
@@ -72,7 +72,7 @@ class Controller:
         """This configuration is in force."""
         if self._trial:
             before, self._server, self._trial = self._server, self._trial, None
-            self._arbiter.watch(self._server.fileno(), self.asked)
+            self._resources.watch.add(self._server.fileno(), self.asked)
             if before:
                 self._server.take_clients(before)  # one of them may wait for this very reload
                 self._hang_up(before, unlink=True)
@@ -80,9 +80,9 @@ class Controller:
             self._server.deafen()  # who waits is answered yet
         elif self._server and self._server.holds_path:
             try:
-                self._server.renew(self._arbiter.services.control_manner(config))
+                self._server.renew(self._resources.services.control_manner(config))
             except (OSError, PreforkError) as error:
-                self._arbiter.services.log.error("control_not_renewed", reason=str(error))
+                self._resources.services.log.error("control_not_renewed", reason=str(error))
 
     def drop(self) -> None:
         """The configuration on trial is not to be."""
@@ -92,13 +92,13 @@ class Controller:
 
     def reclaim(self) -> None:
         """A successor that had taken the path over has ended: it leads here again."""
-        config = self._arbiter.master.config
+        config = self._master.config
         if config.control is None or (self._server and self._server.holds_path):
             return
         try:
             self._trial = self._opened(config.control, config, 0)
         except BindError as error:
-            self._arbiter.services.log.error("control_lost", reason=str(error))
+            self._resources.services.log.error("control_lost", reason=str(error))
         else:
             self.adopt(config)
 
@@ -110,12 +110,12 @@ class Controller:
             self._waits.clear()
 
     def _hang_up(self, server: ControlServer, *, unlink: bool) -> None:
-        self._arbiter.unwatch(server.fileno())
+        self._resources.watch.remove(server.fileno())
         server.close(unlink=unlink)
 
     def _opened(self, control: Control, config: Config, over: int | None) -> ControlServer:
-        manner = self._arbiter.services.control_manner(config)
-        return self._arbiter.services.open_control(control.socket, manner, over)
+        manner = self._resources.services.control_manner(config)
+        return self._resources.services.open_control(control.socket, manner, over)
 
     # What is asked.
 
@@ -125,7 +125,7 @@ class Controller:
         for asking in self._server.turn():
             request = asking.request
             if request.do not in ASIDE:
-                log = self._arbiter.services.log
+                log = self._resources.services.log
                 log.info("control_request", do=request.do, by_uid=asking.uid, by_pid=asking.pid)
             wait = self._waits[asking.client] = Wait(request)
             yield from FACTS[request.do](self, wait)
@@ -137,7 +137,7 @@ class Controller:
 
     def _reload(self, wait: Wait) -> Iterable[Fact]:
         yield facts.ReloadRequested()
-        last = self._arbiter.master.reload.last
+        last = self._master.reload.last
         wait.serial = last.serial if last else 0
 
     def _upgrade(self, wait: Wait) -> Iterable[Fact]:
@@ -153,7 +153,7 @@ class Controller:
         yield facts.StopRequested(graceful=wait.request.do == "stop", signal=f"preforkctl {wait.request.do}")
 
     def _dump(self, wait: Wait) -> Iterable[Fact]:
-        wait.workers = tuple(one.id for one in self._arbiter.master.fleet if _names(wait.request.worker, one))
+        wait.workers = tuple(one.id for one in self._master.fleet if _names(wait.request.worker, one))
         if wait.workers:
             yield facts.DumpRequested(wait.workers)
 
@@ -163,7 +163,7 @@ class Controller:
         """An event is being logged."""
         told = {"event": report.event, **report.fields}
         if report.event.endswith(("_died", "_stuck")):
-            self._deaths.append((self._arbiter.now(), told))
+            self._deaths.append((self._resources.now(), told))
         if report.level in QUIET or self._server is None:
             return
         for client, wait in self._waits.items():
@@ -185,14 +185,14 @@ class Controller:
             self.close(unlink=True)
 
     def _tell_status(self, _wait: Wait) -> bytes | None:
-        arbiter = self._arbiter
-        rows = {child.worker: arbiter.seen(child) for child in arbiter.children.values()}
-        about = {"version": arbiter.services.version, "pid": os.getpid(), "config": arbiter.services.title}
-        listeners = arbiter.sockets.addresses()
-        return protocol.answer(ok=True, **about, listeners=listeners, **overview(arbiter.master, rows, arbiter.now()))
+        has = self._resources
+        rows = {child.worker: has.children.seen(child) for child in has.children}
+        about = {"version": has.services.version, "pid": os.getpid(), "config": has.services.title}
+        listeners = has.sockets.addresses()
+        return protocol.answer(ok=True, **about, listeners=listeners, **overview(self._master, rows, has.now()))
 
     def _tell_reload(self, wait: Wait) -> bytes | None:
-        last = self._arbiter.master.reload.last
+        last = self._master.reload.last
         if last is None or last.serial != wait.serial:
             return protocol.answer(ok=False, reason="superseded by another reload", faults=[])
         if last.state not in ENDED and wait.request.wait:
@@ -200,19 +200,19 @@ class Controller:
         if last.state in (ReloadState.REFUSED, ReloadState.SUPERSEDED):
             reason = "\n".join(last.faults) or "superseded by what was asked meanwhile"
             return protocol.answer(ok=False, reason=reason, faults=list(last.faults))
-        return protocol.answer(ok=True, state=last.state.value, **self._arbiter.master.reload.summary())
+        return protocol.answer(ok=True, state=last.state.value, **self._master.reload.summary())
 
     def _tell_upgrade(self, wait: Wait) -> bytes | None:
         reason = wait.refused("upgrade_refused", "upgrade_failed")
         if reason:
             # When that is answered, another upgrade may be asked for: the successor has ended.
-            over = wait.refused("upgrade_refused") or self._arbiter.master.upgrade.state is UpgradeState.NONE
+            over = wait.refused("upgrade_refused") or self._master.upgrade.state is UpgradeState.NONE
             return protocol.answer(ok=False, reason=reason) if over or not wait.request.wait else None
         events = {heard["event"] for heard in wait.heard}
         if "upgrade_ended" in events:
             return protocol.answer(ok=False, reason="the new master ended before it was ready; its log may say why")
         if "upgrade_ready" in events or not wait.request.wait:
-            return protocol.answer(ok=True, master=os.getpid(), successor=self._arbiter.master.upgrade.pid)
+            return protocol.answer(ok=True, master=os.getpid(), successor=self._master.upgrade.pid)
         return None
 
     def _tell_scale(self, wait: Wait) -> bytes | None:
@@ -228,7 +228,7 @@ class Controller:
         return protocol.answer(ok=True, master=os.getpid())
 
     def _tell_dump(self, wait: Wait) -> bytes | None:
-        there = [worker for worker in map(self._arbiter.master.fleet.get, wait.workers) if worker]
+        there = [worker for worker in map(self._master.fleet.get, wait.workers) if worker]
         if any(worker.dump and worker.dump.asked for worker in there):
             return None
         dumped = [heard for heard in wait.heard if heard["event"] == "worker_dumped"]
@@ -238,7 +238,7 @@ class Controller:
         return protocol.answer(ok=True, workers=dumped)
 
     def _tell_deaths(self, _wait: Wait) -> bytes | None:
-        now = self._arbiter.now()
+        now = self._resources.now()
         return protocol.answer(
             ok=True, deaths=[{"seconds_ago": round(now - when, 3), **told} for when, told in self._deaths]
         )

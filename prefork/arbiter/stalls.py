@@ -51,6 +51,13 @@ class Stalls:
                 worker.last = seen
                 yield from self._judge(worker, now)
 
+    def unread(self, workers: Iterable[int], now: float) -> None:
+        """Their rows could not be read: look again in a while."""
+        for serial in workers:
+            worker = self._fleet.get(serial)
+            if worker and worker.state in WORKING:
+                worker.look_at = now + policy.UNREAD_FOR
+
     def _judge(self, worker: Worker, now: float) -> Iterable[Order]:
         timeout, since = worker.settings.timeout, worker.last.busy_since
         # A clock value from the future, which only a worker gone wrong can write, is no reason to wait longer.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -37,11 +36,10 @@ def test_what_is_generated_is_up_to_date(generate: ModuleType, page: Path):
     assert generate.generated(page.read_text()) == page.read_text()
 
 
+@pytest.mark.needs("man", "mandoc")
 @pytest.mark.parametrize("page", sorted(MAN.glob("*.[158]")), ids=lambda path: path.name)
 def test_a_page_is_sound(page: Path):
     """For mandoc and for man: no request that is unknown, no text that is lost."""
-    if not shutil.which("mandoc") or not shutil.which("man"):
-        pytest.skip("there is no mandoc, or no man")
     lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", str(page)], capture_output=True, text=True, check=False)
     faults = [line for line in lint.stdout.splitlines() if "missing date" not in line]  # the package has one
     assert faults == []
