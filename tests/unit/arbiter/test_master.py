@@ -549,7 +549,7 @@ class TestDeaths:
         service.pass_time(0.1)
         service.all_ready()
         backoff = service.master.pools.backoff_of("web")
-        service.pass_time(policy.SETTLED_AFTER - 0.001)
+        service.pass_time(5.0 - 0.001)
         assert backoff.failures == 1
         assert service.master.deadline() == pytest.approx(service.now + 0.001)
         service.pass_time(0.002)
@@ -573,10 +573,10 @@ class TestDeaths:
         service.all_ready()
         service.tell(facts.TimePassed())
         assert backoff.failures == 2
-        service.pass_time(policy.SETTLED_AFTER)
+        service.pass_time(5.0)
         assert backoff.failures == 0
 
-    @pytest.mark.parametrize(("stayed", "deaths"), [(policy.SETTLED_AFTER, 0), (policy.SETTLED_AFTER - 0.001, 1)])
+    @pytest.mark.parametrize(("stayed", "deaths"), [(5.0, 0), (5.0 - 0.001, 1)])
     def test_one_that_stayed_up_for_five_seconds_costs_nothing(self, stayed: float, deaths: int):
         """T. Its death is no part of a burst."""
         service = Service().up()
