@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import accumulate
 
 import pytest
 
@@ -22,13 +23,11 @@ def test_it_is_answered_before_anybody_has_booted(daemon: Preforkd):
     began = time.monotonic()
     assert asked(daemon, "scale", "web", "20")["workers"] == 20
     answered = time.monotonic() - began
-    most = 0
-    while True:
-        status = asked(daemon, "status")
-        states = [worker["state"] for worker in status["workers"]]
-        most = max(most, states.count("booting"))
-        if states.count("ready") == 20:
-            break
+    until(lambda: asked(daemon, "status")["pools"]["web"]["ready"] == 20, "all of them")
+    daemon.expect("pool_scaled", workers=20)
+    steps = [event["event"] for event in daemon.events.all if event["event"] in ("worker_spawned", "worker_ready")]
+    booting = list(accumulate(1 if step == "worker_spawned" else -1 for step in steps))
+    most = max(booting)
     assert answered < 20 * 0.3 / 2  # that many boots, one after the other on two cores, take longer
     assert 0 < most <= max(5, len(os.sched_getaffinity(0)))  # the surge is a quarter
     assert daemon.get() == (200, b"hello")

@@ -101,7 +101,10 @@ class Service:
         """Wake the master at each of its deadlines, as the loop does."""
         end = self.now + seconds
         found: list[orders.Order] = []
+        turns = 0
         while (deadline := self.master.deadline()) <= end:
+            turns = turns + 1 if deadline <= self.now else 0
+            assert turns < 50, f"the master spins at {self.now}"
             self.now = max(self.now, deadline)
             found += self.tell(facts.TimePassed())
         self.now = end

@@ -100,3 +100,10 @@ def test_it_never_overflows(failures: int):
     """A pool may keep dying for weeks."""
     assert Backoff(failures, 0.0).not_before(bare=False) == 30.0
     assert Backoff(failures, 0.0).not_before(bare=True) == 5.0
+
+
+def test_the_limits_are_those_of_the_manual():
+    """T. In seconds, written down a second time on purpose: five are five."""
+    assert (policy.STACKS_WITHIN, policy.STACKS_REST_WITHIN) == (1.0, 0.1)
+    assert (policy.ABORT_WITHIN, policy.QUIT_WITHIN, policy.SETTLED_AFTER) == (2.0, 2.0, 5.0)
+    assert (policy.BURST_WITHIN, policy.BURST_EACH, policy.BURST_LEAST) == (60.0, 5, 10)
