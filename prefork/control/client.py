@@ -58,7 +58,8 @@ class Connection:
         """Raises AbsentError if nobody is there, or we may not ask; AnswerError if nobody accepts in time."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # A connect(2) of a socket that does not block fails where many ask at once: this one waits in the queue.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, TIMEVAL.pack(*divmod(round(PATIENCE * 1e6), 1_000_000)))
+        patience = TIMEVAL.pack(*divmod(round(PATIENCE * 1e6), 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         try:
             self._socket.connect(path)
             self._socket.settimeout(PATIENCE)
