@@ -284,7 +284,7 @@ def test_the_path_leads_to_the_successor_and_back_again(served: Preforkd):
     served.signal(signal.SIGUSR2)
     new = served.successor()
     assert asked(served, "status")["pid"] == new
-    assert asked(served, "status")["predecessor"]
+    assert asked(served, "status")["predecessor"] == served.pid
     served.signal(signal.SIGTERM, new)
     while not served.events.named("upgrade_backed_out"):
         assert path.is_socket()
