@@ -88,6 +88,8 @@ class Status(Answer):
         around = self.around
         about = {"version": around.services.version, "pid": os.getpid(), "config": around.services.title}
         service = overview(self.master, around.rows(), around.now())
+        if service["predecessor"] and around.services.handoff:
+            service["predecessor"] = around.services.handoff.master
         return protocol.response(ok=True, **about, listeners=dict(around.addresses()), **service)
 
 

@@ -27,6 +27,7 @@ DEFAULT_CONFIG = "/etc/prefork.toml"
 PATIENCE = 30.0  # seconds of silence after which a daemon that is not waited for counts as stuck
 LINE_MOST = 64 * 1024 * 1024  # bytes: the stacks of many workers are long
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+TIMEVAL = struct.Struct("ll")  # struct timeval: seconds, microseconds
 NOT_OURS = "is it the right socket?"
 
 Reply = dict[str, Any]
@@ -54,14 +55,20 @@ class Connection:
     """One request to a daemon. ``master``: the pid of the process that listens (unix(7), SO_PEERCRED)."""
 
     def __init__(self, path: str) -> None:
-        """Raises AbsentError if nobody is there, or we may not ask."""
+        """Raises AbsentError if nobody is there, or we may not ask; AnswerError if nobody accepts in time."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(PATIENCE)
+        # A connect(2) of a socket that does not block fails where many ask at once: this one waits in the queue.
+        patience = TIMEVAL.pack(*divmod(round(PATIENCE * 1e6), 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         try:
             self._socket.connect(path)
+            self._socket.settimeout(PATIENCE)
             raw = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
             self.master: int = CREDENTIALS.unpack(raw)[0]
             self._end = _watch(self.master)  # from now on its number cannot become another's
+        except BlockingIOError:
+            self._socket.close()
+            raise _silent() from None
         except OSError as error:
             self._socket.close()
             raise _absent(path, error) from error
@@ -108,11 +115,15 @@ def _line(stream: Any) -> bytes:
     except ConnectionResetError:
         return b""
     except TimeoutError:
-        hint = "it may be stopped: see its state with ps"
-        raise AnswerError(f"preforkd has not answered for {PATIENCE:.0f} seconds", hint=hint) from None
+        raise _silent() from None
     if line and not line.endswith(b"\n"):
         raise AnswerError("preforkd broke off in the middle of its answer", hint="its log may say why")
     return line
+
+
+def _silent() -> AnswerError:
+    hint = "it may be stopped: see its state with ps"
+    return AnswerError(f"preforkd has not answered for {PATIENCE:.0f} seconds", hint=hint)
 
 
 def _reply(line: bytes) -> Reply:

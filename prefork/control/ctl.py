@@ -147,6 +147,8 @@ class _Session:
                 self._tell(shown.progress(reply, self._command.progress))
         if reply["ok"] is not True:
             return self._refused(reply)
+        if self._master:  # who answers is the kernel's word, as far as it knows the process (not across namespaces)
+            reply = {**reply, **{name: self._master for name in ("pid", "master") if name in reply}}
         said = self._said(reply)  # before a wait: what cannot be read is not waited for
         if self._wait and self._command.master_ends(self._given):
             connection.await_end()

@@ -89,7 +89,8 @@ def _service(reply: Reply) -> str:
     if reply["upgrade"]["state"] != "none":
         said.append(f"upgrade: the successor {reply['upgrade']['successor']} is {reply['upgrade']['state']}")
     if reply.get("predecessor"):
-        said.append("upgrade: the old master is still running beside this one")
+        old = f" {reply['predecessor']}" if reply["predecessor"] is not True else ""
+        said.append(f"upgrade: the old master{old} is still running beside this one")
     return "\n".join(said)
 
 

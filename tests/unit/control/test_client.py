@@ -109,6 +109,20 @@ def test_who_says_nothing_is_not_waited_for_forever(
     assert "has not answered" in capsys.readouterr().err
 
 
+def test_where_too_many_wait_to_be_accepted_the_end_is_exit_status_70(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """A master that is stopped accepts nobody, and its queue is full; where it is only busy, the queue moves."""
+    monkeypatch.setattr(client, "PATIENCE", 0.05)
+    path = str(tmp_path / "a.sock")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(path)
+        listener.listen(0)
+        first.connect(path)
+        assert ctl.main(["-s", path, "status"]) == 70
+    assert "has not answered" in capsys.readouterr().err
+
+
 def test_a_refusal_that_comes_before_the_request_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """The daemon has hung up by the time that the request is sent."""
 
@@ -132,7 +146,7 @@ def test_json_may_stand_on_either_side_of_the_command(
 
     with daemon(tmp_path / "a.sock", talk):
         assert ctl.main(["-s", str(tmp_path / "a.sock"), *argv]) == 0
-    assert json.loads(capsys.readouterr().out) == {"ok": True, "master": 1}
+    assert json.loads(capsys.readouterr().out) == {"ok": True, "master": os.getpid()}
 
 
 @pytest.mark.parametrize("argv", [[], ["explode"], ["-c", "a", "-s", "b", "status"], ["scale", "web"], ["status", "x"]])

@@ -6,7 +6,10 @@ import json
 import os
 import select
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +140,75 @@ def test_a_client_that_never_reads_is_dropped(served: Server, monkeypatch: pytes
         [asking] = turn(served)
         served.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(other) == [{"ok": True}]
+
+
+def test_all_that_clients_do_not_take_is_bounded(served: Server, monkeypatch: pytest.MonkeyPatch):
+    """M14. Who has most to take goes first; the master holds no more than so much for all of them."""
+    monkeypatch.setattr(server, "TOGETHER_MOST", 3 << 20)
+    deaf = [connect(served) for _ in range(5)]
+    for client in deaf:
+        client.sendall(STATUS)
+    asked = turn(served)
+    assert len(asked) == 5
+    for size in range(1, 6):
+        served.say(asked[size - 1].client, b"x" * (size << 20))
+        assert sum(len(one.unsent) for one in served._clients.values()) <= 3 << 20
+    assert not served.has(asked[-1].client)
+    for client in deaf:
+        client.close()
+
+
+def test_a_flood_behind_a_request_keeps_nobody_busy(served: Server):
+    """M14. It is not read: the client's own buffer fills, and there is nothing to do for the master."""
+    with connect(served) as client:
+        client.sendall(STATUS)
+        [asking] = turn(served)
+        client.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                client.send(b"x" * 65536)
+        assert not select.select([served.fileno()], [], [], 0)[0]
+        client.setblocking(True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
+        assert answers(client) == [{"ok": True}]
+
+
+def test_fifty_clients_at_once_are_all_answered(served: Server):
+    """M14. Beside those who stall with half a line, who make room."""
+    stalled = [connect(served) for _ in range(10)]
+    for client in stalled:
+        client.sendall(STATUS[:-1])
+        turn(served)
+    crowd = []
+    for _ in range(50):
+        client = connect(served)
+        client.sendall(STATUS)
+        crowd.append(client)
+        for asking in turn(served):
+            served.say(asking.client, protocol.response(ok=True), last=True)
+    assert [answers(client) for client in crowd] == [[{"ok": True}]] * 50
+    for client in (*crowd, *stalled):
+        client.close()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be in another group")
+def test_groups_are_those_of_the_process_that_connected(served: Server):
+    """M14. The kernel tells them: no directory service is asked, which might keep the master waiting."""
+    program = f"""
+import os, socket
+os.setgroups([12345, 23456])
+client = socket.socket(socket.AF_UNIX)
+client.connect({served.path!r})
+print(flush=True)
+input()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], **pipes) as other:  # type: ignore[call-overload]
+        other.stdout.readline()
+        turn(served)
+        [client] = served._clients.values()
+        assert [client.is_member(group) for group in (12345, 23456, 34567)] == [True, True, False]
+        other.communicate(b"\n")
 
 
 def test_a_slow_reader_gets_everything(served: Server):
