@@ -28,7 +28,7 @@ from tests.operator.daemon import PATIENCE, Events, Preforkd, children, gone, un
 STRACE = find("strace")
 ERRORS = ("ENOMEM", "EMFILE", "EINTR", "EAGAIN", "ENOSPC", "EPERM")
 WITHIN = 2.0  # seconds in which a gesture comes to an outcome; else it is made good after the fault
-DOCUMENTED = {1, 69, 70, 71, 74, 75, 76, 77, 78}  # exit statuses of a start that is refused
+DOCUMENTED = {64, 70, 71, 73, 75, 76, 77, 78}  # exit statuses of a start that is refused: README
 # Calls that cannot fail, or whose failure is the C library's own fault and ends any program.
 LEFT_OUT = {
     "rt_sigreturn": "not a call: the return from a signal handler",

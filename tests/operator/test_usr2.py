@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -168,3 +169,16 @@ def test_then_the_old_master_is_killed(daemon: Preforkd):
     until(lambda: not oldbin.exists(), "the second name to go")
     assert daemon.pidfile.read_text() == f"{new}\n"
     assert daemon.get() == (200, b"hello")
+
+
+def test_then_nothing_of_the_handoff_is_inherited(daemon: Preforkd):
+    """M15. Neither the new master nor what it forks shows what was handed over (proc(5), environ)."""
+    daemon.configure()
+    daemon.start()
+    daemon.signal(signal.SIGUSR2)
+    new = daemon.successor()
+    for pid in (new, *children(new)):
+        assert b'"listeners"' not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert daemon.stop() == 0
+    daemon.expect("upgrade_completed")
+    assert daemon.get("/environ?PREFORK_HANDOFF") == (200, b"")
