@@ -34,6 +34,7 @@ class Child:
     channel: Channel
     stacks: int
     signals: list[int] = field(default_factory=list)  # that wait until it is known
+    ready: bool = False  # it has said so: it reads its channel
 
     def hear(self) -> Iterator[Fact]:
         """What it said over its channel. Raises EOFError once it has closed it."""
@@ -48,6 +49,7 @@ class Child:
         if not self.pid:
             yield self._greeted(message)
         elif message.kind == Kind.READY:
+            self.ready = True
             yield facts.WorkerReady(self.worker)
         elif message.kind == Kind.FAILED:
             yield facts.BootFailed(self.worker, message.text)

@@ -27,15 +27,22 @@ if TYPE_CHECKING:
 
 def retire_worker(arbiter: Arbiter, order: orders.RetireWorker) -> None:
     child = arbiter.children.get(order.worker)
-    if child and order.drain:
-        child.channel.send(Kind.DRAIN)  # before the signal, so that it is there when that is read
-    _signal(arbiter, order.worker, signals.RETIRE)
+    if child is None:
+        return
+    child.channel.send(Kind.DRAIN if order.drain else Kind.RETIRE)
+    # A worker that boots does not read its channel. One that is ready does, and its application may have given the
+    # signal another meaning, or its default back, which is death with requests in flight (asyncio's
+    # remove_signal_handler does).
+    if not child.ready:
+        _signal(arbiter, order.worker, signals.RETIRE)
 
 
 def kill_worker(arbiter: Arbiter, order: orders.KillWorker) -> Fact | None:
     child = arbiter.children.get(order.worker)
     if child and not child.pid and order.signal is Signals.SIGKILL:
         return arbiter.disown(child)
+    if child and order.signal is Signals.SIGQUIT:
+        child.channel.send(Kind.QUIT)  # beside the signal, which an application may have given another meaning
     _signal(arbiter, order.worker, order.signal)
     return None
 

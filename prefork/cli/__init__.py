@@ -13,7 +13,7 @@ from prefork.config import dump, plan
 from prefork.config.load import DEFAULT_PATH, check_environment, read
 from prefork.config.models import Config
 from prefork.errors import ConfigError, PreforkError
-from prefork.system import process
+from prefork.system import process, signals
 
 __all__ = ["main"]
 
@@ -22,6 +22,7 @@ INTERRUPTED = 130  # what shells say of a process that INT ended
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``preforkd``. Returns the exit status; README lists what each means."""
+    signals.start_afresh()
     process.open_standard_streams()  # before anything is opened: a log or a socket must not get such a number
     try:
         return _act(options.parse(sys.argv[1:] if argv is None else argv))

@@ -183,6 +183,7 @@ def _leave_when_told() -> None:
 
     for signum in (signals.RETIRE, signal.SIGQUIT, signal.SIGINT):
         signal.signal(signum, leave)
+    signals.disregard_commands()
 
 
 def fail(channel: Channel, error: BaseException) -> int:

@@ -24,10 +24,19 @@ from prefork.worker.protocol import Directive
 from prefork.worker.recycle import NEVER, RecycleLimits
 from prefork.worker.refork import Refork
 
+# What the master says over the channel, which nobody but the two has: signals reach the worker as well, as long as the
+# application leaves their handlers alone.
+DIRECTIVES: Mapping[bytes, Directive] = {
+    Kind.RETIRE.value: Directive.RETIRE,
+    Kind.DRAIN.value: Directive.DRAIN,
+    Kind.QUIT.value: Directive.QUIT,
+}
+
 
 def leave_stacks(descriptor: int) -> None:
     """From here on a fatal signal, ABRT and DUMP write the stacks of all threads there. First thing after fork."""
     faulthandler.enable(file=descriptor, all_threads=True)
+    signals.widen_alternate_stack()
     faulthandler.register(signals.DUMP, file=descriptor, all_threads=True, chain=False)
 
 
@@ -116,8 +125,9 @@ class MasterLink:
         return self._directive
 
     def _understand(self, message: Message) -> Directive:
-        if message.kind == Kind.DRAIN:
-            return Directive.DRAIN
+        directive = DIRECTIVES.get(message.kind)
+        if directive:
+            return directive
         if message.kind == Kind.FORK and self._refork:
             self._refork.fork(message, self.leave)
             return self._directive

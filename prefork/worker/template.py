@@ -88,6 +88,8 @@ def _obey(origin: Origin, loaded: Loaded | None) -> int:
             message = origin.channel.receive()
         except EOFError:
             return 0
+        if message is not None and message.kind in (Kind.RETIRE, Kind.QUIT):
+            return 0
         if message is not None and message.kind == Kind.FORK:
             _fork(origin, loaded, message)
         elif message is not None:
