@@ -102,6 +102,16 @@ class Controller:
         else:
             self.adopt(config)
 
+    def filenos(self) -> set[int]:
+        """What the loop watches for the control socket."""
+        return {server.fileno() for server in (self._server, self._trial) if server}
+
+    def leave(self) -> None:
+        """Let go of the sockets in a child of the master, without a word to anybody."""
+        for server in (self._server, self._trial):
+            if server:
+                server.leave()
+
     def close(self, *, unlink: bool) -> None:
         """Hang up; the path goes where it is still ours, if ``unlink``."""
         if self._server:

@@ -70,7 +70,7 @@ class Arbiter:
         self.ending: orders.Exit | None = None
         self.controller = Controller(self)
         self._notifier = ServiceNotifier(services.notifier.tell, services.notifier.interval)
-        self._selector = selectors.DefaultSelector()
+        self.selector = selectors.DefaultSelector()
         self.subreaper = False  # orphans of our workers become our children
         self._oom_kills = oom.kills()
         self._strangers: dict[int, Source] = {}  # without a pidfd: pid -> what its end means
@@ -142,15 +142,23 @@ class Arbiter:
         """Wait for whatever comes first, and give what it was."""
         longest = STRANGER_LOOK if self._strangers else LONGEST_SLEEP
         timeout = min(min(self.master.deadline(), self._notifier.due) - self.now(), longest)
-        ready = self._selector.select(max(0.0, timeout))
+        ready = self.selector.select(max(0.0, timeout))
         # Signals first: after Ctrl-C the workers end by themselves, and that is then no surprise.
         yield from self._signalled()
-        watched = self._selector.get_map()
+        watched = self.selector.get_map()
         for key, _events in ready:
             if watched.get(key.fd) is key:  # else it was given up a moment ago, in the same turn
                 yield from key.data()
         for pid in [pid for pid in self._strangers if not process.lives(pid)]:
             yield from self._strangers.pop(pid)()
+
+    def leave(self) -> set[int]:
+        """Let go of the selector, the signals and the control socket. In a child; the descriptors that were theirs."""
+        ours = {self._inbox.fileno(), *self.controller.filenos()}
+        self.selector.close()
+        self._inbox.close()
+        self.controller.leave()
+        return ours
 
     def wakeup(self) -> None:
         """Make ``sleep`` return."""
@@ -174,11 +182,11 @@ class Arbiter:
 
     def watch(self, descriptor: int, source: Source) -> None:
         """Have a source of facts asked when its descriptor is readable."""
-        self._selector.register(descriptor, selectors.EVENT_READ, source)
+        self.selector.register(descriptor, selectors.EVENT_READ, source)
 
     def unwatch(self, descriptor: int) -> None:
         """No longer. Before the descriptor is closed."""
-        self._selector.unregister(descriptor)
+        self.selector.unregister(descriptor)
 
     def _signalled(self) -> Iterator[Fact]:
         for signum in self._inbox.take():
@@ -211,7 +219,7 @@ class Arbiter:
                 yield fact
         except EOFError:
             if child.pid:
-                self._selector.unregister(descriptor)
+                self.selector.unregister(descriptor)
             elif descriptor != child.stacks:
                 yield self.disown(child)
 
@@ -249,10 +257,10 @@ class Arbiter:
         return f"{ending} (out of memory)" if self._oom_kills > before else str(ending)
 
     def _forget(self, child: Child) -> None:
-        watched = self._selector.get_map()
+        watched = self.selector.get_map()
         for descriptor in (child.channel.fileno(), child.stacks, child.pidfd):
             if descriptor is not None and descriptor in watched:
-                self._selector.unregister(descriptor)
+                self.selector.unregister(descriptor)
         child.close()
 
     def seen(self, child: Child) -> facts.RequestSeen:
@@ -268,7 +276,7 @@ class Arbiter:
             yield from successor.heard()
 
         def ended() -> Iterator[Fact]:
-            if successor.report in self._selector.get_map():  # it has not been heard yet
+            if successor.report in self.selector.get_map():  # it has not been heard yet
                 self.unwatch(successor.report)
             yield from successor.ended()
 
@@ -285,7 +293,7 @@ class Arbiter:
         descriptor = pidfd
 
         def ended() -> Iterator[Fact]:
-            self._selector.unregister(descriptor)
+            self.selector.unregister(descriptor)
             os.close(descriptor)
             yield from gone()
 

@@ -67,6 +67,9 @@ class ControlServer(Protocol):
     def deafen(self) -> None:
         """Take no more clients."""
 
+    def leave(self) -> None:
+        """Let go of everything in a child, without a word to anybody."""
+
     def close(self, *, unlink: bool) -> None:
         """Close everything; the path goes as well, if ``unlink``, where it is still ours."""
 
@@ -82,6 +85,7 @@ class Services:
     serve: Callable[[Berth], int]  # a worker's life, in the child; returns its exit code
     serve_template: Callable[[Berth], int]  # the same of a template
     announce: Callable[[], None]  # the service is up
+    leave_starter: Callable[[], None]  # in a child: let go of the line to whoever waits to hear that
     log: Any
     set_level: Callable[[str], None]
     command: Sequence[str]  # that starts a successor

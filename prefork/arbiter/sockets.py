@@ -6,6 +6,7 @@ it. New ones are opened before any is closed, so that a reload that fails has ch
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prefork.config.addresses import parse
@@ -117,6 +118,17 @@ class Sockets:
         """Nobody is to connect any more: the service ends when those in the queue are served."""
         for listener in self._open.values():
             listener.refuse_newcomers()
+
+    def leave(self, kept: Iterable[Listener]) -> None:
+        """Let go of all but these. In a child of the master."""
+        accepting = {id(listener) for listener in kept}
+        for listener in self._open.values():
+            if id(listener) in accepting:
+                listener.leave_passed()
+            else:
+                listener.leave()
+        while self._inherited:
+            os.close(self._inherited.popitem()[1])
 
     def close(self, *, unlink: bool) -> None:
         """Close all; ``unlink`` unless another master serves them."""

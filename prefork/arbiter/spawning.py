@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
+from prefork.arbiter.inheritance import leave_to_master
 from prefork.arbiter.services import Berth
 from prefork.system import process
 from prefork.system.channel import Channel, Kind
@@ -87,7 +88,7 @@ def _fork(
         return facts.SpawnFailed(order.worker, str(error))
     else:
         if pid == 0:
-            _live(berth, life)
+            _live(arbiter, ends, berth, life)
         arbiter.adopt_child(Child(order.worker, order.slot, pid, process.open_pidfd(pid), ends.channel, ends.stacks))
         return facts.WorkerSpawned(order.worker, pid)
     finally:
@@ -129,16 +130,12 @@ def _berth(arbiter: Arbiter, order: orders.SpawnWorker | orders.SpawnTemplate, n
     )
 
 
-def _live(berth: Berth, life: Callable[[Berth], int]) -> None:
+def _live(arbiter: Arbiter, ends: Ends, berth: Berth, life: Callable[[Berth], int]) -> None:
     """The child's whole life; it does not return."""
     code = 1
     try:
-        keep = {berth.channel.fileno(), berth.stacks}
-        if not berth.number:
-            keep.add(berth.board.descriptor)  # a template may execute another interpreter
-        keep.update(listener.socket.fileno() for listener in berth.listeners.values())
-        keep.update(sink.fileno() for sink in berth.sinks.values())
-        process.close_all_but(keep)
+        ends.close_ours()
+        leave_to_master(arbiter, berth.listeners.values())
         code = life(berth)
     finally:
         os._exit(code)

@@ -17,7 +17,6 @@ from prefork import __version__
 from prefork.arbiter.loop import Arbiter
 from prefork.arbiter.services import Services
 from prefork.cli import wiring
-from prefork.config.addresses import FdAddress, parse
 from prefork.config.load import worker_count
 from prefork.config.models import Config
 from prefork.config.plan import by_cost
@@ -44,6 +43,14 @@ class Starter:
             self._launch.ready()
         if self._succession:
             handoff.report_ready(self._succession.report)
+        self._launch = self._succession = None
+
+    def leave(self) -> None:
+        """Let go of the lines to them, without a word. In a child of the master."""
+        if self._launch:
+            self._launch.leave()
+        if self._succession:
+            os.close(self._succession.report)
         self._launch = self._succession = None
 
     def failed(self, reason: str, code: int) -> None:
@@ -77,8 +84,7 @@ def run(config: Config, load: Callable[[], Config], title: str, directory: str) 
     launch = None
     if config.master.daemonize and succession is None:  # a successor is detached already
         place = config.master.working_directory or "/"
-        kept = passed_descriptors(config)
-        launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask, keep=kept)
+        launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask)
     elif config.master.working_directory:
         os.chdir(config.master.working_directory)
     starter = Starter(launch, succession)
@@ -116,6 +122,7 @@ def _serve(
         serve=partial(wiring.live, worker_count, directory),
         serve_template=partial(wiring.live_as_template, worker_count, directory),
         announce=starter.ready,
+        leave_starter=starter.leave,
         log=log,
         set_level=logs.set_level,
         command=[sys.executable, *sys.orig_argv[1:]],
@@ -155,12 +162,6 @@ def control_manner(config: Config) -> Manner:
 def open_control(path: str, manner: Manner, over: int | None) -> Server:
     """The control socket. Raises BindError."""
     return Server(path, manner, over=over)
-
-
-def passed_descriptors(config: Config) -> list[int]:
-    """The descriptors that ``fd:N`` listeners are to be found at."""
-    addresses = [parse(listen.address) for listen in config.listen.values()]
-    return [address.number for address in addresses if isinstance(address, FdAddress)]
 
 
 def open_sinks(config: Config) -> dict[str, Sink]:

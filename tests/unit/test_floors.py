@@ -151,7 +151,7 @@ def test_a_pure_module_says_so_first(module: str):
 
 @pytest.mark.parametrize("module", [name for name in MODULES if any(covers(name, room) for room in IN_WORKERS)])
 def test_what_runs_in_workers_needs_no_more_than_a_workers_interpreter_has(module: str):
-    """Never pydantic, tomli or python-daemon: an application's own environment need not have them."""
+    """Never pydantic or tomli: an application's own environment need not have them."""
     for other in imports_of(MODULES[module]):
         assert other.startswith("prefork") or other.split(".")[0] in FOR_WORKERS, f"{module} imports {other}"
 

@@ -60,6 +60,7 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
             serve=lambda _berth: 0,
             serve_template=lambda _berth: 0,
             announce=lambda: None,
+            leave_starter=lambda: None,
             log=Journal(),
             set_level=lambda _level: None,
             command=["/nonexistent/preforkd"],
@@ -75,7 +76,7 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
     yield one
     one.sockets.close(unlink=True)
     pidfile.release()
-    one._selector.close()
+    one.selector.close()
 
 
 def descriptors() -> set[str]:
@@ -230,7 +231,7 @@ def test_a_stranger_without_a_pidfd_is_looked_at(arbiter: Arbiter, monkeypatch: 
     monkeypatch.setattr(arbiter, "wakeup", lambda: None)
     monkeypatch.setattr(arbiter, "_signalled", lambda: iter(()))
     waited: list[float] = []
-    monkeypatch.setattr(arbiter._selector, "select", lambda timeout: waited.append(timeout) or [])
+    monkeypatch.setattr(arbiter.selector, "select", lambda timeout: waited.append(timeout) or [])
     arbiter._watch_stranger(4242, lambda: [facts.SuccessorGone()])
     assert list(arbiter.sleep()) == []
     assert waited[-1] <= 1.0
