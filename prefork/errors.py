@@ -68,6 +68,12 @@ class PrivilegeError(PreforkError):
     exit_code = 77  # EX_NOPERM
 
 
+class FileError(PreforkError):
+    """A log or the pidfile cannot be written."""
+
+    exit_code = 73  # EX_CANTCREAT
+
+
 class HandoffError(PreforkError):
     """What an old master handed over cannot be used."""
 
@@ -90,6 +96,12 @@ class BootError(PreforkError):
     """The application of a pool does not start; the message holds its traceback."""
 
     exit_code = 70  # EX_SOFTWARE
+
+
+class BootFaults(ConfigError):
+    """What the pools name does not load: every failure of a check, at its key."""
+
+    exit_code = BootError.exit_code
 
 
 class RequestError(PreforkError):

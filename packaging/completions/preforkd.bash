@@ -7,7 +7,7 @@
 
 
 
-_shtab_preforkd_option_strings=(-c --config --set --daemon --foreground -t --check --print-config --plan --schema --against --version -h --help)
+_shtab_preforkd_option_strings=(-c --config --set --config-writer --daemon --foreground -t --check --print-config --plan --schema --against --version -h --help)
 
 _shtab_preforkd__c_COMPGEN=_shtab_compgen_files
 _shtab_preforkd___config_COMPGEN=_shtab_compgen_files

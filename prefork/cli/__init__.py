@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from prefork.cli import check, launch, options, wiring
 from prefork.cli.options import Action, Options
+from prefork.cli.reading import Reader, runs_as_root, start_faults
 from prefork.config import dump, plan
-from prefork.config.load import DEFAULT_PATH, check_environment, read
-from prefork.config.models import Config
-from prefork.errors import ConfigError, PreforkError
+from prefork.config.load import read
+from prefork.errors import BootFaults, ConfigError, PreforkError
 from prefork.system import process, signals
 
 __all__ = ["main"]
@@ -42,37 +41,37 @@ def _act(chosen: Options) -> int:
         return 0
     if chosen.action is Action.PLAN:
         return _plan(chosen)
-    directory = launch.start_directory()
+    reader = Reader(chosen.config, chosen.overrides, launch.start_directory(), chosen.config_writers)
     if chosen.action is Action.CHECK:
-        return _check(chosen, directory)
-    load = partial(_load, chosen.config and str(Path(chosen.config).absolute()), chosen.overrides)  # a daemon moves
-    config = load()
+        return _check(reader)
     if chosen.action is Action.PRINT_CONFIG:
-        print(dump.toml(config), end="")
+        print(dump.toml(reader.read().config), end="")
         return 0
-    return launch.run(config, load, chosen.config or DEFAULT_PATH, directory)
+    return launch.run(reader.start(), reader)
 
 
 def _plan(chosen: Options) -> int:
     assert chosen.against is not None
     new = read(chosen.config, chosen.overrides).config
-    old = read("/dev/stdin" if chosen.against == "-" else chosen.against).config
+    old = read(chosen.against).config
     print("\n".join(plan.lines(old, new)))
     return 0
 
 
-def _check(chosen: Options, directory: str) -> int:
-    loaded = read(chosen.config, chosen.overrides)
-    faults = check.run(loaded, partial(wiring.run_dry, loaded.config, directory))
+def _check(reader: Reader) -> int:
+    """Tell what a start would tell, with the status that it would have."""
+    loaded = reader.read()
+    faults = start_faults(loaded)
+    wrong = {fault.key for fault in faults}
+    if wrong & {"master.user", "master.group"}:
+        raise ConfigError(*faults)  # as whom should it be imported?
+    wiring.identity_of(loaded.config)
+    broken = check.run(loaded, wrong, partial(wiring.run_dry, loaded.config, reader.directory))
     if faults:
-        raise ConfigError(*faults)
+        raise ConfigError(*faults, *broken)
+    if broken:
+        raise BootFaults(*broken)
+    if runs_as_root(loaded.config):
+        print(f"warning: {launch.AS_ROOT}", file=sys.stderr)
     print("ok")
     return 0
-
-
-def _load(path: str | None, overrides: Sequence[str]) -> Config:
-    """A configuration that is sound, on this machine too. Raises ConfigError or PrivilegeError."""
-    loaded = read(path, overrides)
-    check_environment(loaded.config, loaded.fault)
-    wiring.identity_of(loaded.config)
-    return loaded.config

@@ -1,4 +1,4 @@
-"""The part of ``preforkd -t`` that needs the machine: users, directories, and whether the applications import.
+"""The part of ``preforkd -t`` that imports the applications.
 
 Rules. An application is imported in a child that ends, under the identity and in the directory of its pool: nothing of
 it reaches this process but text. No hook is run and no socket is opened, so a check is safe beside a running service.
@@ -13,13 +13,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from math import inf
 from typing import NamedTuple, NoReturn
 
-from prefork.config.load import Loaded, check_environment
+from prefork.config.load import Loaded
 from prefork.config.models import Pool
 from prefork.config.quantities import duration_text
-from prefork.errors import ConfigError, Fault
+from prefork.errors import Fault
 from prefork.system import process, signals
 from prefork.worker.dry_run import DONE, with_details
 
@@ -33,28 +34,17 @@ class Story(NamedTuple):
     ending: str  # how it ended, if before it was done
 
 
-def run(loaded: Loaded, run_dry: Callable[[str, int], None]) -> list[Fault]:
-    """Every fault that only shows on this machine.
+def run(loaded: Loaded, wrong: AbstractSet[str], run_dry: Callable[[str, int], None]) -> list[Fault]:
+    """What fails when the pools' applications are imported, but for pools whose directory is among the ``wrong`` keys.
 
     ``run_dry`` is called in the child with the name of a pool and a descriptor; it imports what the pool names, and
     writes what failed (``prefork.worker.dry_run``).
     """
-    faults = _environment(loaded)
-    wrong = {fault.key for fault in faults}
-    if wrong & {"master.user", "master.group"}:
-        return faults  # as whom should it be imported?
+    faults: list[Fault] = []
     for name, pool in loaded.config.pool.items():
-        if f"pool.{name}.directory" not in wrong:
+        if not wrong & {f"pool.{name}.directory", "master.working_directory"}:
             faults += read_story(loaded, name, import_in_child(name, pool, run_dry))
     return faults
-
-
-def _environment(loaded: Loaded) -> list[Fault]:
-    try:
-        check_environment(loaded.config, loaded.fault)
-    except ConfigError as error:
-        return list(error.faults)
-    return []
 
 
 def import_in_child(name: str, pool: Pool, run_dry: Callable[[str, int], None]) -> Story:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from prefork import __version__
 from prefork.arbiter.loop import Arbiter
 from prefork.arbiter.services import Services
-from prefork.cli import wiring
+from prefork.cli import restarting, wiring
+from prefork.cli.reading import Reader, runs_as_root
 from prefork.config.load import worker_count
 from prefork.config.models import Config
 from prefork.config.plan import by_cost
@@ -28,6 +28,8 @@ from prefork.system import activation, daemon, handoff
 from prefork.system.handoff import Handoff
 from prefork.system.notify import Notifier
 from prefork.system.pidfile import Pidfile
+
+AS_ROOT = "applications run as root: set user under [master]"
 
 
 class Starter:
@@ -73,11 +75,8 @@ def start_directory() -> str:
     return str(here)
 
 
-def run(config: Config, load: Callable[[], Config], title: str, directory: str) -> int:
-    """Be the master until told to stop, and return the exit status.
-
-    ``load`` reads the configuration again, ``title`` names it, ``directory`` is where we were started.
-    """
+def run(config: Config, reader: Reader) -> int:
+    """Be the master until told to stop, and return the exit status. ``reader`` reads the configuration again."""
     succession = handoff.take(os.environ)
     if succession:
         succession.take_stderr()
@@ -89,50 +88,45 @@ def run(config: Config, load: Callable[[], Config], title: str, directory: str) 
         os.chdir(config.master.working_directory)
     starter = Starter(launch, succession)
     try:
-        return _serve(config, load, title, directory, starter, succession)
+        return _serve(config, reader, starter, succession)
     except PreforkError as error:
         starter.failed(str(error), error.exit_code)
         return error.exit_code
 
 
-def _serve(
-    config: Config,
-    load: Callable[[], Config],
-    title: str,
-    directory: str,
-    starter: Starter,
-    succession: Handoff | None,
-) -> int:
+def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff | None) -> int:
     sinks = open_sinks(config)
     pidfile = Pidfile(config.master.pidfile) if config.master.pidfile else None
     if pidfile:
         pidfile.acquire(succeeding=succession is not None)
     logs.configure(sinks["log"], level=config.log.level, format=config.log.format, static={})
     log = logs.get()
-    log.info("master_started", pid=os.getpid(), version=__version__, config=title)
+    log.info("master_started", pid=os.getpid(), version=__version__, config=reader.title)
+    if runs_as_root(config):
+        log.warning("workers_run_as_root", hint=AS_ROOT)
     orphaned = pidfile is not None and pidfile.was_stale
     if orphaned:
-        hint = "its workers finish what they have, and may hold the listeners so long: they are waited for"
+        hint = "waiting for the killed master's workers, which finish requests and may hold the listening sockets"
         log.warning("predecessor_was_killed", hint=hint)
     services = Services(
         config=config,
-        load=load,
+        load=reader.reload,
         changed=by_cost,
         workers_of=worker_count,
-        serve=partial(wiring.live, worker_count, directory),
-        serve_template=partial(wiring.live_as_template, worker_count, directory),
+        serve=partial(wiring.live, worker_count, reader.directory),
+        serve_template=partial(wiring.live_as_template, worker_count, reader.directory),
         announce=starter.ready,
         leave_starter=starter.leave,
         log=log,
         set_level=logs.set_level,
-        command=[sys.executable, *sys.orig_argv[1:]],
-        directory=directory,
+        command=restarting.command(),
+        directory=reader.directory,
         control_manner=control_manner,
         open_control=open_control,
         notifier=Notifier(os.environ, os.getpid()),
         kept=activation.kept(),
         patience=max(pool.timeout.graceful for pool in config.pool.values()) if orphaned else 0.0,
-        title=title,
+        title=reader.title,
         version=__version__,
         sinks=sinks,
         pidfile=pidfile,

@@ -39,7 +39,8 @@ exit status:
   0   stopped as asked, or the check found nothing
   64  the command line is wrong                 71  a listener cannot be opened
   70  an application cannot be loaded           75  it is running already
-  77  the user or group cannot be taken         78  the configuration has faults
+  73  a log or the pidfile cannot be written    77  the user or group cannot be taken
+  78  the configuration has faults
 
 """
 
@@ -61,6 +62,7 @@ class Options:
     action: Action = Action.RUN
     config: str | None = None
     overrides: tuple[str, ...] = ()
+    config_writers: tuple[str, ...] = ()  # users and groups beside root who may write to the configuration
     against: str | None = None  # for PLAN: the file of what runs now; "-" is standard input
 
 
@@ -81,7 +83,7 @@ def parse(argv: Sequence[str]) -> Options:
         command_line.error("--plan needs --against: an older file, or what --print-config printed before")
     if chosen.action is not Action.PLAN and chosen.against is not None:
         command_line.error("--against goes with --plan")
-    return Options(chosen.action, chosen.config, tuple(chosen.overrides), chosen.against)
+    return Options(chosen.action, chosen.config, tuple(chosen.overrides), tuple(chosen.config_writers), chosen.against)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -102,6 +104,14 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="set one key, whatever the file says; may be repeated",
+    )
+    parser.add_argument(
+        "--config-writer",
+        dest="config_writers",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="as root: a user or group, besides root, that may write to the configuration; may be repeated",
     )
     _add_terminal(parser.add_mutually_exclusive_group())
     _add_actions(parser.add_mutually_exclusive_group())

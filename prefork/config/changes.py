@@ -41,10 +41,10 @@ COSTS: Mapping[str, Cost] = {
     "master.daemonize": Cost.UPGRADE,
     "master.pidfile": Cost.UPGRADE,
     "master.working_directory": Cost.UPGRADE,
-    # Each worker takes its identity and umask after the fork.
-    "master.umask": Cost.WORKERS,
-    "master.user": Cost.WORKERS,
-    "master.group": Cost.WORKERS,
+    # Whom workers run as is the operator's who starts the master, and not of whoever edits a file and sends HUP.
+    "master.user": Cost.UPGRADE,
+    "master.group": Cost.UPGRADE,
+    "master.umask": Cost.WORKERS,  # each worker takes it after the fork
     "master.upgrade": Cost.NOTHING,
     # A log's target is opened once, so that USR1 and passed descriptors always mean the same file.
     "log.file": Cost.UPGRADE,

@@ -6,22 +6,22 @@ the master too. One fault never hides another, unless it makes the other meaning
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
 
 from prefork.config import messages, rules, source
-from prefork.config.host import check_environment, worker_count
+from prefork.config.host import check_environment, check_start, worker_count
 from prefork.config.locations import Path
 from prefork.config.models import Config
 from prefork.config.models.catalogue import pattern_of
 from prefork.config.source import Source
 from prefork.errors import ConfigError, Fault
 
-__all__ = ["DEFAULT_PATH", "Loaded", "check_environment", "load", "read", "worker_count"]
+__all__ = ["DEFAULT_PATH", "Loaded", "check_environment", "check_start", "load", "read", "worker_count"]
 
 DEFAULT_PATH = "/etc/prefork.toml"
 
@@ -43,11 +43,14 @@ def load(path: str | None, overrides: Sequence[str] = ()) -> Config:
     return read(path, overrides).config
 
 
-def read(path: str | None, overrides: Sequence[str] = ()) -> Loaded:
-    """The same, with the places of the keys. ``overrides`` are ``KEY=VALUE``, as for ``--set``."""
-    if path is None and not FilePath(DEFAULT_PATH).exists():
+def read(path: str | None, overrides: Sequence[str] = (), writers: Collection[str] | None = None) -> Loaded:
+    """The configuration at ``path`` with the places of its keys. Raises ConfigError with all faults.
+
+    ``overrides`` are ``KEY=VALUE``, as for ``--set``; ``writers``: as root, who may write to the files, see ``files``.
+    """
+    if path is None and not os.path.lexists(DEFAULT_PATH):
         raise ConfigError(Fault(f"no configuration: there is no {DEFAULT_PATH}", hint="name a file with -c FILE"))
-    found = source.read(path or DEFAULT_PATH, overrides)
+    found = source.read(path or DEFAULT_PATH, overrides, writers)
     faults = list(found.faults)
     try:
         config = Config.model_validate(found.data)

@@ -48,6 +48,17 @@ _ELSEWHERE: Mapping[str, str] = {
 }
 
 
+# What is asked for that is not a key of ours.
+_NOT_A_KEY: Mapping[str, str] = {
+    "reload": "send HUP, or run preforkctl reload: there is no watching of files",
+    "env": 'environment = { NAME = "value" } sets environment variables',
+    "timeout": "[pool.NAME.timeout] has boot, request, slow, graceful, keepalive, header and body",
+    "threads": "threads belongs to a pool: [pool.NAME]",
+    "certfile": "listen.NAME.tls has certificate and key",
+    "keyfile": "listen.NAME.tls has certificate and key",
+}
+
+
 def explain(error: ErrorDetails) -> tuple[Path, str, str]:
     """The path of the key, what is wrong with it, and a hint (perhaps empty)."""
     path = error["loc"]
@@ -55,7 +66,7 @@ def explain(error: ErrorDetails) -> tuple[Path, str, str]:
     if error["type"] == "wrong":
         return path, context["problem"], context["hint"]
     if path and path[-1] == "[key]":
-        return path[:-1], "is no good name", "a name is made of letters, digits, - and _, at most 64"
+        return path[:-1], "is not a valid name", "a name is made of letters, digits, - and _, at most 64"
     sentence = _SENTENCES.get(error["type"])
     if sentence is None:
         message = error["msg"]
@@ -71,7 +82,7 @@ def _unknown(path: Path, _value: Any, _context: Mapping[str, Any]) -> tuple[str,
         return "unknown key", f"it is called {_with_name(elsewhere, path)} here"
     section = SECTIONS.get(pattern_of(path[:-1]))
     hint = did_you_mean(word, section.model_fields) if section else ""
-    return "unknown key", hint or _belongs(word, path)
+    return "unknown key", _NOT_A_KEY.get(word) or hint or _belongs(word, path)
 
 
 def _belongs(word: str, path: Path) -> str:
@@ -94,10 +105,15 @@ def _missing(path: Path, _value: Any, _context: Mapping[str, Any]) -> tuple[str,
     return "is required", _EXAMPLES.get(pattern_of(path), "")
 
 
-def _text(_path: Path, value: Any, _context: Mapping[str, Any]) -> tuple[str, str]:
+def _text(path: Path, value: Any, _context: Mapping[str, Any]) -> tuple[str, str]:
+    problem = f"must be text, not {_kind(value)}"
+    if pattern_of(path) == "pool.*.worker":
+        number = isinstance(value, int) and not isinstance(value, bool)
+        hint = f"their number is workers = {value}" if number else 'for example "sync"'
+        return problem, hint
     if isinstance(value, bool):
-        return f"must be text, not {_kind(value)}", f'write "{str(value).lower()}"'
-    return f"must be text, not {_kind(value)}", f'write "{value}"' if isinstance(value, int | float) else ""
+        return problem, f'write "{str(value).lower()}"'
+    return problem, f'write "{value}"' if isinstance(value, int | float) else ""
 
 
 def _whole_number(_path: Path, value: Any, _context: Mapping[str, Any]) -> tuple[str, str]:

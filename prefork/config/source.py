@@ -6,20 +6,22 @@ so that every fault is found at once. Included files do not include: where a key
 
 from __future__ import annotations
 
-import glob
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
 from typing import Any
 
 import tomli
 
+from prefork.config import files
+from prefork.config.files import Unreadable
 from prefork.config.locations import Path, Place, key_text, scan
 from prefork.errors import Fault
 
 OVERRIDE = "--set"
 
+_BARE_TEXT = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=\s*([A-Za-z/.:*@-][^\s\"'\[\]{}#]*)\s*(?:#.*)?\r?")
 _SYNTAX_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -33,6 +35,7 @@ class Source:
     faults: list[Fault] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     broken: bool = False
+    writers: Collection[str] | None = None  # who may write to the files beside root; None: it does not matter
 
     def place_of(self, path: Path) -> Place:
         """Where a key stands, or else the nearest table around it."""
@@ -47,9 +50,12 @@ class Source:
         return Fault(problem, key=key_text(path), file=file, line=line, column=column, hint=hint)
 
 
-def read(path: str, overrides: Sequence[str] = ()) -> Source:
-    """The file at ``path``, what it includes, and the overrides ``KEY=VALUE``. Never raises: see ``Source.faults``."""
-    source = _read_file(path)
+def read(path: str, overrides: Sequence[str] = (), writers: Collection[str] | None = None) -> Source:
+    """The file at ``path``, what it includes, and the overrides ``KEY=VALUE``. Never raises: see ``Source.faults``.
+
+    ``writers``: see ``files.read``.
+    """
+    source = _read_file(path, writers)
     patterns = source.data.pop("include", [])
     for index, pattern in _patterns(patterns, source):
         for file in _matches(pattern, path, source, index):
@@ -59,20 +65,22 @@ def read(path: str, overrides: Sequence[str] = ()) -> Source:
     return source
 
 
-def _read_file(file: str) -> Source:
-    source = Source(file, files=[file], broken=True)
+def _read_file(file: str, writers: Collection[str] | None) -> Source:
+    source = Source(file, files=[file], broken=True, writers=writers)
     try:
-        text = FilePath(file).read_bytes().decode()
+        text = files.read(file, writers).decode()
         # As tomli counts: a line may end in CR LF.
         source.data = tomli.loads(text)
-    except OSError as error:
-        source.faults.append(Fault(f"cannot be read: {error.strerror}", file=file))
+    except Unreadable as error:
+        source.faults.append(Fault(error.problem, file=file, hint=error.hint))
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
         source.faults.append(Fault("is not UTF-8", file=file, line=line, column=column, hint="save it as UTF-8"))
     except tomli.TOMLDecodeError as error:
         source.faults.append(_syntax_fault(str(error), file, text))
+    except ValueError:  # an integer of thousands of digits
+        source.faults.append(Fault("has a number that is too large", file=file))
     except RecursionError:
         source.faults.append(Fault("is nested too deeply", file=file))
     else:
@@ -86,7 +94,19 @@ def _syntax_fault(message: str, file: str, text: str) -> Fault:
     match = _SYNTAX_PLACE.search(message)
     line, column = (int(match[1]), int(match[2])) if match and match[1] else (text.count("\n") + 1, 0)
     problem = message[: match.start()] if match else message
-    return Fault(problem[:1].lower() + problem[1:], file=file, line=line, column=column)
+    hint = _syntax_hint(text.split("\n")[line - 1] if text else "")
+    return Fault(problem[:1].lower() + problem[1:], file=file, line=line, column=column, hint=hint)
+
+
+def _syntax_hint(line: str) -> str:
+    """What was probably meant by a line that is not TOML: mostly a text without its quotation marks."""
+    match = _BARE_TEXT.fullmatch(line)
+    if match is None:
+        return ""
+    key, value = match[1], match[2]
+    if value in ("True", "False", "yes", "no", "on", "off", "None"):
+        return f"write {key} = {'true' if value in ('True', 'yes', 'on') else 'false'}" if value != "None" else ""
+    return f'a text stands in quotation marks: {key} = "{value}"'
 
 
 def _patterns(include: object, source: Source) -> Iterator[tuple[int, str]]:
@@ -102,21 +122,21 @@ def _patterns(include: object, source: Source) -> Iterator[tuple[int, str]]:
 
 def _matches(pattern: str, including: str, source: Source, index: int) -> list[str]:
     """The files of one pattern, in name order, without those that were read already."""
-    full = str(FilePath(including).parent / pattern)
-    if not glob.has_magic(full):
-        found = [full]
-        if not FilePath(full).exists():
-            source.faults.append(source.fault(("include", index), f"there is no file {full}"))
-            source.broken = True
-            return []
-    else:
-        found = sorted(glob.glob(full))
-    known = {FilePath(file).resolve() for file in source.files}
-    return [file for file in found if FilePath(file).resolve() not in known]
+    full = os.path.join(os.path.dirname(including), pattern)
+    try:
+        found = files.matches(full)
+        if source.writers is not None and os.geteuid() == files.ROOT:
+            files.check_writers(os.path.dirname(full.partition("*")[0]), source.writers)
+    except Unreadable as error:
+        source.faults.append(source.fault(("include", index), error.problem, error.hint))
+        source.broken = True
+        return []
+    known = {files.resolved(file) for file in source.files}
+    return [file for file in found if files.resolved(file) not in known]
 
 
 def _merge_file(source: Source, file: str) -> None:
-    part = _read_file(file)
+    part = _read_file(file, source.writers)
     source.files.append(file)
     source.broken |= part.broken
     source.faults += part.faults
@@ -156,7 +176,7 @@ def _set(source: Source, override: str) -> None:
     for depth, name in enumerate(path[:-1], start=1):
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
-            problem = f"cannot be set, because {key_text(path[:depth])} is no table"
+            problem = f'cannot be set: "{key_text(path[:depth])}" is not a table'
             source.faults.append(Fault(problem, key=key_text(path), file=OVERRIDE))
             return
     for known in [known for known in source.places if known[: len(path)] == path]:

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from prefork.errors import PreforkError
+from prefork.errors import FileError
 from prefork.observe import secure_open
 from prefork.observe.journal import Journal
 from prefork.observe.syslog import Syslog
@@ -88,7 +88,7 @@ class Sink:
             return cls(_target(target, name), name, target)
         except OSError as error:
             hint = secure_open.hint(error, os.path.abspath(target))
-            raise PreforkError(f"the log {target} cannot be opened: {error.strerror}", hint=hint) from error
+            raise FileError(f"the log {target} cannot be opened: {error.strerror}", hint=hint) from error
 
     @classmethod
     def inherit(cls, target: str, *, name: str, descriptor: int) -> Sink:

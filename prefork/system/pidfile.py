@@ -15,7 +15,7 @@ import tempfile
 import time
 from contextlib import suppress
 
-from prefork.errors import AlreadyRunning, PreforkError
+from prefork.errors import AlreadyRunning, FileError
 
 TAKEOVER = 1.0  # seconds that another start may need to replace a stale file
 BOUND = 64  # bytes of a pidfile that are looked at
@@ -51,7 +51,7 @@ class Pidfile:
             self._publish(self.path, over=self.oldbin if succeeding else None)
         except OSError as error:
             hint = "the directory must exist and be writable for the user that starts prefork"
-            raise PreforkError(f"the pidfile {self.path} cannot be written: {error.strerror}", hint=hint) from error
+            raise FileError(f"the pidfile {self.path} cannot be written: {error.strerror}", hint=hint) from error
 
     def name_oldbin(self) -> None:
         """Give our file its second name; the first is the successor's to take, so that it is never absent.

@@ -85,7 +85,7 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: 
         run_hook(duty.settings.hooks.post_fork)
         loaded = loaded or load(duty.settings)
         if duty.settings.hooks.abort:
-            supervision.run_on_abort(importer.load_attribute(duty.settings.hooks.abort), duty.stacks)
+            supervision.run_on_abort(importer.load_hook(duty.settings.hooks.abort), duty.stacks)
         run_hook(duty.settings.hooks.ready)
         if duty.settings.probe:
             probe.ask(loaded.application, duty.settings.probe, Errors(duty.log))
@@ -142,7 +142,7 @@ def _introduce(duty: Duty) -> None:
 def run_hook(spec: str) -> None:
     """Run a hook of the configuration, if there is one. Raises what it raises."""
     if spec:
-        importer.load_attribute(spec)()
+        importer.load_hook(spec)()
 
 
 def run_hook_safely(spec: str, log: Log) -> None:

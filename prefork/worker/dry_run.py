@@ -49,7 +49,7 @@ def imports(settings: Settings) -> list[Step]:
         steps.append((("worker",), partial(importer.load_attribute, settings.kind)))
     hooks = settings.hooks
     named = {"post_fork": hooks.post_fork, "ready": hooks.ready, "exit": hooks.exit, "abort": hooks.abort}
-    steps += ((("hooks", hook), partial(importer.load_attribute, spec)) for hook, spec in named.items() if spec)
+    steps += ((("hooks", hook), partial(importer.load_hook, spec)) for hook, spec in named.items() if spec)
     return steps
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -39,13 +41,27 @@ def load(spec: str) -> WsgiApp:
     found = load_attribute(spec.removesuffix("()"))
     if spec.endswith("()"):
         if not callable(found):
-            raise BootError(f"{spec}: it is {type(found).__name__}, and cannot be called", hint="leave out the ()")
+            raise BootError(f"{spec} is {_article(found)}, which cannot be called", hint="leave out the ()")
         try:
             found = found()
         except BaseException:  # an application may raise anything, SystemExit too
             raise BootError(f"{spec} failed\n{traceback.format_exc()}") from None
     if not callable(found):
-        raise BootError(f"{spec}: it is {type(found).__name__}, and no WSGI application", hint="it must be callable")
+        raise BootError(f"{spec} is {_article(found)}, not a callable WSGI application")
+    return found  # type: ignore[no-any-return]
+
+
+def load_hook(spec: str) -> Callable[[], object]:
+    """The function that ``module:function`` of a hook names. Raises BootError if it cannot be called as hooks are."""
+    found = load_attribute(spec)
+    if not callable(found):
+        raise BootError(f"{spec} is {_article(found)}, not a function")
+    try:
+        inspect.signature(found).bind()
+    except TypeError as error:
+        raise BootError(f"{spec} cannot be a hook: {error}", hint="hooks are called without arguments") from None
+    except ValueError:  # a built-in whose signature is not known: the call will tell
+        pass
     return found  # type: ignore[no-any-return]
 
 
@@ -73,6 +89,11 @@ def _import(name: str, spec: str) -> ModuleType:
         raise BootError(f"{spec}: there is no module {error.name!r} in {path}", hint=hint) from None
     except BaseException:  # an application may raise anything, SystemExit too
         raise BootError(f"{spec} cannot be imported\n{traceback.format_exc()}") from None
+
+
+def _article(found: object) -> str:
+    name = type(found).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _similar(found: object, name: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from prefork.cli import check, wiring
+from prefork.cli.reading import start_faults
 from prefork.config.load import read
 from prefork.errors import PrivilegeError
 from prefork.worker.settings import Settings
@@ -25,7 +26,9 @@ def faults_of(tmp_path: Path) -> Callable[..., list[str]]:
         (tmp_path / "shop.py").write_text(module)
         (tmp_path / "p.toml").write_text(f"[pool.web]\n{pool}\n{more}")
         loaded = read(str(tmp_path / "p.toml"))
-        faults = check.run(loaded, partial(wiring.run_dry, loaded.config, str(tmp_path)))
+        absent = start_faults(loaded)
+        wrong = {fault.key for fault in absent}
+        faults = [*absent, *check.run(loaded, wrong, partial(wiring.run_dry, loaded.config, str(tmp_path)))]
         return [str(fault).replace(f"{tmp_path}/", "") for fault in faults]
 
     return run

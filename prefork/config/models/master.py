@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from prefork.config.models.section import Section
-from prefork.config.models.values import AbsolutePath, ListenAddress, LogTarget, Octal, Text
+from prefork.config.models.values import AbsolutePath, ListenAddress, LogTarget, Octal, SocketPath, Text
 
 
 class Master(Section):
@@ -21,8 +21,14 @@ class Master(Section):
         None, description='The master\'s directory; absent: "/" when daemonized, else where it was started.'
     )
     umask: Octal = Field(0o022, description="Permission bits that new files do not get.")
-    user: Text | None = Field(None, description="Whom workers run as, by name or number; absent: as the master.")
-    group: Text | None = Field(None, description="The workers' group, by name or number; absent: the user's own.")
+    user: Text | None = Field(
+        None,
+        description="User that workers run as, by name or uid; absent: the master's.",
+    )
+    group: Text | None = Field(
+        None,
+        description="Group that workers run as, by name or gid; absent: the user's.",
+    )
     upgrade: Literal["manual", "auto"] = Field(
         "manual", description="After USR2: manual, the old master waits for TERM; auto, it retires by itself."
     )
@@ -55,7 +61,7 @@ class Control(Section):
 
     place: ClassVar[str] = "control"
 
-    socket: AbsolutePath = Field(description="The path of the unix socket.")
+    socket: SocketPath = Field(description="The path of the unix socket.")
     mode: Octal = Field(0o660, description="The permission bits of the socket.")
     group: Text | None = Field(None, description="The group that owns the socket; absent: the master's.")
 

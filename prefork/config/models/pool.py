@@ -9,6 +9,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from prefork.config.models.section import Section, wrong
 from prefork.config.models.values import (
+    MOST_WORKERS,
     AbsolutePath,
     App,
     Count,
@@ -19,12 +20,14 @@ from prefork.config.models.values import (
     Names,
     ProbePath,
     Proxies,
+    Requests,
     Size,
     Surge,
     Texts,
     Variables,
     WorkerKind,
 )
+from prefork.config.models.values import Workers as OfWorkers
 from prefork.config.suggest import did_you_mean
 
 KIB = 1024
@@ -36,8 +39,8 @@ class WorkerRange(Section):
 
     place: ClassVar[str] = "pool.*.workers"
 
-    min: Count = Field(description="Never fewer.")
-    max: Count = Field(description="Never more.")
+    min: OfWorkers = Field(description="Never fewer.")
+    max: OfWorkers = Field(description="Never more.")
 
     @model_validator(mode="after")
     def _ordered(self) -> WorkerRange:
@@ -57,7 +60,9 @@ class _WorkersRule:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
-        return {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}, handler(schema)]}
+        return {
+            "anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_WORKERS}, {"const": "auto"}, handler(schema)]
+        }
 
 
 def _workers(value: object, validate_range: Any) -> Any:
@@ -69,6 +74,8 @@ def _workers(value: object, validate_range: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
             raise wrong(f"must be at least 1, not {value}")
+        if value > MOST_WORKERS:
+            raise wrong(f"must be at most {MOST_WORKERS}, not {value}")
         return value
     if isinstance(value, str):
         hint = "without quotation marks" if value.isdigit() else did_you_mean(value, ["auto"])
@@ -104,7 +111,7 @@ class Recycle(Section):
 
     place: ClassVar[str] = "pool.*.recycle"
 
-    requests: int = Field(0, ge=0, description="After so many requests.")
+    requests: Requests = Field(0, description="After so many requests.")
     age: Duration = Field(0.0, description="When it is so old.")
     memory: Size = Field(0, description="When it has so much memory of its own (USS).")
     jitter: float = Field(0.1, ge=0, le=1, description="The share by which these vary, so that workers take turns.")

@@ -19,8 +19,18 @@ from prefork.config.suggest import did_you_mean
 
 Value = TypeVar("Value")
 
+MOST_WORKERS = 500  # of a pool: twice as many have to fit on the scoreboard while they are replaced
+MOST_REQUESTS = 10**12
+
 LOG_WORDS = ("stderr", "syslog", "journal")
 WORKER_KINDS = ("sync", "thread", "asgi", "task")
+
+# What other servers call it.
+_LOG_HINTS = {
+    "-": 'write "stderr", or "/dev/stdout"',
+    "stdout": 'write "/dev/stdout"',
+    "": "leave it out for the default",
+}
 
 _MODULE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 _APP = re.compile(rf"{_MODULE}:{_MODULE}(\(\))?")
@@ -61,11 +71,19 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _socket_path(text: str) -> str:
+    try:
+        addresses.parse(f"unix:{_path(text)}")
+    except ValueError as error:
+        raise wrong(str(error)) from None
+    return text
+
+
 def _log_target(text: str) -> str:
     if text in LOG_WORDS:
         return text
     if not text.startswith("/"):
-        hint = did_you_mean(text, LOG_WORDS) or ("write /dev/stdout" if text == "stdout" else "")
+        hint = _LOG_HINTS.get(text) or did_you_mean(text, LOG_WORDS)
         raise wrong(f'must be an absolute path, "stderr", "syslog" or "journal", not "{text}"', hint)
     return _without_nul(text)
 
@@ -105,6 +123,8 @@ def _worker(text: str) -> str:
 
 def _surge(value: object) -> int | str:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if value > MOST_WORKERS:
+            raise wrong(f"must be at most {MOST_WORKERS}, not {value}")
         return value
     if isinstance(value, str) and re.fullmatch(_PERCENT, value, re.ASCII):
         return value
@@ -170,6 +190,7 @@ Surge = Annotated[
 Name = Annotated[str, Field(pattern=_NAME, max_length=64)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
 AbsolutePath = Annotated[str, AfterValidator(_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
+SocketPath = Annotated[str, AfterValidator(_socket_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
 LogTarget = Annotated[
     str,
     AfterValidator(_log_target),
@@ -186,5 +207,8 @@ ProbePath = Annotated[str, AfterValidator(_probe)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_tuple)]
 Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_tuple)]
 Proxies = Annotated[tuple[Annotated[str, AfterValidator(_proxy)], ...], BeforeValidator(_tuple)]
-Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_tuple)]
-Count = Annotated[int, Field(ge=1)]
+# Every number has a bound that can be kept, so that a slip is a fault and not an error of the kernel's later.
+Counts = Annotated[tuple[Annotated[int, Field(ge=1, le=MOST_REQUESTS)], ...], BeforeValidator(_tuple)]
+Count = Annotated[int, Field(ge=1, le=65_535)]
+Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
+Requests = Annotated[int, Field(ge=0, le=MOST_REQUESTS)]

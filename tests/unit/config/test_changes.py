@@ -50,7 +50,7 @@ def test_what_is_equal_has_no_changes():
         ),
         (config(), config(log={"level": "debug"}), Change("log.level", "info", "debug", Cost.WORKERS)),
         (config(), config(log={"file": "/a"}), Change("log.file", "stderr", "/a", Cost.UPGRADE)),
-        (config(), config(master={"user": "www"}), Change("master.user", None, "www", Cost.WORKERS)),
+        (config(), config(master={"user": "www"}), Change("master.user", None, "www", Cost.UPGRADE)),
         (
             config(**FILE),
             config(**FILE, master={"daemonize": True}),

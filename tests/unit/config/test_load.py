@@ -96,7 +96,9 @@ def test_what_a_broken_file_may_hold_is_not_missed(tmp_path: Path):
 
 def test_a_file_with_a_syntax_fault_has_that_fault_alone(tmp_path: Path):
     """What it would have said is not known."""
-    assert faults(write(tmp_path / "p.toml", "[pool.web]\napp = shop\n")) == ["p.toml:2:7: invalid value"]
+    assert faults(write(tmp_path / "p.toml", "[pool.web]\napp = shop\n")) == [
+        'p.toml:2:7: invalid value (a text stands in quotation marks: app = "shop")'
+    ]
 
 
 def test_an_empty_file_says_what_to_add(tmp_path: Path):
@@ -137,7 +139,7 @@ def test_the_exit_code_is_that_of_a_wrong_configuration(tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         load(str(tmp_path))
     assert caught.value.exit_code == 78
-    assert "Is a directory" in str(caught.value)
+    assert "it is a directory" in str(caught.value)
 
 
 def test_faults_that_are_found_later_have_their_place_too(tmp_path: Path):

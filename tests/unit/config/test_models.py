@@ -100,7 +100,7 @@ def test_a_range_of_workers_is_ordered(monkeypatch: pytest.MonkeyPatch):
         ("master", "upgrade", "atuo", 'must be "manual" or "auto", not "atuo" (did you mean "auto"?)'),
         ("log", "level", "warn", 'did you mean "warning"?'),
         ("log", "level", 3, "not the number 3"),
-        ("log", "file", "stdout", "(write /dev/stdout)"),
+        ("log", "file", "stdout", '(write "/dev/stdout")'),
         ("log", "file", "stder", 'did you mean "stderr"?'),
         ("log", "file", "/var/log/a\0b", "must not hold a NUL character"),
         ("log", "access", {"format": "json"}, None),

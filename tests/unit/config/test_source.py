@@ -120,7 +120,7 @@ def test_every_file_is_read_whatever_is_wrong_with_the_others(tmp_path: Path):
         "a.toml:1:5: invalid value",
         "b.toml:1:5: expected ']' at the end of a table declaration",
         "c.toml:2:6: is not UTF-8 (save it as UTF-8)",
-        "d.toml: cannot be read: Is a directory",
+        "d.toml: cannot be read: it is a directory",
     ]
     assert source.broken
 
@@ -197,7 +197,7 @@ def test_the_last_override_wins_and_replaces_what_the_file_says(tmp_path: Path):
         ("a b=8", "is not KEY=VALUE"),
         ("a\nb=8", "is not KEY=VALUE"),
         ("include=['x']", "cannot be set here"),
-        ("log.level.x=1", "cannot be set, because log.level is no table"),
+        ("log.level.x=1", 'cannot be set: "log.level" is not a table'),
     ],
 )
 def test_an_override_that_cannot_be_is_a_fault(tmp_path: Path, override: str, problem: str):
