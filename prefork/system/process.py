@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -128,17 +129,40 @@ def lives(pid: int) -> bool:
     return True
 
 
+_forking = 0  # the thread that forks here at this moment
+
+
+def is_forking() -> bool:
+    """The fork that is under way in this thread is one of ours. For hooks of ``os.register_at_fork``."""
+    return _forking == threading.get_ident()
+
+
+def flush_streams() -> None:
+    """Write what ``print`` has left in the buffers of the standard streams. Raises nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # an application may have closed or replaced them, or nobody reads any more
+            stream.flush()
+
+
 def fork() -> int:
     """Fork: 0 in the child, which starts with all signals blocked and all handlers of its parent gone.
+
+    What is buffered of the standard streams is written before, or every child would write it again.
 
     The child calls ``signals.unblock()`` once it has handlers of its own, and ends by ``os._exit``. Raises OSError in
     the parent if the fork fails.
     """
+    global _forking
+    flush_streams()
     # Python 3.12 warns of threads in the parent after the fork is done: where warnings are errors, that would be
     # taken for a fork that failed, while the child lives.
     with signals.blocked(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
+        _forking = threading.get_ident()
+        try:
+            pid = os.fork()
+        finally:
+            _forking = 0
         if pid == 0:
             signals.forget()
     return pid
@@ -173,6 +197,24 @@ def open_standard_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def living_children() -> list[int]:
+    """The pids of the children of this process that have not ended; none where the platform does not tell."""
+    found = []
+    with suppress(OSError):  # no Linux, or one without CONFIG_PROC_CHILDREN
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(OSError), open(f"/proc/self/task/{thread}/children", "rb") as file:
+                found += [int(pid) for pid in file.read().split()]
+    return sorted(pid for pid in found if not _has_ended(pid))
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] in (b"Z", b"X")
+    except OSError:  # it was reaped just now
+        return True
 
 
 def own_memory() -> int:

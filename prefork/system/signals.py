@@ -78,6 +78,14 @@ def widen_alternate_stack() -> None:
         _stacks.append(memory)
 
 
+_wakeups: set[int] = set()  # of the inboxes of this process
+
+
+def is_wakeup(descriptor: int) -> bool:
+    """The descriptor is one that ``set_wakeup_fd`` was given here, and not by the application."""
+    return descriptor in _wakeups
+
+
 class SignalInbox:
     """Collects the signals asked for. In the master, or in a worker after fork; the main thread only."""
 
@@ -86,6 +94,7 @@ class SignalInbox:
         self._queue: deque[int] = deque()
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        _wakeups.add(self._writer)
         for signum in self._signals:
             signal.signal(signum, self._note)
             # A slow system call goes on by itself; the loop is woken through the pipe.
@@ -119,6 +128,7 @@ class SignalInbox:
 
     def close(self) -> None:
         """Give the descriptors back. In a child: its parent has others of the same pipe."""
+        _wakeups.discard(self._writer)
         descriptors, self._reader, self._writer = (self._reader, self._writer), -1, -1
         for descriptor in descriptors:
             if descriptor >= 0:
@@ -164,12 +174,12 @@ def disregard_commands() -> None:
     By empty handlers: an ignored signal would stay ignored in every program that the application starts (execve(2)).
     """
     for signum in COMMANDS:
-        signal.signal(signum, _disregard)
+        signal.signal(signum, disregard)
         signal.siginterrupt(signum, False)
 
 
-def _disregard(_signum: int, _frame: FrameType | None) -> None:
-    """Nothing is to be done."""
+def disregard(_signum: int, _frame: FrameType | None) -> None:
+    """A handler that does nothing, so that the signal does nothing."""
 
 
 def unblock() -> None:

@@ -11,6 +11,7 @@ import gc
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ from prefork.system import privileges, process, signals
 from prefork.system.channel import Channel
 from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Row
-from prefork.worker import importer, probe, supervision
-from prefork.worker.protocol import Log, Worker, WorkerContext, WsgiApp
+from prefork.worker import ending, importer, offspring, probe, stacks, supervision
+from prefork.worker.protocol import Directive, Log, Worker, WorkerContext, WsgiApp
 from prefork.worker.recycle import RecycleLimits
 from prefork.worker.refork import Refork
 from prefork.worker.server_state import Errors
@@ -78,20 +79,23 @@ def load(settings: Settings) -> Loaded:
 
 
 def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: Refork | None) -> int:
-    begin(duty.stacks, f"worker {duty.settings.pool} {duty.number} gen {duty.generation}")
+    title = f"worker {duty.settings.pool} {duty.number} gen {duty.generation}"
+    begin(duty.stacks, title, duty.channel, duty.listeners)
     try:
         take()
         _introduce(duty)
         run_hook(duty.settings.hooks.post_fork)
-        loaded = loaded or load(duty.settings)
+        loaded = loaded or offspring.guarded(load)(duty.settings)
         if duty.settings.hooks.abort:
             supervision.run_on_abort(importer.load_hook(duty.settings.hooks.abort), duty.stacks)
         run_hook(duty.settings.hooks.ready)
         if duty.settings.probe:
-            probe.ask(loaded.application, duty.settings.probe, Errors(duty.log))
+            offspring.guarded(probe.ask)(loaded.application, duty.settings.probe, Errors(duty.log))
         # From here on signals are heard by the loop; until now, being told to go was to go.
         line = MasterLink(duty.row, duty.channel, duty.sinks, RecycleLimits(duty.settings.recycle), refork)
-        worker = loaded.loop(_context(duty, loaded.application, line))
+        offspring.add_tie(line.leave)
+        worker = offspring.guarded(loaded.loop)(_context(duty, loaded.application, line))
+        offspring.add_tie(getattr(worker, "leave", None) or int)
         if refork:
             refork.worker = worker
         supervision.run_on_expiry(getattr(worker, "expire", None))
@@ -100,18 +104,21 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: 
         gc.freeze()
     except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
         return fail(duty.channel, error)
-    return _work(duty, worker)
+    return _work(duty, worker, line)
 
 
-def _work(duty: Duty, worker: Worker) -> int:
+def _work(duty: Duty, worker: Worker, line: MasterLink) -> int:
+    code = 0
     try:
-        worker.run()
+        offspring.guarded(worker.run)()
     except Exception:  # a fault of the loop: the log is the only place left to say so
         duty.log.error("worker_failed", traceback=traceback.format_exc())
-        return 1
-    finally:
-        run_hook_safely(duty.settings.hooks.exit, duty.log)
-    return 0
+        code = 1
+    run_hook_safely(duty.settings.hooks.exit, duty.log)
+    if not code and line.directive is not Directive.QUIT:
+        ending.finish(duty.log, getattr(worker, "flush", None))
+    ending.tell_left(duty.log)
+    return code
 
 
 def take_place(settings: Settings, *, umask: int | None, identity: Identity | None) -> None:
@@ -129,6 +136,7 @@ def take_place(settings: Settings, *, umask: int | None, identity: Identity | No
     except OSError as error:
         raise BootError(f"directory {settings.directory}: {error.strerror}", hint="pool.*.directory") from error
     os.environ.update(settings.environment)
+    time.tzset()  # TZ may be among it
     sys.path[:0] = [*settings.python_path, settings.directory]
 
 
@@ -142,7 +150,7 @@ def _introduce(duty: Duty) -> None:
 def run_hook(spec: str) -> None:
     """Run a hook of the configuration, if there is one. Raises what it raises."""
     if spec:
-        importer.load_hook(spec)()
+        offspring.guarded(importer.load_hook(spec))()
 
 
 def run_hook_safely(spec: str, log: Log) -> None:
@@ -167,9 +175,14 @@ def _context(duty: Duty, application: WsgiApp, line: MasterLink) -> WorkerContex
     )
 
 
-def begin(stacks: int, title: str) -> None:
-    """First of all after a fork: from here on the process can be explained, and told to go."""
-    supervision.leave_stacks(stacks)
+def begin(pipe: int, title: str, channel: Channel, listeners: Mapping[str, Any]) -> None:
+    """First of all after a fork: from here on the process can be explained, and told to go.
+
+    ``pipe``: for its stacks. ``channel`` and ``listeners`` are not for the children of the application.
+    """
+    ending.disown_inherited()
+    stacks.leave_at(pipe)
+    offspring.begin(title, channel.close, *(listener.close for listener in listeners.values()))
     _leave_when_told()
     signals.unblock()
     process.set_title(f"prefork: {title}")

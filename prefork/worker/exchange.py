@@ -19,6 +19,7 @@ from typing import Any
 from prefork.http.events import Request
 from prefork.http.response import error_response
 from prefork.http.wsgi import ApplicationError, EnvironBuilder, Response
+from prefork.worker import offspring
 from prefork.worker.server_state import ServerState
 
 BLOCK = 64 * 1024  # bytes of a file at a time
@@ -95,6 +96,8 @@ class Exchange:
         self._began = server_state.supervisor.begin(request.line.raw, self.queued)
         try:
             result = self._result = server_state.app(environ, response.start)
+            if offspring.forked:
+                offspring.end()
             if asked is not None:
                 keep_alive = keep_alive and asked()
             if type(result) is not list or len(result) != 1 or response.writes:
@@ -110,6 +113,8 @@ class Exchange:
             else:
                 response.left = 0
         except BaseException as error:  # an application may raise anything; none of it ends the worker
+            if offspring.forked:
+                offspring.end(error)
             return self._break_off(error) if response.writes else self._break_down(error)
         self.done = True
         self.sent = len(piece)
@@ -154,6 +159,8 @@ class Exchange:
         assert self._iterator is not None
         while True:
             produced = b"" if response.writes else next(self._iterator, ENDED)
+            if offspring.forked:
+                offspring.end()
             ended = produced is ENDED
             if not ended and type(produced) is not bytes:
                 raise not_bytes(produced)
@@ -197,6 +204,8 @@ class Exchange:
                 # sake of what a generator does after its last piece.
                 piece = None
         except BaseException as error:  # as in begin; but now only the end of the connection can tell
+            if offspring.forked:
+                offspring.end(error)
             self._log(error)
             self.failed = True
             self._end(whole=False)
@@ -283,7 +292,11 @@ class Exchange:
                 close = getattr(result, "close", None)
                 if close is not None:
                     close()
+                if offspring.forked:
+                    offspring.end()
             except BaseException as error:  # the answer has been given; this is for the log alone
+                if offspring.forked:
+                    offspring.end(error)
                 self._log(error)
         server_state = self._server_state
         server_state.supervisor.end(self.sent)

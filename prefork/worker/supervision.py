@@ -33,13 +33,6 @@ DIRECTIVES: Mapping[bytes, Directive] = {
 }
 
 
-def leave_stacks(descriptor: int) -> None:
-    """From here on a fatal signal, ABRT and DUMP write the stacks of all threads there. First thing after fork."""
-    faulthandler.enable(file=descriptor, all_threads=True)
-    signals.widen_alternate_stack()
-    faulthandler.register(signals.DUMP, file=descriptor, all_threads=True, chain=False)
-
-
 def run_on_abort(hook: Callable[[], object], descriptor: int) -> None:
     """Run a hook between the stack dump and death by ABRT. It cannot run while C code holds the interpreter."""
 
@@ -57,7 +50,7 @@ def run_on_abort(hook: Callable[[], object], descriptor: int) -> None:
 def run_on_expiry(tell: Callable[[], object] | None) -> None:
     """Run ``tell`` when a request has run past its timeout. It cannot run while C code holds the interpreter."""
     if signals.EXPIRE is not None:
-        signal.signal(signals.EXPIRE, (lambda _signum, _frame: tell()) if tell else signal.SIG_IGN)
+        signal.signal(signals.EXPIRE, (lambda _signum, _frame: tell()) if tell else signals.disregard)
 
 
 def report_failure(channel: Channel, traceback: str) -> None:
@@ -103,6 +96,11 @@ class MasterLink:
 
     def filenos(self) -> tuple[int, ...]:
         return (self._watched.fileno(),)
+
+    @property
+    def directive(self) -> Directive:
+        """What was wanted when it was asked for last."""
+        return self._directive
 
     def attend(self) -> Directive:
         taken = self._inbox.take()

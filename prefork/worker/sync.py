@@ -122,6 +122,10 @@ class SyncWorker:
             client.hang_up()  # the connection itself stays, for the parent has it as well
         self._epoll.close()
 
+    def flush(self) -> None:
+        """Write what is left in buffers of the worker's own. At its end, when the application has said its last."""
+        self._server_state.errors.flush()
+
     # Clients.
 
     def _settle(self, client: HttpConnection) -> None:

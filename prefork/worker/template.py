@@ -23,7 +23,7 @@ from prefork.system import process
 from prefork.system.channel import Channel, Kind, Message
 from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Scoreboard
-from prefork.worker import boot
+from prefork.worker import boot, ending, offspring
 from prefork.worker.boot import Duty, Loaded
 from prefork.worker.fork_safety import ForkSafety
 from prefork.worker.refork import LetGo, Refork
@@ -52,7 +52,7 @@ class Origin:
 def serve(origin: Origin) -> int:
     """A template's life, forked by the master. Returns its exit code; the caller ends the process with it."""
     settings = origin.settings
-    boot.begin(origin.stacks, f"template {settings.pool} gen {origin.generation}")
+    boot.begin(origin.stacks, f"template {settings.pool} gen {origin.generation}", origin.channel, origin.listeners)
     try:
         boot.take_place(settings, umask=origin.umask, identity=origin.identity)
         loaded = _preload(origin) if settings.preload else None
@@ -71,7 +71,7 @@ def _offer(origin: Origin, loaded: Loaded | None) -> int:
 
 def _preload(origin: Origin) -> Loaded:
     fork_safety = ForkSafety()
-    loaded = boot.load(origin.settings)
+    loaded = offspring.guarded(boot.load)(origin.settings)
     for finding in fork_safety.findings():
         log = logs.get(pool=origin.settings.pool, generation=origin.generation)
         log.warning("template_not_fork_safe", found=finding, hint=HINT)
@@ -87,13 +87,23 @@ def _obey(origin: Origin, loaded: Loaded | None) -> int:
         try:
             message = origin.channel.receive()
         except EOFError:
+            return _finish(origin)
+        if message is not None and message.kind == Kind.QUIT:
             return 0
-        if message is not None and message.kind in (Kind.RETIRE, Kind.QUIT):
-            return 0
+        if message is not None and message.kind in (Kind.RETIRE, Kind.DRAIN):
+            return _finish(origin)
         if message is not None and message.kind == Kind.FORK:
             _fork(origin, loaded, message)
         elif message is not None:
             follow(origin.sinks, message)
+
+
+def _finish(origin: Origin) -> int:
+    """End as a Python process does: the application was imported here, and may have left something to be done."""
+    log = logs.get(pool=origin.settings.pool, generation=origin.generation)
+    ending.finish(log)
+    ending.tell_left(log)
+    return 0
 
 
 def _nothing() -> Sequence[str]:
@@ -125,7 +135,7 @@ def _fork_again(
 ) -> NoReturn:
     code = 1
     try:
-        if os.fork() == 0:
+        if process.fork() == 0:
             reader, writer = pipe
             os.close(writer)
             os.read(reader, 1)
@@ -169,7 +179,8 @@ def _live(origin: Origin, loaded: Loaded | None, message: Message, hindrances: S
 
 def _succeed(origin: Origin, loaded: Loaded | None, hindrances: Sequence[str]) -> int:
     """Be the next template, with all that the worker has become that forked this process."""
-    boot.begin(origin.stacks, f"template {origin.settings.pool} gen {origin.generation}")
+    title = f"template {origin.settings.pool} gen {origin.generation}"
+    boot.begin(origin.stacks, title, origin.channel, origin.listeners)
     run_on_expiry(None)
     if hindrances:
         report_failure(origin.channel, "\n".join((*hindrances, HINT)))
