@@ -18,7 +18,7 @@ master.
 *Start*: ``cli`` reads the file (``config.load``), detaches (``system.daemon``), and runs ``arbiter.loop.Arbiter``,
 which opens the listeners and lets ``arbiter.master.Master`` say what to do; the first orders are to spawn.
 
-*A worker's life*: ``arbiter.executor.spawn_worker`` forks; ``worker.boot`` takes the identity, imports the application,
+*A worker's life*: ``arbiter.spawning`` forks; ``worker.boot`` takes the identity, imports the application,
 and runs the loop of its kind (``worker.sync``); ready, stuck, retired and dead are told in ``arbiter.fleet``.
 
 *A preloaded worker's life*: ``arbiter.templates`` owes the pool a template; ``worker.template`` imports the application

@@ -1,4 +1,4 @@
-"""The master's end of each worker: its process, its channel, the pipe of its stacks.
+"""The master's end of each worker: its process, its channel, the pipe of its stacks; and the table of them all.
 
 What comes out of here are facts. What comes in was written by a worker, and is bounded before it is looked at: an
 odd message is dropped, a flood of them is read a few at a time like everybody else's.
@@ -7,13 +7,17 @@ odd message is dropped, a flood of them is read a few at a time like everybody e
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import signal
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from prefork.arbiter import facts
 from prefork.arbiter.facts import Fact
-from prefork.system import channel, process
+from prefork.arbiter.watch import Watch
+from prefork.system import channel, oom, process
 from prefork.system.channel import Channel, Kind, Message
+from prefork.system.scoreboard import Scoreboard
 
 AT_ONCE = 16  # messages of one worker that are read before the others' turn
 PIECE = 64 * 1024  # of a stack dump: what the pipe holds
@@ -85,8 +89,8 @@ class Child:
         for source in (self.hear, self.dumped):
             try:
                 yield from source()
-            except EOFError:
-                continue  # it said no more
+            except (EOFError, OSError):
+                continue  # it said no more, or it cannot be heard now; later there is nobody
 
     def close(self) -> None:
         """Let go of everything of it. Once it has been reaped."""
@@ -94,3 +98,120 @@ class Child:
         os.close(self.stacks)
         if self.pidfd is not None:
             os.close(self.pidfd)
+
+
+class Children:
+    """The workers and templates that there are, by serial number, and how they are heard and reaped. In the master."""
+
+    def __init__(self, watch: Watch, board: Scoreboard) -> None:
+        self._watch = watch
+        self._board = board
+        self._children: dict[int, Child] = {}
+        self._oom_kills = oom.kills()
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter(tuple(self._children.values()))
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def get(self, worker: int) -> Child | None:
+        """A child that has not been reaped; so its pid, once it has one, is its own."""
+        return self._children.get(worker)
+
+    def adopt(self, child: Child) -> None:
+        """Watch a worker that was just forked, or is to be. Raises OSError, and has then forgotten and closed it."""
+        self._children[child.worker] = child
+        try:
+            for source, descriptor in ((child.hear, child.channel.fileno()), (child.dumped, child.stacks)):
+                self._watch.add(descriptor, partial(self._listen, child, source, descriptor))
+            self._watch_process(child)
+        except BaseException:
+            del self._children[child.worker]
+            self._forget(child)
+            raise
+
+    def disown(self, child: Child) -> Fact:
+        """Give up on a worker that a template was to fork and that has not said hello. Should it come, it is let go."""
+        del self._children[child.worker]
+        self._forget(child)
+        return facts.ChildExited(child.worker, "it was not forked", clean=False)
+
+    def signal(self, worker: int, signum: int) -> None:
+        """Send a signal; one that is still to be forked gets it when there is a process. Raises OSError."""
+        child = self._children.get(worker)
+        if child and child.pid:
+            process.send_signal(child.pid, signum)
+        elif child:
+            child.signals.append(signum)
+
+    def seen(self, child: Child) -> facts.RequestSeen:
+        """What a worker's row says."""
+        row = self._board.read(child.slot)
+        return facts.RequestSeen(row.busy_since, row.request, row.served, row.queued)
+
+    def reap_all(self, *, orphans: bool) -> Iterator[Fact]:
+        """Collect the children that have ended; with ``orphans`` also those that were left to this process."""
+        for child in self:
+            if not child.pid:  # it may have said hello, and ended: then it is one of ours, and no orphan
+                yield from self._watch.guard(partial(self._listen, child, child.hear, child.channel.fileno()))
+            yield from self._watch.guard(partial(self._reap, child))
+        if orphans or os.getpid() == 1:
+            process.reap_orphans(child.pid for child in self)
+
+    def _watch_process(self, child: Child) -> None:
+        if child.pidfd is not None:
+            try:
+                self._watch.add(child.pidfd, partial(self._reap, child))
+            except OSError:  # no room for one more: SIGCHLD tells of its end as well
+                os.close(child.pidfd)
+                child.pidfd = None
+        while child.pid and child.signals:
+            process.send_signal(child.pid, child.signals.pop(0))
+
+    def _listen(self, child: Child, source: Callable[[], Iterable[Fact]], descriptor: int) -> Iterator[Fact]:
+        if child.worker not in self._children:
+            return  # it was reaped a moment ago, in the same turn of the loop, and all it said has been heard
+        try:
+            for fact in source():
+                if isinstance(fact, facts.WorkerSpawned):
+                    self._watch_process(child)
+                yield fact
+        except EOFError:
+            if child.pid:
+                self._watch.remove(descriptor)
+            elif descriptor != child.stacks:
+                yield self.disown(child)
+
+    def _reap(self, child: Child) -> Iterator[Fact]:
+        if child.worker not in self._children or not child.pid:
+            return
+        ending = process.reap(child.pid)
+        if ending is None:
+            return
+        # It is reaped once and for all: that it has ended is a fact, whatever becomes of the rest.
+        del self._children[child.worker]
+        try:
+            yield from self._watch.guard(child.last_words)
+            yield self._exited(child, ending)
+        finally:
+            self._forget(child)
+
+    def _exited(self, child: Child, ending: process.Exit) -> facts.ChildExited:
+        clean = ending.code == 0
+        try:
+            return facts.ChildExited(child.worker, self._told(ending), clean, ending.peak_memory, self.seen(child))
+        except Exception:
+            return facts.ChildExited(child.worker, str(ending), clean, ending.peak_memory)
+
+    def _told(self, ending: process.Exit) -> str:
+        if ending.signal != signal.SIGKILL:
+            return str(ending)
+        before, self._oom_kills = self._oom_kills, oom.kills()
+        return f"{ending} (out of memory)" if self._oom_kills > before else str(ending)
+
+    def _forget(self, child: Child) -> None:
+        for descriptor in (child.channel.fileno(), child.stacks, child.pidfd):
+            if descriptor is not None:
+                self._watch.remove(descriptor)
+        child.close()

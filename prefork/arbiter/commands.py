@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from signal import Signals
-from typing import TYPE_CHECKING
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.fleet import ServiceState
 from prefork.arbiter.orders import Order, report
-
-if TYPE_CHECKING:
-    from prefork.arbiter.master import Master
+from prefork.arbiter.situation import Situation, on
 
 Orders = Iterable[Order]
 
 
-def stop_requested(master: Master, fact: facts.StopRequested, now: float) -> Orders:
+@on(facts.StopRequested)
+def stop_requested(master: Situation, fact: facts.StopRequested, now: float) -> Orders:
     """Graceful: every worker finishes what it has; else it drops that. The master exits when none is left."""
     reason = f"the service stops ({fact.signal})"
     yield from _stop_other(master, fact)
@@ -39,7 +37,7 @@ def stop_requested(master: Master, fact: facts.StopRequested, now: float) -> Ord
             yield from master.termination.quit(worker, reason, now)
 
 
-def _stop_other(master: Master, fact: facts.StopRequested) -> Orders:
+def _stop_other(master: Situation, fact: facts.StopRequested) -> Orders:
     """The other master of an upgrade, if the whole service is to stop; who insists, insists there as well."""
     if fact.whole or (master.upgrade.dismissed and not fact.graceful):
         yield from master.upgrade.dismiss(Signals.SIGTERM if fact.graceful else Signals.SIGQUIT)
@@ -48,13 +46,15 @@ def _stop_other(master: Master, fact: facts.StopRequested) -> Orders:
     master.whole = master.whole or fact.whole
 
 
-def reload_requested(master: Master, _fact: facts.ReloadRequested, now: float) -> Orders:
+@on(facts.ReloadRequested)
+def reload_requested(master: Situation, _fact: facts.ReloadRequested, now: float) -> Orders:
     """The configuration and the applications anew, unless the service is only starting, or stopping."""
     serving = master.state is ServiceState.SERVING
     return master.reload.asked("" if serving else f"the service is {master.state.value}", now)
 
 
-def upgrade_requested(master: Master, fact: facts.UpgradeRequested, _now: float) -> Orders:
+@on(facts.UpgradeRequested)
+def upgrade_requested(master: Situation, fact: facts.UpgradeRequested, _now: float) -> Orders:
     """A successor on the same sockets, one at a time."""
     obstacle = ""
     if master.state is not ServiceState.SERVING:
@@ -65,31 +65,53 @@ def upgrade_requested(master: Master, fact: facts.UpgradeRequested, _now: float)
     return master.upgrade.asked(obstacle, auto=auto)
 
 
-def reopen_requested(master: Master, _fact: facts.ReopenRequested, _now: float) -> Orders:
+@on(facts.ReopenRequested)
+def reopen_requested(master: Situation, _fact: facts.ReopenRequested, _now: float) -> Orders:
     """Every log anew."""
+    master.reopening = master.reopening.after()
     yield orders.ReopenLogs()
 
 
-def scale_requested(master: Master, fact: facts.ScaleRequested, _now: float) -> Orders:
+@on(facts.LogsReopened)
+def logs_reopened(master: Situation, fact: facts.LogsReopened, _now: float) -> Orders:
+    """Every log was tried."""
+    if fact.failures:
+        master.reopening.failed("\n".join(fact.failures))
+    else:
+        master.reopening.done()
+    return ()
+
+
+@on(facts.ScaleRequested)
+def scale_requested(master: Situation, fact: facts.ScaleRequested, _now: float) -> Orders:
     """Another number of workers for a pool, until the file says another."""
+    master.scaling = master.scaling.after()
     name = fact.pool or next(iter(master.pools))
     if name not in master.pools:
-        yield report("warning", "scale_refused", pool=name, reason=f"there is no pool {name}")
+        yield _scale_refused(master, name, f"there is no pool {name}")
         return
     change = fact.workers - master.pools.scaled(name) if fact.workers else fact.change
     wanted = master.pools.scale(name, change)
     if wanted is not None:
+        master.scaling.done()
         yield report("info", "pool_scaled", pool=name, workers=wanted)
     else:
-        yield report("warning", "scale_refused", pool=name, reason="a pool keeps at least one worker")
+        yield _scale_refused(master, name, "a pool keeps at least one worker")
 
 
-def dump_requested(master: Master, fact: facts.DumpRequested, now: float) -> Orders:
+def _scale_refused(master: Situation, pool: str, reason: str) -> Order:
+    master.scaling.refused(reason)
+    return report("warning", "scale_refused", pool=pool, reason=reason)
+
+
+@on(facts.DumpRequested)
+def dump_requested(master: Situation, fact: facts.DumpRequested, now: float) -> Orders:
     """The stacks of workers, which go on unharmed."""
     return master.stalls.dump_asked(fact, now)
 
 
-def pause_requested(master: Master, _fact: facts.PauseRequested, now: float) -> Orders:
+@on(facts.PauseRequested)
+def pause_requested(master: Situation, _fact: facts.PauseRequested, now: float) -> Orders:
     """No workers, while the sockets stay open."""
     if master.state is not ServiceState.SERVING:
         return

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Union
 
+from prefork.arbiter.orders import Order
 from prefork.config.models import Config
 
 
+class Fact:
+    """Anything that happened."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
-class TimePassed:
+class TimePassed(Fact):
     """A deadline is due; nothing else happened."""
 
 
 @dataclass(frozen=True)
-class StopRequested:
+class StopRequested(Fact):
     """TERM (graceful), QUIT or INT. ``again``: a master is started next, and the sockets are kept for it.
 
     ``whole``: the other master of an upgrade that is under way stops as well, instead of serving on.
@@ -32,51 +38,62 @@ class StopRequested:
 
 
 @dataclass(frozen=True)
-class ReloadRequested:
+class ReloadRequested(Fact):
     """HUP."""
 
 
 @dataclass(frozen=True)
-class UpgradeRequested:
+class UpgradeRequested(Fact):
     """USR2. ``auto``: this master retires when the successor is ready, or does not; None: as the configuration says."""
 
     auto: bool | None = None
 
 
 @dataclass(frozen=True)
-class ReopenRequested:
+class ReopenRequested(Fact):
     """USR1."""
 
 
 @dataclass(frozen=True)
-class ScaleRequested:
-    """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool."""
+class LogsReopened(Fact):
+    """Every log was tried. ``failures``: a sentence for each that could not be opened; its old file is written to."""
+
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScaleRequested(Fact):
+    """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool.
+
+    ``force``: though there may not be memory enough for them.
+    """
 
     change: int = 0
     pool: str = ""
     workers: int = 0
+    force: bool = False
 
 
 @dataclass(frozen=True)
-class DumpRequested:
+class DumpRequested(Fact):
     """The stacks of these workers are wanted, of all if there are none; they go on as they are."""
 
     workers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
-class PauseRequested:
+class PauseRequested(Fact):
     """WINCH, without a terminal: retire all workers, keep the sockets."""
 
 
 @dataclass(frozen=True)
-class WorkerSpawned:
+class WorkerSpawned(Fact):
     worker: int
     pid: int
 
 
 @dataclass(frozen=True)
-class SpawnFailed:
+class SpawnFailed(Fact):
     """The fork failed: there is no such process."""
 
     worker: int
@@ -84,12 +101,12 @@ class SpawnFailed:
 
 
 @dataclass(frozen=True)
-class WorkerReady:
+class WorkerReady(Fact):
     worker: int
 
 
 @dataclass(frozen=True)
-class BootFailed:
+class BootFailed(Fact):
     """The worker said why it cannot boot; its exit follows."""
 
     worker: int
@@ -97,28 +114,28 @@ class BootFailed:
 
 
 @dataclass(frozen=True)
-class AcceptingEnded:
+class AcceptingEnded(Fact):
     """A retiring worker takes no more connections; it finishes those that it has."""
 
     worker: int
 
 
 @dataclass(frozen=True)
-class RequestStarted:
+class RequestStarted(Fact):
     """A worker whose row nobody watched took up a request."""
 
     worker: int
 
 
 @dataclass(frozen=True)
-class WorkerWarm:
+class WorkerWarm(Fact):
     """A worker has served as many requests as a template needs (pool.*.refork)."""
 
     worker: int
 
 
 @dataclass(frozen=True)
-class RecycleDue:
+class RecycleDue(Fact):
     """A worker has reached a limit of ``[pool.*.recycle]``; ``reason`` says which. It serves on."""
 
     worker: int
@@ -126,7 +143,7 @@ class RecycleDue:
 
 
 @dataclass(frozen=True)
-class StacksDumped:
+class StacksDumped(Fact):
     worker: int
     stacks: str
 
@@ -142,14 +159,14 @@ class RequestSeen:
 
 
 @dataclass(frozen=True)
-class ScoreboardRead:
+class ScoreboardRead(Fact):
     """The rows that were asked for, by worker."""
 
     rows: Mapping[int, RequestSeen]
 
 
 @dataclass(frozen=True)
-class ChildExited:
+class ChildExited(Fact):
     """A worker was reaped. ``ending`` says how in words ("exit code 3"); ``peak_memory`` in bytes."""
 
     worker: int
@@ -160,7 +177,7 @@ class ChildExited:
 
 
 @dataclass(frozen=True)
-class ConfigLoaded:
+class ConfigLoaded(Fact):
     """The file was read anew and is sound. ``changed``: the keys that differ, by what they take."""
 
     config: Config
@@ -168,72 +185,49 @@ class ConfigLoaded:
 
 
 @dataclass(frozen=True)
-class ListenersOpened:
+class ListenersOpened(Fact):
     """Every listener of the generation on trial is open."""
 
     generation: int
 
 
 @dataclass(frozen=True)
-class ReloadRefused:
+class ReloadRefused(Fact):
     """The file has faults, or one of its listeners cannot be opened; nothing has changed."""
 
     faults: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class SuccessorStarted:
+class SuccessorStarted(Fact):
     pid: int
 
 
 @dataclass(frozen=True)
-class SuccessorReady:
+class SuccessorReady(Fact):
     """The new master serves."""
 
 
 @dataclass(frozen=True)
-class SuccessorFailed:
+class SuccessorFailed(Fact):
     """The new master could not be started, or said why it cannot serve."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class SuccessorGone:
+class SuccessorGone(Fact):
     """The new master has ended."""
 
 
 @dataclass(frozen=True)
-class PredecessorGone:
+class PredecessorGone(Fact):
     """The master that handed over to this one has ended."""
 
 
-Fact = Union[
-    TimePassed,
-    StopRequested,
-    ReloadRequested,
-    UpgradeRequested,
-    ReopenRequested,
-    ScaleRequested,
-    DumpRequested,
-    PauseRequested,
-    WorkerSpawned,
-    SpawnFailed,
-    WorkerReady,
-    BootFailed,
-    AcceptingEnded,
-    RequestStarted,
-    WorkerWarm,
-    RecycleDue,
-    StacksDumped,
-    ScoreboardRead,
-    ChildExited,
-    ConfigLoaded,
-    ListenersOpened,
-    ReloadRefused,
-    SuccessorStarted,
-    SuccessorReady,
-    SuccessorFailed,
-    SuccessorGone,
-    PredecessorGone,
-]
+@dataclass(frozen=True)
+class OrderFailed(Fact):
+    """Something was raised that no fact of the order's own stands for; how much of it was done is not known."""
+
+    order: Order
+    reason: str

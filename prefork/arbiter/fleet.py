@@ -6,13 +6,16 @@ fault of ours and raises: the state machine is the table, and there is no other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
 
 from prefork.arbiter.facts import RequestSeen
 from prefork.config.models import Pool
+
+DEATHS_KEPT = 64
 
 
 class ServiceState(Enum):
@@ -64,12 +67,20 @@ NEXT: dict[tuple[WorkerState, WorkerEvent], WorkerState] = {
 
 
 @dataclass
+class DumpAttempt:
+    """The stacks that an operator asked for. It has ended when none is ``owed`` (serial numbers of workers)."""
+
+    owed: set[int] = field(default_factory=set)
+    dumps: list[Mapping[str, object]] = field(default_factory=list)  # one a worker, as it is logged
+
+
+@dataclass
 class Dump:
     """Stacks that were asked of a worker that goes on. ``due``: when they are complete, or never will be."""
 
     due: float
     slow: bool = False  # its request is slow
-    asked: bool = False  # somebody wants to see them
+    attempts: list[DumpAttempt] = field(default_factory=list)  # of those who want to see them
     stacks: str = ""
 
 
@@ -140,10 +151,20 @@ class Worker:
         return {**fields, "queue_seconds": round(seen.queued, 3)} if seen.queued else fields
 
 
+@dataclass(frozen=True)
+class Death:
+    """What is remembered of a worker that ended unasked, or was found stuck and is being ended. ``at`` in seconds."""
+
+    at: float
+    outcome: str  # "died" or "stuck"
+    story: Mapping[str, object]  # as it is logged
+
+
 class Fleet:
-    """The workers there are."""
+    """The workers there are, and the last that died."""
 
     def __init__(self) -> None:
+        self.deaths: deque[Death] = deque(maxlen=DEATHS_KEPT)
         self._workers: dict[int, Worker] = {}
         self._serial = 0
 

@@ -8,33 +8,25 @@ the master's sake.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
+from prefork.arbiter.resources import Resources
 from prefork.system.listeners import Listener
 
-if TYPE_CHECKING:
-    from prefork.arbiter.loop import Arbiter
 
-
-def leave_to_master(arbiter: Arbiter, kept: Iterable[Listener]) -> None:
+def leave_to_master(resources: Resources, kept: Iterable[Listener]) -> None:
     """Let go of all that is the master's, but for the listeners that are ``kept``. In the child, signals blocked.
 
     The logs and the scoreboard stay, and the child's own ends of its channel and of the pipe of its stacks.
     """
-    services = arbiter.services
-    watched = {key.fd for key in arbiter.selector.get_map().values()}
-    for child in arbiter.children.values():
-        watched -= {child.channel.fileno(), child.stacks, child.pidfd}
+    closed: set[int] = set()
+    for child in resources.children:
+        closed |= {child.channel.fileno(), child.stacks, *([] if child.pidfd is None else [child.pidfd])}
         child.close()
-    watched -= arbiter.leave()
-    # The rest of what is watched is what the arbiter's own closures hold: pidfds of strangers, a successor's report.
-    for descriptor in watched:
-        with suppress(OSError):  # a fault of the loop's book-keeping, which must not cost the worker
-            os.close(descriptor)
-    arbiter.sockets.leave(kept)
-    services.leave_starter()
-    if services.pidfile:
-        services.pidfile.leave()
+    for leave in resources.ties:
+        closed.update(leave())
+    resources.watch.leave(closed)
+    resources.sockets.leave(kept)
+    resources.services.leave_starter()
+    if resources.services.pidfile:
+        resources.services.pidfile.leave()

@@ -7,79 +7,43 @@ sockets, files and the clock are elsewhere: nothing here can fail, and every fat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import inf
-from typing import Any
 
 from prefork.arbiter import commands, death_report, facts, orders, policy, recycling
 from prefork.arbiter.facts import Fact
-from prefork.arbiter.fleet import Fleet, ServiceState, Worker, WorkerEvent, WorkerState
+from prefork.arbiter.fleet import Death, ServiceState, Worker, WorkerEvent, WorkerState
 from prefork.arbiter.orders import Order, report
-from prefork.arbiter.pools import Pools
-from prefork.arbiter.reload import Reload
-from prefork.arbiter.stalls import Stalls
-from prefork.arbiter.templates import Templates
-from prefork.arbiter.termination import Termination
-from prefork.arbiter.upgrade.policy import Upgrade, UpgradeState
-from prefork.config.models import Config, Pool
+from prefork.arbiter.situation import REACTIONS, Situation, on
+from prefork.arbiter.upgrade.policy import UpgradeState
 from prefork.errors import BootError
 
 Orders = Iterable[Order]
 
 
-class Master:
-    """The state of the whole service, as the master knows it. Times in seconds of the monotonic clock."""
-
-    def __init__(
-        self, config: Config, workers_of: Callable[[Pool], int], *, predecessor: bool = False, keeps: bool = False
-    ) -> None:
-        self.state = ServiceState.STARTING
-        self.keeps = keeps  # the sockets are kept for a master that is started after this one
-        self.again = False  # one is
-        self.whole = False  # it is not one master of two that stops
-        self.fleet = Fleet()
-        self.pools = Pools(config, self.fleet, workers_of)
-        self.termination = Termination(self.fleet)
-        self.reload = Reload(config, self.fleet, self.pools, self.termination)
-        self.upgrade = Upgrade()
-        self.predecessor = predecessor
-        self._templates = Templates(self.fleet, self.termination)
-        self.stalls = Stalls(self.fleet, self.termination)
-        self._exit = orders.Exit(0)
-
-    @property
-    def config(self) -> Config:
-        """The configuration in force."""
-        return self.reload.config
-
-    @property
-    def generation(self) -> int:
-        """Of the configuration in force."""
-        return self.reload.generation
-
-    @property
-    def alone(self) -> bool:
-        """No other master serves the same sockets, or will go on to."""
-        return self.whole or (
-            not self.predecessor and self.upgrade.state in (UpgradeState.NONE, UpgradeState.DISMISSED)
-        )
+class Master(Situation):
+    """Decides. What it knows is the situation; times in seconds of the monotonic clock."""
 
     # What the loop calls.
 
-    def handle(self, fact: Fact, now: float) -> list[Order]:
+    def handle(self, fact: Fact, now: float, found: list[Order] | None = None) -> list[Order]:
         """React to one fact and converge.
+
+        The orders are added to ``found`` one by one: should anything be raised, those that were given until then are
+        there, and are to be carried out.
 
         Deadlines are looked at when time has passed, which is said after everything else: a master that was stopped
         for an hour, or had no processor, first hears what its workers have said meanwhile.
         """
-        found = list(REACTIONS[type(fact)](self, fact, now))
-        found += self.manage_workers(now)
-        found += self._conclude(now)
+        found = [] if found is None else found
+        found.extend(REACTIONS[type(fact)](self, fact, now))
+        found.extend(self.manage_workers(now))
+        found.extend(self._conclude(now))
         return found
 
     def deadline(self) -> float:
         """When ``handle`` must be called with TimePassed at the latest; inf when only a fact can change anything."""
-        times = [self.upgrade.deadline]
+        times = [self.upgrade.deadline, self.retries.due]
         for worker in self.fleet:
             times += (worker.deadline, worker.look_at, worker.dump.due if worker.dump else inf)
         times += (worker.ready_at + policy.SETTLED_AFTER for worker in self.pools.proving())
@@ -92,6 +56,7 @@ class Master:
 
     def murder_workers(self, now: float) -> Orders:
         """What is past its deadline: workers, by the ladder; rows that are due to be read; a silent successor."""
+        yield from (order for order in self.retries.take(now) if self._still_wanted(order))
         if self.upgrade.deadline <= now:
             yield from self.upgrade.overdue()
         for worker in self.fleet:
@@ -146,15 +111,18 @@ class Master:
 
     # Reactions: what became of workers.
 
+    @on(facts.TimePassed)
     def _time_passed(self, _fact: facts.TimePassed, now: float) -> Orders:
         return self.murder_workers(now)
 
+    @on(facts.WorkerSpawned)
     def _worker_spawned(self, fact: facts.WorkerSpawned, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker:
             worker.pid = fact.pid
             yield report("debug", f"{worker.kind}_spawned", **worker.describe())
 
+    @on(facts.SpawnFailed)
     def _spawn_failed(self, fact: facts.SpawnFailed, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker is None:
@@ -168,6 +136,7 @@ class Master:
             reason = f"a worker of pool {worker.pool} cannot be forked: {fact.reason}"
             yield from self.reload.refused((reason,), now)
 
+    @on(facts.WorkerReady)
     def _worker_ready(self, fact: facts.WorkerReady, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and self.fleet.move(worker, WorkerEvent.BOOTED):
@@ -178,41 +147,49 @@ class Master:
                 yield from self._templates.supersede(worker, now)
             self._templates.mark_colder()
 
+    @on(facts.BootFailed)
     def _boot_failed(self, fact: facts.BootFailed, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and worker.state is WorkerState.BOOTING:
             worker.failure = fact.traceback
         return ()
 
+    @on(facts.AcceptingEnded)
     def _accepting_ended(self, fact: facts.AcceptingEnded, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker:
             worker.accepts = False
         return ()
 
+    @on(facts.RequestStarted)
     def _request_started(self, fact: facts.RequestStarted, now: float) -> Orders:
         return self.stalls.request_started(fact, now)
 
+    @on(facts.ScoreboardRead)
     def _scoreboard_read(self, fact: facts.ScoreboardRead, now: float) -> Orders:
         return self.stalls.seen(fact, now)
 
+    @on(facts.RecycleDue)
     def _recycle_due(self, fact: facts.RecycleDue, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and worker.ready:
             worker.worn = worker.worn or fact.reason
         return ()
 
+    @on(facts.WorkerWarm)
     def _worker_warm(self, fact: facts.WorkerWarm, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and self.state is ServiceState.SERVING and worker.generation == self.generation:
             yield from self._templates.warm(worker, self.config, now)
 
+    @on(facts.StacksDumped)
     def _stacks_dumped(self, fact: facts.StacksDumped, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and not self.stalls.dumped(worker, fact.stacks, now):
             self.termination.dumped(worker, fact.stacks, now)
         return ()
 
+    @on(facts.ChildExited)
     def _child_exited(self, fact: facts.ChildExited, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker is None:
@@ -221,22 +198,23 @@ class Master:
         worker.stacks = worker.stacks or (worker.dump.stacks if worker.dump else "")
         yield from self.stalls.tell(worker, now)
         if worker.unwanted:
-            yield (
-                death_report.retirement(worker, fact)
-                if fact.clean
-                else death_report.certificate(worker, fact, 0.0, now)
-            )
+            yield death_report.retirement(worker, fact) if fact.clean else self._died(worker, fact, 0.0, now)
             return
         if worker.template and worker.level and not worker.was_ready:
             yield from self._templates.refused(worker, fact)
             return
         on_trial = self.reload.on_trial(worker)
         delay = 0.0 if on_trial else self.pools.count_death(worker, now)  # a canary's death costs the reload
-        yield death_report.certificate(worker, fact, delay, now)
+        yield self._died(worker, fact, delay, now)
         if on_trial:
             yield from self.reload.refused((death_report.boot_story(worker, fact),), now)
         elif self.state is ServiceState.STARTING and not worker.was_ready:
             yield from self._give_up(worker, fact, now)
+
+    def _died(self, worker: Worker, fact: facts.ChildExited, delay: float, now: float) -> Order:
+        certificate = death_report.certificate(worker, fact, delay, now)
+        self.fleet.deaths.append(Death(now, "died", certificate.fields))
+        return certificate
 
     def _give_up(self, worker: Worker, fact: facts.ChildExited, now: float) -> Orders:
         """At start-up, what cannot boot ends the master."""
@@ -248,22 +226,27 @@ class Master:
 
     # Reactions: reload.
 
+    @on(facts.ConfigLoaded)
     def _config_loaded(self, fact: facts.ConfigLoaded, _now: float) -> Orders:
         return self.reload.loaded(fact)
 
+    @on(facts.ListenersOpened)
     def _listeners_opened(self, fact: facts.ListenersOpened, _now: float) -> Orders:
         self.reload.opened(fact.generation)
         return ()
 
+    @on(facts.ReloadRefused)
     def _reload_refused(self, fact: facts.ReloadRefused, now: float) -> Orders:
         return self.reload.refused(fact.faults, now)
 
     # Reactions: upgrade.
 
+    @on(facts.SuccessorStarted)
     def _successor_started(self, fact: facts.SuccessorStarted, now: float) -> Orders:
         self.upgrade.started(fact.pid, self.config, now)
         return ()
 
+    @on(facts.SuccessorReady)
     def _successor_ready(self, _fact: facts.SuccessorReady, now: float) -> Orders:
         if self.upgrade.state is not UpgradeState.STARTED:
             return
@@ -271,16 +254,51 @@ class Master:
         if self.upgrade.auto:
             yield from commands.stop_requested(self, facts.StopRequested(graceful=True, signal="upgrade"), now)
 
+    @on(facts.SuccessorFailed)
     def _successor_failed(self, fact: facts.SuccessorFailed, _now: float) -> Orders:
         return () if self.upgrade.dismissed else self.upgrade.failed(fact.reason)  # that was its failure
 
+    @on(facts.SuccessorGone)
     def _successor_gone(self, _fact: facts.SuccessorGone, _now: float) -> Orders:
         return self.upgrade.gone(stopping=self.state is ServiceState.STOPPING)
 
+    @on(facts.PredecessorGone)
     def _predecessor_gone(self, _fact: facts.PredecessorGone, _now: float) -> Orders:
         self.predecessor = False
         yield orders.CloseUnclaimed()
         yield report("info", "upgrade_completed")
+
+    # Reactions: what could not be carried out.
+
+    @on(facts.OrderFailed)
+    def _order_failed(self, fact: facts.OrderFailed, now: float) -> Orders:
+        """As the fact by which the order itself would have said that it failed; or it is tried again, in a while."""
+        order = fact.order
+        if isinstance(order, orders.SpawnWorker | orders.SpawnTemplate):
+            return self._spawn_failed(facts.SpawnFailed(order.worker, fact.reason), now)
+        if isinstance(order, orders.LoadConfig | orders.OpenListeners):
+            return self.reload.refused((fact.reason,), now)
+        if isinstance(order, orders.ReopenLogs):
+            self.reopening.failed(fact.reason)
+        if isinstance(order, orders.Reexec):
+            return self._successor_failed(facts.SuccessorFailed(fact.reason), now)
+        if isinstance(order, orders.ReadScoreboard):
+            self.stalls.unread(order.workers, now)
+        else:
+            self.retries.add(order, now)
+        return ()
+
+    def _still_wanted(self, order: Order) -> bool:
+        """Whether an order that failed is worth another try: its object is there, and nothing has superseded it."""
+        if isinstance(order, orders.RetireWorker | orders.KillWorker | orders.WatchWorker):
+            return self.fleet.get(order.worker) is not None
+        if isinstance(order, orders.AdoptGeneration):
+            return order.generation == self.generation
+        if isinstance(order, orders.RetirePredecessor):
+            return self.predecessor
+        if isinstance(order, orders.KillSuccessor | orders.RestorePidfile):
+            return isinstance(order, orders.KillSuccessor) == (self.upgrade.state is not UpgradeState.NONE)
+        return True
 
     def _wanted_generations(self) -> Iterable[int]:
         """Those whose workers may still have to be forked."""
@@ -288,34 +306,3 @@ class Master:
             yield self.generation
         if self.reload.trial:
             yield self.reload.trial.generation
-
-
-REACTIONS: dict[type, Callable[[Master, Any, float], Orders]] = {
-    facts.TimePassed: Master._time_passed,
-    facts.StopRequested: commands.stop_requested,
-    facts.ReloadRequested: commands.reload_requested,
-    facts.UpgradeRequested: commands.upgrade_requested,
-    facts.ReopenRequested: commands.reopen_requested,
-    facts.ScaleRequested: commands.scale_requested,
-    facts.DumpRequested: commands.dump_requested,
-    facts.PauseRequested: commands.pause_requested,
-    facts.WorkerSpawned: Master._worker_spawned,
-    facts.SpawnFailed: Master._spawn_failed,
-    facts.WorkerReady: Master._worker_ready,
-    facts.BootFailed: Master._boot_failed,
-    facts.AcceptingEnded: Master._accepting_ended,
-    facts.RequestStarted: Master._request_started,
-    facts.RecycleDue: Master._recycle_due,
-    facts.WorkerWarm: Master._worker_warm,
-    facts.StacksDumped: Master._stacks_dumped,
-    facts.ScoreboardRead: Master._scoreboard_read,
-    facts.ChildExited: Master._child_exited,
-    facts.ConfigLoaded: Master._config_loaded,
-    facts.ListenersOpened: Master._listeners_opened,
-    facts.ReloadRefused: Master._reload_refused,
-    facts.SuccessorStarted: Master._successor_started,
-    facts.SuccessorReady: Master._successor_ready,
-    facts.SuccessorFailed: Master._successor_failed,
-    facts.SuccessorGone: Master._successor_gone,
-    facts.PredecessorGone: Master._predecessor_gone,
-}

@@ -1,7 +1,7 @@
 """Pure. What is to be done, in the imperative: the only output of the policy.
 
-``executor.py`` has one small function an order. An order is given once for each cause; one that can fail says so by a
-fact.
+``executor.py`` has one small method an order. An order is given once for each cause. Whatever goes wrong in carrying
+it out is answered with a fact: with one of its own, or with OrderFailed.
 """
 
 from __future__ import annotations
@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from signal import Signals
-from typing import Any, Union
+from typing import Any
 
 from prefork.config.models import Config
 
 
+class Order:
+    """Anything that is to be done."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
-class SpawnWorker:
+class SpawnWorker(Order):
     """Fork. Answered by WorkerSpawned or SpawnFailed; where a template forks, WorkerSpawned comes by and by."""
 
     worker: int
@@ -29,7 +35,7 @@ class SpawnWorker:
 
 
 @dataclass(frozen=True)
-class SpawnTemplate:
+class SpawnTemplate(Order):
     """Start the process that a pool's workers of a generation are forked from. Answered as SpawnWorker is."""
 
     worker: int
@@ -41,7 +47,7 @@ class SpawnTemplate:
 
 
 @dataclass(frozen=True)
-class RetireWorker:
+class RetireWorker(Order):
     """Have the worker finish. ``drain``: nobody will accept after it, so it serves the accept queue first."""
 
     worker: int
@@ -49,13 +55,13 @@ class RetireWorker:
 
 
 @dataclass(frozen=True)
-class KillWorker:
+class KillWorker(Order):
     worker: int
     signal: Signals
 
 
 @dataclass(frozen=True)
-class DumpStacks:
+class DumpStacks(Order):
     """Have the stacks of every thread of the worker written down. Answered by StacksDumped, if it still can.
 
     ``expired``: it is to be ended for being stuck, and may tell its clients so.
@@ -66,7 +72,7 @@ class DumpStacks:
 
 
 @dataclass(frozen=True)
-class WatchWorker:
+class WatchWorker(Order):
     """Say in the worker's row whether it has to ring. Answered by RequestStarted if it was just too late."""
 
     worker: int
@@ -74,19 +80,19 @@ class WatchWorker:
 
 
 @dataclass(frozen=True)
-class ReadScoreboard:
+class ReadScoreboard(Order):
     """Answered by ScoreboardRead."""
 
     workers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class LoadConfig:
+class LoadConfig(Order):
     """Answered by ConfigLoaded or ReloadRefused."""
 
 
 @dataclass(frozen=True)
-class OpenListeners:
+class OpenListeners(Order):
     """Open what the configuration has and no generation had. Answered by ListenersOpened or ReloadRefused."""
 
     generation: int
@@ -94,7 +100,7 @@ class OpenListeners:
 
 
 @dataclass(frozen=True)
-class AdoptGeneration:
+class AdoptGeneration(Order):
     """It is in force: close the listeners that it has not, apply what is applied live."""
 
     generation: int
@@ -102,14 +108,14 @@ class AdoptGeneration:
 
 
 @dataclass(frozen=True)
-class DropGeneration:
+class DropGeneration(Order):
     """It failed its trial: close the listeners that only it has."""
 
     generation: int
 
 
 @dataclass(frozen=True)
-class StopListening:
+class StopListening(Order):
     """Close the master's own copies of the listeners, so that the last worker's drain is the last close.
 
     ``last``: no other master serves them, or will, so nobody is to connect any more, and the paths of unix sockets go
@@ -120,42 +126,42 @@ class StopListening:
 
 
 @dataclass(frozen=True)
-class ReopenLogs:
-    pass
+class ReopenLogs(Order):
+    """Open every log anew. Answered by LogsReopened."""
 
 
 @dataclass(frozen=True)
-class Reexec:
+class Reexec(Order):
     """Start a successor. Answered by SuccessorStarted or SuccessorFailed."""
 
 
 @dataclass(frozen=True)
-class KillSuccessor:
+class KillSuccessor(Order):
     signal: Signals
 
 
 @dataclass(frozen=True)
-class RetirePredecessor:
+class RetirePredecessor(Order):
     """It is to stop gracefully, if it does not already."""
 
 
 @dataclass(frozen=True)
-class RestorePidfile:
+class RestorePidfile(Order):
     """Take the name of the pidfile back from a successor that has ended."""
 
 
 @dataclass(frozen=True)
-class CloseUnclaimed:
+class CloseUnclaimed(Order):
     """The predecessor has gone: the listeners that it had, and the configuration has not, go as well."""
 
 
 @dataclass(frozen=True)
-class AnnounceReady:
+class AnnounceReady(Order):
     """Tell whoever waits for it (the launching shell, a predecessor) that the service is up."""
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Order):
     """One event for the log."""
 
     level: str
@@ -169,33 +175,8 @@ def report(level: str, event: str, **fields: Any) -> Report:
 
 
 @dataclass(frozen=True)
-class Exit:
+class Exit(Order):
     """End the master: no child is left. ``reason`` is for the terminal of whoever started it."""
 
     code: int
     reason: str = ""
-
-
-Order = Union[
-    SpawnWorker,
-    SpawnTemplate,
-    RetireWorker,
-    KillWorker,
-    DumpStacks,
-    WatchWorker,
-    ReadScoreboard,
-    LoadConfig,
-    OpenListeners,
-    AdoptGeneration,
-    DropGeneration,
-    StopListening,
-    ReopenLogs,
-    Reexec,
-    KillSuccessor,
-    RetirePredecessor,
-    RestorePidfile,
-    AnnounceReady,
-    CloseUnclaimed,
-    Report,
-    Exit,
-]

@@ -58,6 +58,6 @@ def _worker(worker: Worker, seen: RequestSeen, now: float) -> dict[str, Any]:
         "age": round(now - worker.born, 1),
         "served": seen.served,
         **({"cause": worker.cause} if worker.cause else {}),
-        **({"worn": worker.worn} if worker.worn else {}),
+        **({"recycle_due": worker.worn} if worker.worn else {}),
         **busy,
     }

@@ -17,6 +17,8 @@ ABORT_WITHIN = 2.0  # from ABRT to KILL: time for the abort hook
 QUIT_WITHIN = 2.0  # from QUIT to KILL
 SETTLED_AFTER = 5.0  # ready for so long, a worker's death is no sign of a pool that keeps dying
 
+UNREAD_FOR = 1.0  # until the next look at rows of the scoreboard that could not be read
+
 BACKOFF_FIRST = 1.0
 BACKOFF_FACTOR = 1.5
 BACKOFF_MOST = 30.0

@@ -8,18 +8,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.inheritance import leave_to_master
+from prefork.arbiter.resources import Resources
 from prefork.arbiter.services import Berth
 from prefork.system import process
 from prefork.system.channel import Channel, Kind
-
-if TYPE_CHECKING:
-    from prefork.arbiter.loop import Arbiter
 
 
 class Ends(NamedTuple):
@@ -53,89 +51,102 @@ def connect(*, asks_sender: bool = False) -> Ends:
     return Ends(ours, reader, theirs, writer)
 
 
-def spawn_worker(arbiter: Arbiter, order: orders.SpawnWorker) -> Fact | None:
+def spawn_worker(resources: Resources, order: orders.SpawnWorker) -> Fact | None:
     """A worker, by whoever forks it."""
     if order.template:
         place = {"number": order.number, "slot": order.slot, "warm_at": order.warm_at}
-        return _have_forked(arbiter, order, order.template, place)
-    return _fork(arbiter, order, order.number, arbiter.services.serve)
+        return _have_forked(resources, order, order.template, place)
+    return _fork(resources, order, order.number, resources.services.serve)
 
 
-def spawn_template(arbiter: Arbiter, order: orders.SpawnTemplate) -> Fact | None:
+def spawn_template(resources: Resources, order: orders.SpawnTemplate) -> Fact | None:
     """A template, by the master or by a warm worker. From now on the orphans below us are ours: it forks workers."""
     if order.source:
-        return _have_forked(arbiter, order, order.source, {"number": 0})
-    arbiter.subreaper = arbiter.subreaper or process.set_subreaper(True)
-    if not arbiter.subreaper:
+        return _have_forked(resources, order, order.source, {"number": 0})
+    resources.subreaper = resources.subreaper or process.set_subreaper(True)
+    if not resources.subreaper:
         return facts.SpawnFailed(
             order.worker, "preload and python need a child subreaper (prctl(2)): Linux alone has one"
         )
-    return _fork(arbiter, order, 0, arbiter.services.serve_template)
+    return _fork(resources, order, 0, resources.services.serve_template)
 
 
 def _fork(
-    arbiter: Arbiter, order: orders.SpawnWorker | orders.SpawnTemplate, number: int, life: Callable[[Berth], int]
+    resources: Resources, order: orders.SpawnWorker | orders.SpawnTemplate, number: int, life: Callable[[Berth], int]
 ) -> Fact:
     try:
         ends = connect()
     except OSError as error:
         return facts.SpawnFailed(order.worker, str(error))
-    berth = _berth(arbiter, order, number, ends)
     try:
+        berth = _berth(resources, order, number, ends)
         pid = process.fork()
-    except OSError as error:
+    except BaseException as error:
         ends.close_ours()
-        return facts.SpawnFailed(order.worker, str(error))
-    else:
-        if pid == 0:
-            _live(arbiter, ends, berth, life)
-        arbiter.adopt_child(Child(order.worker, order.slot, pid, process.open_pidfd(pid), ends.channel, ends.stacks))
-        return facts.WorkerSpawned(order.worker, pid)
-    finally:
         ends.close_its()
+        if isinstance(error, OSError):
+            return facts.SpawnFailed(order.worker, str(error))
+        raise
+    if pid == 0:
+        _live(resources, ends, berth, life)
+    ends.close_its()
+    child = Child(order.worker, order.slot, pid, process.open_pidfd(pid), ends.channel, ends.stacks)
+    try:
+        resources.children.adopt(child)
+    except BaseException as error:
+        process.kill_and_reap(pid)  # nobody can hear it
+        if isinstance(error, OSError):
+            return facts.SpawnFailed(order.worker, str(error))
+        raise
+    return facts.WorkerSpawned(order.worker, pid)
 
 
 def _have_forked(
-    arbiter: Arbiter, order: orders.SpawnWorker | orders.SpawnTemplate, parent: int, place: Mapping[str, int]
+    resources: Resources, order: orders.SpawnWorker | orders.SpawnTemplate, parent: int, place: Mapping[str, int]
 ) -> Fact | None:
     """Ask another to fork. The child says hello when it is there; should neither come to it, the channel ends."""
-    forks = arbiter.children.get(parent)
+    forks = resources.children.get(parent)
     try:
         ends = connect(asks_sender=True)
     except OSError as error:
         return facts.SpawnFailed(order.worker, str(error))
-    arbiter.board.clear(order.slot)
+    child = Child(order.worker, order.slot, 0, None, ends.channel, ends.stacks)
+    try:
+        resources.board.clear(order.slot)
+        resources.children.adopt(child)  # first: one that nobody can hear is not to be forked
+    except OSError as error:
+        ends.close_its()
+        return facts.SpawnFailed(order.worker, str(error))
     asked = forks and forks.channel.send(Kind.FORK, json.dumps(place), ends.its_channel.fileno(), ends.its_stacks)
     ends.close_its()
     if not asked:
-        ends.close_ours()
+        resources.children.disown(child)
         return facts.SpawnFailed(order.worker, "who was to fork it does not listen")
-    arbiter.adopt_child(Child(order.worker, order.slot, 0, None, ends.channel, ends.stacks))
     return None
 
 
-def _berth(arbiter: Arbiter, order: orders.SpawnWorker | orders.SpawnTemplate, number: int, ends: Ends) -> Berth:
-    arbiter.board.clear(order.slot)
+def _berth(resources: Resources, order: orders.SpawnWorker | orders.SpawnTemplate, number: int, ends: Ends) -> Berth:
+    resources.board.clear(order.slot)
     return Berth(
         pool=order.pool,
         number=number,
         slot=order.slot,
         generation=order.generation,
         config=order.config,
-        board=arbiter.board,
+        board=resources.board,
         channel=ends.its_channel,
         stacks=ends.its_stacks,
-        listeners=arbiter.sockets.of(order.generation, order.config.listeners_of(order.pool)),
-        sinks=arbiter.services.sinks,
+        listeners=resources.sockets.of(order.generation, order.config.listeners_of(order.pool)),
+        sinks=resources.services.sinks,
     )
 
 
-def _live(arbiter: Arbiter, ends: Ends, berth: Berth, life: Callable[[Berth], int]) -> None:
+def _live(resources: Resources, ends: Ends, berth: Berth, life: Callable[[Berth], int]) -> None:
     """The child's whole life; it does not return."""
     code = 1
     try:
         ends.close_ours()
-        leave_to_master(arbiter, berth.listeners.values())
+        leave_to_master(resources, berth.listeners.values())
         code = life(berth)
     finally:
         os._exit(code)

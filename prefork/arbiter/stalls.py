@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from math import inf
 
 from prefork.arbiter import facts, orders, policy
-from prefork.arbiter.fleet import Dump, Fleet, Worker, WorkerState
+from prefork.arbiter.fleet import Dump, DumpAttempt, Fleet, Worker, WorkerState
 from prefork.arbiter.orders import Order, report
 from prefork.arbiter.termination import Termination
 
@@ -23,6 +23,7 @@ class Stalls:
     """Watches the requests of one fleet. Times in seconds of the monotonic clock."""
 
     def __init__(self, fleet: Fleet, termination: Termination) -> None:
+        self.last_dump = DumpAttempt()  # the one that was asked for last
         self._fleet = fleet
         self._termination = termination
 
@@ -51,6 +52,13 @@ class Stalls:
                 worker.last = seen
                 yield from self._judge(worker, now)
 
+    def unread(self, workers: Iterable[int], now: float) -> None:
+        """Their rows could not be read: look again in a while."""
+        for serial in workers:
+            worker = self._fleet.get(serial)
+            if worker and worker.state in WORKING:
+                worker.look_at = now + policy.UNREAD_FOR
+
     def _judge(self, worker: Worker, now: float) -> Iterable[Order]:
         timeout, since = worker.settings.timeout, worker.last.busy_since
         # A clock value from the future, which only a worker gone wrong can write, is no reason to wait longer.
@@ -61,7 +69,7 @@ class Stalls:
             return
         if since and slow <= now and worker.slow_told != since:
             worker.slow_told = since
-            yield from self._dump(worker, now, slow=True)
+            yield from self._dump(worker, now, for_whom=None)
         worker.look_at = min(overdue, slow if slow > now else inf) if since else inf
         if worker.look_at == inf:
             yield orders.WatchWorker(worker.id, watching=False)
@@ -70,9 +78,11 @@ class Stalls:
 
     def dump_asked(self, fact: facts.DumpRequested, now: float) -> Iterable[Order]:
         """Somebody wants to see the stacks of these workers, or of all."""
+        self.last_dump = attempt = DumpAttempt()
         for worker in self._fleet:
             if (worker.id in fact.workers or not fact.workers) and worker.state in GOING_ON:
-                yield from self._dump(worker, now, slow=False)
+                attempt.owed.add(worker.id)
+                yield from self._dump(worker, now, for_whom=attempt)
 
     def dumped(self, worker: Worker, stacks: str, now: float) -> bool:
         """A piece of a worker's stacks arrived; False if they are not what was asked for here."""
@@ -97,13 +107,19 @@ class Stalls:
         story = {**worker.describe(), **worker.describe_request(now), "stacks": dump.stacks}
         if dump.slow:
             yield report("warning", "request_slow", **story)
-        if dump.asked:
+        for attempt in dump.attempts:
+            attempt.owed.discard(worker.id)
+            attempt.dumps.append(story)
+        if dump.attempts:
             yield report("info", "worker_dumped", **story)
 
-    def _dump(self, worker: Worker, now: float, *, slow: bool) -> Iterable[Order]:
+    def _dump(self, worker: Worker, now: float, *, for_whom: DumpAttempt | None) -> Iterable[Order]:
+        """``for_whom`` None: the request is slow."""
         fresh = worker.dump is None
         dump = worker.dump = worker.dump or Dump(now + policy.STACKS_WITHIN)
-        dump.slow |= slow
-        dump.asked |= not slow
+        if for_whom is None:
+            dump.slow = True
+        else:
+            dump.attempts.append(for_whom)
         if fresh:
             yield orders.DumpStacks(worker.id)

@@ -10,7 +10,7 @@ from math import inf
 from signal import Signals
 
 from prefork.arbiter import orders, policy
-from prefork.arbiter.fleet import Fleet, Worker, WorkerEvent, WorkerState
+from prefork.arbiter.fleet import Death, Fleet, Worker, WorkerEvent, WorkerState
 from prefork.arbiter.orders import Order, report
 
 OVERDUE_CAUSES = {WorkerState.BOOTING: "boot timeout", WorkerState.RETIRING: "graceful timeout"}
@@ -76,6 +76,7 @@ class Termination:
     def _abort(self, worker: Worker, now: float) -> Iterable[Order]:
         worker.deadline = now + policy.ABORT_WITHIN
         request = worker.describe_request(now)
-        event = f"{worker.kind}_stuck"
-        yield report("error", event, **worker.describe(), cause=worker.cause, **request, stacks=worker.stacks)
+        story = {**worker.describe(), "cause": worker.cause, **request, "stacks": worker.stacks}
+        self._fleet.deaths.append(Death(now, "stuck", story))
+        yield report("error", f"{worker.kind}_stuck", **story)
         yield orders.KillWorker(worker.id, Signals.SIGABRT)

@@ -1,7 +1,7 @@
 """The client's end of the control socket: finding it, asking one thing, and hearing what comes of it.
 
-What a daemon says is bounded here as what a client says is there. Nothing of this needs the configuration models: it
-is to be quick. Every failure is a sentence.
+Rules. What a daemon says is bounded here as what a client says is there. Nothing of this needs the configuration
+models: it is to be quick. Every failure is a sentence. Who listens is told by the kernel, never by a file or a message.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ DEFAULT_CONFIG = "/etc/prefork.toml"
 PATIENCE = 30.0  # seconds of silence after which a daemon that is not waited for counts as stuck
 LINE_MOST = 64 * 1024 * 1024  # bytes: the stacks of many workers are long
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+NOT_OURS = "is it the right socket?"
 
 Reply = dict[str, Any]
 
@@ -66,7 +67,7 @@ class Connection:
             raise _absent(path, error) from error
 
     def ask(self, request: Request) -> Iterator[Reply]:
-        """What is replied, the final one last. Raises AnswerError if it is none, or late."""
+        """The messages that come, the response last. Raises AnswerError if it is malformed, or late."""
         if request.wait:
             self._socket.settimeout(None)
         with suppress(BrokenPipeError, ConnectionResetError):  # it has said why already, and that is to be read
@@ -120,7 +121,7 @@ def _reply(line: bytes) -> Reply:
     except (ValueError, RecursionError):
         reply = None
     if not isinstance(reply, dict) or not ("ok" in reply or isinstance(reply.get("event"), str)):
-        raise AnswerError("what listens there does not answer as preforkd does", hint="is it the right socket?")
+        raise AnswerError("what listens there does not answer as preforkd does", hint=NOT_OURS)
     return reply
 
 

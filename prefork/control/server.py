@@ -234,7 +234,7 @@ class Server:
         try:
             request = protocol.parse(line if newline else b"")
         except Misunderstood as reason:
-            self.say(number, protocol.answer(ok=False, reason=str(reason)), last=True)
+            self.say(number, protocol.refused(str(reason)), last=True)
         else:
             yield Asking(number, request, client.pid, client.uid)
 
@@ -266,7 +266,7 @@ class Server:
 
 def _turn_away(sock: socket.socket, reason: str) -> None:
     with sock, suppress(OSError):  # it has gone again
-        sock.send(protocol.answer(ok=False, reason=reason))
+        sock.send(protocol.refused(reason))
 
 
 def _bind(path: str, manner: Manner, *, over: int | None) -> socket.socket:

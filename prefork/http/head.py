@@ -162,9 +162,11 @@ def _apply_connection(request: Request, text: str) -> None:
 
 
 def _apply_expect(request: Request, text: str) -> None:
-    if text.lower() != "100-continue":
+    """RFC 9110 sections 5.6.1 and 10.1.1: a list, whose empty members say nothing, and repeated ones nothing more."""
+    expected = set(_tokens(text)) - {""}
+    if expected - {"100-continue"}:
         raise RequestError(417, "only 100-continue can be expected here")
-    request.expects_continue = True
+    request.expects_continue = bool(expected)
 
 
 def _frame(request: Request, limits: Limits) -> None:

@@ -164,8 +164,18 @@ def fork() -> int:
         finally:
             _forking = 0
         if pid == 0:
-            signals.forget()
+            try:
+                signals.forget()
+            except BaseException:
+                os._exit(NOT_EXECUTED)
     return pid
+
+
+def kill_and_reap(pid: int) -> None:
+    """End a child that was just forked and that nobody can hear. In the parent."""
+    send_signal(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):  # reaped already
+        os.waitpid(pid, 0)
 
 
 def open_descriptors() -> list[int]:

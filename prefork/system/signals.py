@@ -126,6 +126,12 @@ class SignalInbox:
             taken.append(self._queue.popleft())
         return taken
 
+    def leave(self) -> set[int]:
+        """Let go of it in a child that has other handlers; the descriptor that was watched."""
+        watched = {self._reader}
+        self.close()
+        return watched
+
     def close(self) -> None:
         """Give the descriptors back. In a child: its parent has others of the same pipe."""
         _wakeups.discard(self._writer)

@@ -20,10 +20,9 @@ from prefork.http.events import End, Request
 from prefork.http.response import error_response
 from prefork.http.wsgi import EnvironBuilder
 from prefork.worker.exchange import Exchange
-from prefork.worker.expectation import EarlyCall
 from prefork.worker.outbox import Outbox, OutboxState
-from prefork.worker.request_body import RequestBody
 from prefork.worker.server_state import ServerState
+from prefork.worker.spool import RequestBody
 
 RECEIVE = 64 * 1024  # bytes at a time
 COPIED = 16 * 1024  # bytes of a body that are worth copying to save a system call
@@ -59,6 +58,7 @@ class HttpConnection:
         "_connection",
         "_dropped",
         "_environ_builder",
+        "_exchange",
         "_keep",
         "_keepalive",
         "_now",
@@ -95,6 +95,7 @@ class HttpConnection:
         self._request: Request | None = None
         self._request_body: RequestBody | None = None
         self._outbox: Outbox | None = None
+        self._exchange: Exchange | None = None  # whose response the delivery is
         self._keep = True
         self._dropped = 0
 
@@ -123,9 +124,6 @@ class HttpConnection:
         """The client takes more of its answer."""
         outbox = self._outbox
         assert outbox is not None
-        if outbox.awaits_application:
-            self._server_state.serving = self
-            self._server_state.supervisor.begin(outbox.exchange.request.line.raw)
         if self._deliver(outbox):
             self.advance()
 
@@ -152,13 +150,14 @@ class HttpConnection:
             self.deadline = min(self.deadline, self._now() + grace)
 
     def close(self) -> None:
-        """It is over; an application whose answer was on its way is told by ``close()`` of its iterable."""
+        """The connection is over, and with it what was on its way in or out; an application at work is told."""
         if self.state is ConnectionState.CLOSED:
             return
         self.state = ConnectionState.CLOSED
-        if self._outbox is not None:
-            self._outbox.exchange.abandon()
-            self._outbox = None
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.abandon()
+        self._drop_delivery()
         self._drop_body()
 
     def has_more(self) -> bool:
@@ -190,6 +189,8 @@ class HttpConnection:
     def hang_up(self) -> None:
         """Close its socket. The loop's to do, when the client is closed and no longer watched."""
         self._socket.close()
+        if self._outbox is not None:  # in a child that does not serve
+            self._outbox.close()
 
     # Reading.
 
@@ -254,20 +255,10 @@ class HttpConnection:
         except OSError as error:
             return self._no_room(error)
         if request.expects_continue and not self._connection.buffer:
-            return self._call_early(request, self._request_body)
+            # RFC 9110 section 10.1.1, PEP 3333 (its first way): the head is acceptable, so the body may come.
+            self._outbox = Outbox(self._socket, CONTINUE)
+            return self._deliver(self._outbox)
         return True
-
-    def _call_early(self, request: Request, request_body: RequestBody) -> bool:
-        """Let the application say whether it wants the body. True: it does, and the client has been told."""
-        server_state = self._server_state
-        server_state.serving, server_state.exchange = self, Exchange(server_state, request)
-        call = EarlyCall(server_state.exchange, self._environ_builder, keep_alive=not self.leaving)
-        outcome = call.start()
-        if outcome is None:
-            request_body.early = call
-            self._server_state.supervisor.pause()
-            return self._send_now(CONTINUE)
-        return self._respond(call.exchange, *outcome)  # never True: a body that was not asked for ends the connection
 
     def _add_to_body(self, piece: bytes) -> bool:
         assert self._request_body is not None
@@ -295,7 +286,7 @@ class HttpConnection:
     def _drop_body(self) -> None:
         request_body, self._request_body = self._request_body, None
         if request_body is not None:
-            request_body.close(self._server_state.supervisor)
+            request_body.close()
 
     def _ended(self) -> None:
         """The client sends no more. A request that is not complete by now never will be."""
@@ -308,12 +299,6 @@ class HttpConnection:
         assert self._request is not None
         server_state = self._server_state
         server_state.serving = self
-        request_body = self._request_body
-        if request_body is not None and request_body.early is not None:
-            call, request_body.early = request_body.early, None
-            server_state.exchange = call.exchange
-            server_state.supervisor.begin(self._request.line.raw)
-            return self._respond(call.exchange, *call.go_on(body))
         exchange = server_state.exchange = Exchange(server_state, self._request)
         if self.queued:
             exchange.queued, self.queued = self.queued, 0
@@ -339,33 +324,52 @@ class HttpConnection:
             if sent == len(data):
                 return self._answered(exchange)
             data = data[sent:]
-        self._outbox = Outbox(self._socket, exchange, data, after)
-        return self._deliver(self._outbox)
+        outbox = self._outbox = Outbox(self._socket, data, after)
+        self._exchange = exchange
+        if not exchange.done and not exchange.run(outbox):
+            self.close()
+            return False
+        self._drop_body()
+        return self._deliver(outbox)
 
     def _deliver(self, outbox: Outbox) -> bool:
-        """Send what the client takes of the answer. True: it has gone out in full, and all is well."""
+        """Send what the client takes of the outbox. True: it has gone out in full, and all is well."""
         self.state = WRITING
         progress = outbox.pump()
-        if progress is OutboxState.ENDED:
-            self._outbox = None
-            self._drop_body()
-            return self._answered(outbox.exchange)
+        if progress is OutboxState.ENDED or progress is OutboxState.CUT:
+            return self._delivered(outbox)
         if progress is OutboxState.GONE:
             self.close()
             return False
-        if outbox.awaits_application:
-            self._server_state.supervisor.pause()
         if progress is OutboxState.TURN:
             self.state = ConnectionState.YIELDING
         else:
             self.deadline = self._now() + _limit(self._server_state.timeout.body)
         return False
 
+    def _delivered(self, outbox: Outbox) -> bool:
+        """Nothing of the outbox is left, or nothing that can be sent. True: the connection can go on."""
+        exchange = self._exchange
+        if exchange is None:  # it was an interim response
+            self._drop_delivery()
+            return True
+        if outbox.lost and not exchange.failed:
+            exchange.lose(outbox.lost)
+        self._drop_delivery()
+        return self._answered(exchange)
+
+    def _drop_delivery(self) -> None:
+        outbox, self._outbox = self._outbox, None
+        exchange, self._exchange = self._exchange, None
+        if outbox is not None:
+            if exchange is not None:
+                exchange.settle(outbox.left)
+            outbox.close()
+
     def _answered(self, exchange: Exchange) -> bool:
         if exchange.failed or not self._keep:
             # A cut answer ends without its end, so that the client cannot take what it has for the whole.
-            request = exchange.request
-            promised = request.keep_alive or request.expects_continue or bool(self._connection.buffer)
+            promised = exchange.request.keep_alive or bool(self._connection.buffer)
             self._leave(may_send_more=promised or exchange.refused)
             return False
         self.state = WRITING  # so that what follows is awaited anew, with a deadline of its own
@@ -376,9 +380,7 @@ class HttpConnection:
         server_state = self._server_state
         server, date = server_state.server_date()
         request_body = self._request_body
-        if server_state.access is not None and (
-            request_body is None or request_body.early is None
-        ):  # an early call has a line of its own
+        if server_state.access is not None:
             request = request_body.request if request_body is not None else None
             server_state.access.add((request, self._environ_builder.remote, status, 0, 0, self.queued))
         self._drop_body()

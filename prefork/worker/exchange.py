@@ -1,29 +1,33 @@
-"""One request and its answer: the application is called, and its answer advances as the client takes it.
+"""One request and its response: the application is called, its iterable is run to the end and closed.
 
-The application runs one call at a time, and between two pieces of an answer the loop may serve others. Whatever the
-application does wrong ends here: a 500 before the first byte, a cut connection after it, never a dead worker. In the
-worker.
+Rules. A thread that runs an application has one request from the call to ``close()``: no other call begins between two
+pieces of a response, whatever its client takes of it. Whatever the application does wrong ends here: a 500 before
+the first byte, a cut connection after it, never a dead worker. In the worker.
+
+Diagnostics. request_failed, content_length_wrong, response_spool_failed, response_cut.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 from io import BufferedRandom, BufferedReader, FileIO
+from math import inf
 from typing import Any
 
 from prefork.http.events import Request
 from prefork.http.response import error_response
 from prefork.http.wsgi import ApplicationError, EnvironBuilder, Response
 from prefork.worker import offspring
+from prefork.worker.outbox import BLOCK, FileRegion, Outbox, OutboxState
 from prefork.worker.server_state import ServerState
 
-BLOCK = 64 * 1024  # bytes of a file at a time
-NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # of some file systems (sendfile(2))
+NO_ROOM = (
+    "what a slow client has not taken of a response waits in the temporary directory: make room there, or set TMPDIR"
+)
 ENDED: Any = object()  # what an exhausted iterable gives: an application may give None
 
 
@@ -39,10 +43,11 @@ class FileWrapper:
     def __iter__(self) -> Iterator[bytes]:
         return iter(lambda: self.filelike.read(self._block_size), b"")
 
-    def region(self) -> tuple[int, int, int] | None:
-        """Descriptor, position and bytes to the end; None if it is no regular file, or not read as it is.
+    def region(self) -> FileRegion | None:
+        """The file from where it stands to its end; None if it is not a regular file, or not read as it is.
 
-        A GzipFile, say, has a descriptor too, and what is behind it is not what its ``read`` gives.
+        The descriptor is a duplicate, so that the application can close its file at once. A GzipFile, say, has a
+        descriptor too, and what is behind it is not what its ``read`` gives.
         """
         filelike = self.filelike
         raw = filelike.raw if type(filelike) in (BufferedReader, BufferedRandom) else filelike
@@ -55,20 +60,21 @@ class FileWrapper:
             if not stat.S_ISREG(status.st_mode) or not status.st_size:  # files of /proc say 0, and have more
                 return None
             position = filelike.tell()
-        except (OSError, ValueError):  # closed, or without a place where it stands
+            return FileRegion(os.dup(descriptor), position, max(0, status.st_size - position))
+        except (OSError, ValueError):  # closed, or without a place where it stands; or there are too many open files
             return None
-        return descriptor, position, max(0, status.st_size - position)
 
 
 class Exchange:
-    """The answer to one request, on its way. Made when the request is complete."""
+    """One request and its response. Made when the request is complete."""
 
-    done = False  # every byte of the answer has been given out
-    failed = False  # the answer is cut: the connection must be closed without its end
-    refused = False  # it is the server's 500, which is whole
-    sent = 0  # bytes of the body
+    done = False  # the call is over, and every byte of the response has been given out
+    failed = False  # the response is cut: the connection must be closed without its end
+    refused = False  # the response is the server's own 500, which is whole
+    sent = 0  # bytes of the body that were given out
     queued = 0  # nanoseconds that its connection waited to be accepted
-    _file: tuple[int, int, int] | None = None
+    _file: FileRegion | None = None  # what remains of the response, when the call is over
+    _visit: tuple[int, int] | None = None  # status and nanoseconds, for an access log that still has to be told
     _iterator: Iterator[bytes] | None = None
     _result: Iterable[bytes] | None = None
     _remote = ""  # the client's address, for the access log
@@ -79,12 +85,10 @@ class Exchange:
         self._server_state = server_state
         self._response = Response(request)
 
-    def begin(
-        self, environ_builder: EnvironBuilder, body: Any, *, keep_alive: bool, asked: Callable[[], bool] | None = None
-    ) -> tuple[bytes, bytes, bool]:
-        """Call the application: the first bytes of its answer, in two parts, and whether the connection can be kept.
+    def begin(self, environ_builder: EnvironBuilder, body: Any, *, keep_alive: bool) -> tuple[bytes, bytes, bool]:
+        """Call the application: the first bytes of its response, in two parts, and whether the connection can be kept.
 
-        ``asked``: where the body has not come, whether the application asked for it.
+        If the response is not ``done`` then, ``run`` has to follow before anything else is called.
         """
         server_state = self._server_state
         request = self.request
@@ -98,8 +102,6 @@ class Exchange:
             result = self._result = server_state.app(environ, response.start)
             if offspring.forked:
                 offspring.end()
-            if asked is not None:
-                keep_alive = keep_alive and asked()
             if type(result) is not list or len(result) != 1 or response.writes:
                 return self._open(result, keep_alive)
             # The common case: one piece, and all is known.
@@ -122,14 +124,14 @@ class Exchange:
         return head, piece, keep
 
     def _open(self, result: Iterable[bytes], keep_alive: bool) -> tuple[bytes, bytes, bool]:
-        """The head and the first piece of an answer that is not one piece in a list."""
+        """The head and the first piece of a response that is not one piece in a list."""
         response = self._response
         server, date = self._server_state.server_date()
         if type(result) is FileWrapper and response.started and not response.writes:
             region = result.region()
             if region is not None:
-                head, keep = response.head(region[2], server, date, keep_alive=keep_alive)
-                self._send_file(region)
+                head, keep = response.head(region.left, server, date, keep_alive=keep_alive)
+                self._leave_file(region)
                 return head, b"", keep
         self._iterator = iter(result)
         first = self._next_piece()
@@ -141,17 +143,54 @@ class Exchange:
         self._end(whole=not response.short or self._tell_short())
         return head, self._tail(), keep
 
-    def _send_file(self, region: tuple[int, int, int]) -> None:
-        """Let the kernel send a file, as much of it as the answer has room for."""
-        descriptor, position, size = region
+    def _leave_file(self, file: FileRegion) -> None:
+        """Leave a file for the kernel to send, as much of it as the response has room for. That ends the call."""
         response = self._response
-        count = 0 if response.bodyless else min(size, response.left)
-        response.left -= count
-        if count:
-            self._file = (descriptor, position, count)
+        file.left = self.sent = 0 if response.bodyless else min(file.left, response.left)
+        response.left -= file.left
+        whole = response.bodyless or not response.short or self._tell_short()
+        if file.left:
+            self._file = file
         else:
+            file.close()
             self.done = True
-            self._end(whole=response.bodyless or not response.short)
+        self._end(whole=whole, settled=self.done)
+
+    def run(self, out: Outbox) -> bool:
+        """Take what is left of the response, to the end of the call; False: the client has gone, or has stalled.
+
+        Each piece is on its way before the next is asked for. What the client does not take is kept in ``out``.
+        """
+        if self._file is not None:
+            out.attach(self._file)
+            self._file, self.done = None, True
+            return True
+        patience = self._server_state.timeout.body or inf
+        try:
+            while (progress := out.flush(patience)) is not OutboxState.GONE:
+                if progress is OutboxState.CUT:
+                    self.lose(out.lost)
+                if self.done or self.failed:
+                    return True
+                out.add(self._more())
+        except OSError as error:
+            self._no_room(error)
+            return True
+        return False
+
+    def _no_room(self, error: OSError) -> None:
+        """What the client has not taken cannot be kept: the response ends with what could be."""
+        line = self.request.line
+        self._server_state.log.error(
+            "response_spool_failed", method=line.method, target=line.target, reason=str(error), hint=NO_ROOM
+        )
+        self.abandon()
+
+    def lose(self, reason: str) -> None:
+        """The rest of the response cannot be read from the file where it is."""
+        line = self.request.line
+        self._server_state.log.error("response_cut", method=line.method, target=line.target, reason=reason)
+        self.abandon()
 
     def _next_piece(self) -> bytes | None:
         """The next piece that is not empty: what was written comes before what is iterated."""
@@ -195,8 +234,8 @@ class Exchange:
     def _tail(self) -> bytes:
         return b"0\r\n\r\n" if self._response.chunked else b""
 
-    def more(self) -> bytes:
-        """The next bytes of the answer; sets ``done`` or ``failed`` with the last. The row has been begun anew."""
+    def _more(self) -> bytes:
+        """The next bytes of the response; sets ``done`` or ``failed`` with the last."""
         try:
             piece = None if self._response.bodyless else self._next_piece()
             if self._response.left == 0:
@@ -207,51 +246,31 @@ class Exchange:
             if offspring.forked:
                 offspring.end(error)
             self._log(error)
-            self.failed = True
-            self._end(whole=False)
+            self._end(whole=False, settled=False)
             return b""
         if piece is not None:
             return self._frame(piece)
         self.done = True
-        self._end(whole=not self._response.short or self._tell_short())
+        self._end(whole=not self._response.short or self._tell_short(), settled=False)
         return self._tail()
-
-    @property
-    def file(self) -> bool:
-        """A file is what is sent next, by ``send_file``."""
-        return self._file is not None
-
-    def send_file(self, descriptor: int) -> int:
-        """Let the kernel send a part of the file to a socket. Raises OSError of that socket; returns the bytes sent."""
-        assert self._file is not None
-        source, position, count = self._file
-        try:
-            sent = os.sendfile(descriptor, source, position, min(count, 1 << 20))
-        except OSError as error:
-            if error.errno not in NO_SENDFILE:
-                raise
-            self._file, self._iterator = None, _pieces_of(source, position, count)
-            self._response.left += count
-            return 0
-        self.sent += sent
-        self._file = (source, position + sent, count - sent) if count > sent else None
-        if not sent:  # the file has been cut short meanwhile
-            self._file = None
-            self.failed = True
-        if self._file is None:
-            self.done = True
-            self._end(whole=not self.failed and not self._response.short)
-        return sent
 
     def story(self) -> tuple[Request, int, int]:
         """The request, and for how many nanoseconds it has run, and was queued before."""
         return self.request, time.monotonic_ns() - self._began, self.queued
 
     def abandon(self) -> None:
-        """The client has gone."""
-        if not self.done and not self.failed:
-            self.failed = True
-            self._end(whole=False)
+        """The response is cut where it is: the application is asked for nothing more, and closed if it is not yet."""
+        ended = self.done or self.failed
+        self.failed = True
+        if not ended:
+            self._end(whole=False, settled=False)
+
+    def settle(self, left: int) -> None:
+        """Tell the access log, now that no more goes out; ``left`` bytes of what was given out have not."""
+        if self._visit is not None:
+            (code, took), self._visit = self._visit, None
+            sent = max(0, self.sent - left)
+            self._server_state.access.add((self.request, self._remote, code, sent, took, self.queued))
 
     def _break_off(self, error: BaseException) -> tuple[bytes, bytes, bool]:
         """A failure after something was written: that goes out, and then the end of the connection tells."""
@@ -282,8 +301,11 @@ class Exchange:
             traceback=text,
         )
 
-    def _end(self, *, whole: bool, code: int = 0) -> None:
-        """Once for each exchange: the iterable is closed, the row and the access log are told."""
+    def _end(self, *, whole: bool, code: int = 0, settled: bool = True) -> None:
+        """Once for each exchange: the iterable is closed, the row and the access log are told.
+
+        ``settled``: all of the response is told of; if not, the access log waits for ``settle``.
+        """
         if not whole:
             self.failed = True
         result, self._result = self._result, None
@@ -294,7 +316,7 @@ class Exchange:
                     close()
                 if offspring.forked:
                     offspring.end()
-            except BaseException as error:  # the answer has been given; this is for the log alone
+            except BaseException as error:  # the response has been given; this is for the log alone
                 if offspring.forked:
                     offspring.end(error)
                 self._log(error)
@@ -302,16 +324,11 @@ class Exchange:
         server_state.supervisor.end(self.sent)
         if server_state.access is not None:
             took = time.monotonic_ns() - self._began
-            visit = (self.request, self._remote, code or self._response.code, self.sent, took, self.queued)
-            server_state.access.add(visit)
-
-
-def _pieces_of(descriptor: int, position: int, count: int) -> Iterator[bytes]:
-    """A part of a file, read piece by piece, where the kernel cannot send it."""
-    while count and (piece := os.pread(descriptor, min(count, BLOCK), position)):
-        yield piece
-        position += len(piece)
-        count -= len(piece)
+            if settled:
+                visit = (self.request, self._remote, code or self._response.code, self.sent, took, self.queued)
+                server_state.access.add(visit)
+            else:
+                self._visit = self._response.code, took
 
 
 def _known_length(result: Iterable[bytes], first: bytes | None) -> int:

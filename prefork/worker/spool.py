@@ -1,6 +1,7 @@
 """The body of a request while it arrives: in memory at first, in an unlinked temporary file when it grows.
 
-What an application gets as ``wsgi.input`` is the whole body, read from its start without ever waiting.
+What an application gets as ``wsgi.input`` is the whole body, read from its start without ever waiting. A body that
+cannot be kept raises OSError: there is no room for it. In the worker.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from contextlib import suppress
 from io import BytesIO
 from typing import IO
 
+from prefork.http.events import Request
+
 IN_MEMORY = 1024 * 1024  # bytes
 
 
 class Spool:
-    """One body. In the worker."""
+    """The bytes of one body."""
 
     __slots__ = ("_file", "_on_disk", "size")
 
@@ -46,6 +49,30 @@ class Spool:
         """Let go of it, and of what it held back: a disk that was full has been told of."""
         with suppress(OSError):
             self._file.close()
+
+
+class RequestBody:
+    """A request whose body is on its way in. Made when its head has come; raises OSError."""
+
+    __slots__ = ("_spool", "request")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self._spool = Spool(request.length)
+
+    def add(self, piece: bytes) -> None:
+        """Keep a piece. Raises OSError."""
+        self._spool.add(piece)
+
+    def whole(self) -> IO[bytes]:
+        """The body, from its beginning, when all of it has come. Raises OSError."""
+        if self.request.chunked:
+            self.request.decode(self._spool.size)
+        return self._spool.rewound()
+
+    def close(self) -> None:
+        """Let go of the body: the application is done with it, or it will never be complete."""
+        self._spool.close()
 
 
 def _file_on_disk() -> IO[bytes]:

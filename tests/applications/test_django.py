@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.applications.conftest import Application
 
@@ -142,3 +144,37 @@ def test_many_clients_at_once(shop: Application):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_streams_over_a_cursor_beside_other_requests(shop: Application):
+    """H1. Every request closes the database's connection at its end: never that of a stream which is not finished."""
+    with (
+        httpx.Client(base_url=shop.client.base_url, timeout=30) as reader,
+        reader.stream("GET", "/rows") as first,
+        reader.stream("GET", "/rows") as second,
+    ):
+        slow = [first.iter_bytes(), second.iter_bytes()]
+        got = [[], []]
+        for count in range(1, 11):
+            sign(shop.client, f"guest {count}")
+            for pieces, taken in zip(slow, got, strict=True):
+                taken.append(next(pieces))
+        for pieces, taken in zip(slow, got, strict=True):
+            numbers = [int(line) for line in b"".join([*taken, *pieces]).splitlines()]
+            assert numbers == list(range(1, 20_001))
+    assert shop.client.get("/signed").json()["signed"] == 10
+
+
+@pytest.mark.needs("curl")
+def test_curl_uploads_from_a_pipe(shop: Application):
+    """H3. ``... | curl -T -`` is chunked and expects 100: Django sees the body, and the environ of any other request."""
+
+    def upload(*options: str) -> dict[str, dict[str, str]]:
+        command = ["curl", "-sS", "-f", *options, "-T", "-", f"{shop.client.base_url}/environ"]
+        return httpx.Response(200, content=subprocess.check_output(command, input=b"text" * 1000, timeout=30)).json()
+
+    expecting, plain = upload("-H", "Expect: 100-continue"), upload("-H", "Expect:")
+    assert expecting["environ"].pop("HTTP_EXPECT") == "100-continue"
+    assert expecting == plain
+    assert plain["body"] == "text" * 1000
+    assert plain["environ"]["CONTENT_LENGTH"] == "4000"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 
+import httpx
 import pytest
 
 from tests.applications.conftest import Application
+from tests.applications.notes import EXPORTED
 
 
 def test_a_form_and_a_signed_session_cookie(notes: Application):
@@ -51,3 +54,35 @@ def test_errors_are_flasks_own(notes: Application, path: str, status: int):
     """A status, a page, and the connection goes on."""
     assert notes.client.get(path).status_code == status
     assert notes.client.get("/").json() == []
+
+
+def test_nobody_is_served_as_another_who_is_downloading(notes: Application):
+    """H1. Flask-Login and stream_with_context: the context of a stream is never that of another request."""
+    with ExitStack() as stack:
+        exports = []
+        for name in ("ann", "ben", "cid"):
+            user = stack.enter_context(httpx.Client(base_url=notes.client.base_url, timeout=30))
+            assert user.post(f"/login/{name}").json() is True
+            exports.append((name, stack.enter_context(user.stream("GET", "/export")).iter_bytes()))
+            assert user.get("/me").json() == name
+        seen = []
+        for _ in range(25):
+            for _, export in exports:  # slow readers
+                next(export)
+            with httpx.Client(base_url=notes.client.base_url, timeout=30) as anonymous:
+                seen.append((anonymous.get("/me").json(), anonymous.get("/export").status_code))
+        assert set(seen) == {(None, 401)}
+        for name, export in exports:
+            assert {line.strip() for line in b"".join(export).split(b"\n")[1:-1]} == {name.encode()}
+
+
+def test_a_fast_download_of_a_user_beside_anonymous_requests(notes: Application):
+    """H1. The same where the reader is as fast as it can be."""
+    with httpx.Client(base_url=notes.client.base_url, timeout=30) as user:
+        assert user.post("/login/ann").json() is True
+        for _ in range(5):
+            with user.stream("GET", "/export") as export:
+                assert notes.client.get("/me").json() is None
+                lines = export.read().split(b"\n")
+            assert {line.strip() for line in lines[:-1]} == {b"ann"}
+            assert len(lines) == EXPORTED + 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -62,7 +61,7 @@ def events(log: Path, name: str) -> list[dict[str, object]]:
     return [entry for entry in map(json.loads, lines) if entry["event"] == name]
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.needs("wrk")
 def test_django_under_load_through_hup_usr1_and_usr2_loses_no_request(daemon: Preforkd, tmp_path: Path):
     """daemonize, four workers, unix and TCP listeners, JSON logs, wrk running: nothing refused, reset or failed."""
     make_shop(tmp_path)

@@ -118,6 +118,7 @@ def _family(pid: int) -> set[int]:
     return found
 
 
+@pytest.mark.needs("faketime")
 def test_the_clock_is_set_back_by_a_day(daemon: Preforkd):
     """Deadlines, pauses and ages go by a clock that nobody sets; only the dates that are shown follow."""
     day = daemon.home / "day"

@@ -14,11 +14,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tests.needs import needs_another_user
 
 PATIENCE = 30.0  # seconds: far beyond what anything takes, even with both cores loaded
 SITE = Path(__file__).with_name("site.py")
@@ -258,9 +261,11 @@ directory = "{self.home}"
 
 
 def open_to_others(home: Path) -> None:
-    """Let every user reach a test's directory, which pytest makes for its own user alone."""
-    for directory in [home, *home.parents[:2]]:
-        directory.chmod(directory.stat().st_mode | 0o055)  # only added to: one of them may be /tmp
+    """Let every user reach a test's directory, which pytest makes for its own user alone; skip if that is in vain."""
+    needs_another_user()
+    temporary = Path(tempfile.gettempdir())
+    for directory in [home, *(parent for parent in home.parents if temporary in parent.parents)]:
+        directory.chmod(directory.stat().st_mode | 0o055)
 
 
 def children(pid: int) -> set[int]:

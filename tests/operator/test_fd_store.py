@@ -12,7 +12,7 @@ import pytest
 
 from prefork.system import fdstore
 from prefork.system.signals import RESTART
-from tests.operator.daemon import PATIENCE, Preforkd, until
+from tests.operator.daemon import PATIENCE, Preforkd, gone, until
 from tests.operator.manager import Manager
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -43,7 +43,7 @@ def test_who_connects_while_no_master_runs_is_served_by_the_next(daemon: Prefork
     workers = daemon.workers()
     os.kill(daemon.pid, signum)
     daemon.wait()
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the workers to end")
+    assert all(gone(pid) for pid in workers)
     with daemon.connect() as client:
         client.sendall(REQUEST)
         manager.start_again(daemon)

@@ -339,7 +339,8 @@ def test_a_socket_that_cannot_be_opened_refuses_the_reload(served: Preforkd):
 
 def test_a_socket_that_cannot_be_opened_stops_the_start(daemon: Preforkd):
     """Exit 71, and a sentence."""
-    daemon.configure(more=section(daemon, "no/such/directory.sock"))
+    (daemon.home / "taken").write_text("what is here is not a socket")
+    daemon.configure(more=section(daemon, "taken"))
     daemon.start(ready=False)
     assert daemon.wait() == 71
     daemon.events.join()

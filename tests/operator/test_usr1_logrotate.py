@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import find
 from tests.operator.daemon import Preforkd, open_to_others, until
 
 ACCESS = '[log.access]\nfile = "{home}/access.log"\nformat = "json"\n'
@@ -34,7 +35,7 @@ def targets(path: Path) -> list[str]:
     return [json.loads(line)["target"] for line in path.read_text().splitlines()] if path.exists() else []
 
 
-@pytest.mark.skipif(shutil.which("logrotate") is None, reason="logrotate is not installed")
+@pytest.mark.needs("logrotate")
 def test_the_real_logrotate_rotates_both_logs(daemon: Preforkd):
     """After postrotate's USR1 no line goes to the old files, and none is lost between."""
     start(daemon)
@@ -49,7 +50,10 @@ def test_the_real_logrotate_rotates_both_logs(daemon: Preforkd):
     rules.chmod(0o644)
     daemon.home.chmod(0o755)
     done = subprocess.run(
-        ["logrotate", "--force", "--state", daemon.home / "state", rules], capture_output=True, text=True, check=False
+        [find("logrotate"), "--force", "--state", daemon.home / "state", rules],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     until(lambda: event(daemon, "logs_reopened"), "the new log")

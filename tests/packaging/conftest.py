@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.needs import needs, skip
 from tests.packaging.machine import Machine, hindrance
 from tests.packaging.packages import Packages
 from tests.packaging.roots import root_of
@@ -15,16 +17,17 @@ from tests.packaging.service import Service
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packages]:
-    built = Packages(tmp_path_factory.mktemp("packages"))
+    needs("git", "dh", "dpkg-buildpackage", "rpmbuild")
+    place = tmp_path_factory.getbasetemp()
+    shared = place.parent if "PYTEST_XDIST_WORKER" in os.environ else place  # by all processes of the run
+    built = Packages(shared / "packages")
     yield built
     built.close()
 
 
 def machine_of(suite: str, scratch: Path, binds: Mapping[Path, str] | None = None) -> Machine:
     """To be entered. Skips the test, and says why, where there can be none."""
-    reason = hindrance()
-    if reason:
-        pytest.skip(reason)
+    skip(hindrance())
     return Machine(root_of(suite), scratch, suite, binds)
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from tests.needs import missing
 from tests.operator.daemon import PATIENCE, until
 
 CLEAN = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"]
@@ -30,10 +31,7 @@ def hindrance() -> str:
     """Why no machine can be booted here; empty if one can."""
     if os.geteuid() != 0:
         return "only root boots machines"
-    for tool in ("systemd-nspawn", "mmdebstrap", "nsenter"):
-        if not any(Path(directory, tool).exists() for directory in os.get_exec_path()):
-            return f"there is no {tool}; apt-get install systemd-container mmdebstrap util-linux"
-    return ""
+    return missing("systemd-nspawn", "mmdebstrap", "nsenter", "ip")
 
 
 class Machine:

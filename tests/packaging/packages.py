@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -14,20 +17,33 @@ THIS, NEWER, BROKEN = "0.1.0", "0.1.1", "0.1.2"
 
 
 class Packages:
-    """Built in the background from the first moment on; ``deb`` and ``rpm`` wait for theirs."""
+    """Built in the background from the first moment on; ``deb`` and ``rpm`` wait for theirs.
+
+    Processes of one run that have the same ``scratch`` share what is there: each thing is made by the first that comes.
+    """
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
+        scratch.mkdir(exist_ok=True)
         self._pool = ThreadPoolExecutor(2)
-        self._libraries = self._pool.submit(self._fetch)
+        self._libraries = self._pool.submit(self._once, "libraries", self._fetch)
         self._built = {
-            (kind, version): self._pool.submit(self._build, kind, version)
+            (kind, version): self._pool.submit(self._once, f"{kind}-{version}", partial(self._build, kind, version))
             for kind in ("deb", "rpm")
             for version in (THIS, NEWER, BROKEN)
         }
 
+    def _once(self, name: str, make: Callable[[], Path]) -> Path:
+        """What ``make`` returned, in whichever process it ran."""
+        made = self._scratch / f"{name}.made"
+        with (self._scratch / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                made.write_text(str(make()))
+            return Path(made.read_text())
+
     def _fetch(self) -> Path:
-        made = self._scratch / "libraries"
+        made = self._scratch / "tree"
         subprocess.run([sys.executable, str(PACKAGING / "bundle/bundle.py"), str(made)], check=True)
         return made
 
@@ -52,13 +68,15 @@ class Packages:
 
     def wheels(self, python: str = "3.13") -> Path:
         """A directory with prefork and all that it needs, for a Python of a machine: pip needs no network there."""
+        return self._once(f"wheels-{python}", partial(self._gather, python))
+
+    def _gather(self, python: str) -> Path:
         place = self._scratch / f"wheels-{python}"
-        if not place.exists():
-            pip = [sys.executable, "-m", "pip", "-qq"]
-            subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(place), str(REPOSITORY)], check=True)
-            [wheel] = place.glob("prefork-*.whl")
-            foreign = ["--python-version", python, "--only-binary", ":all:", "--dest", str(place)]
-            subprocess.run([*pip, "download", *foreign, str(wheel)], check=True)
+        pip = [sys.executable, "-m", "pip", "-qq"]
+        subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(place), str(REPOSITORY)], check=True)
+        [wheel] = place.glob("prefork-*.whl")
+        foreign = ["--python-version", python, "--only-binary", ":all:", "--dest", str(place)]
+        subprocess.run([*pip, "download", *foreign, str(wheel)], check=True)
         return place
 
     def close(self) -> None:

@@ -10,16 +10,12 @@ from pathlib import Path
 import pytest
 
 import prefork
+from tests.needs import needs, skip
 from tests.packaging.machine import hindrance
 from tests.packaging.packages import PACKAGING, THIS, Packages, build
 from tests.packaging.roots import archive_of, root_of
 
 UNITS = sorted((PACKAGING / "systemd").glob("*.service"))
-
-
-def needs(tool: str) -> None:
-    if not shutil.which(tool, path="/usr/sbin:/usr/bin"):
-        pytest.skip(f"there is no {tool}")
 
 
 def test_the_changelog_names_this_version():
@@ -56,9 +52,7 @@ def test_rpmlint(packages: Packages):
 def test_piuparts(packages: Packages):
     """Installed, upgraded, removed and purged in a bare directory, which is afterwards as it was."""
     needs("piuparts")
-    reason = hindrance()
-    if reason:
-        pytest.skip(reason)
+    skip(hindrance())
     archive = archive_of(root_of("bookworm"))
     command = ["piuparts", "--basetgz", str(archive), "--distribution", "bookworm", "--skip-logrotatefiles-test"]
     command += [

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import missing, skip
 from tests.operator.daemon import until
 from tests.packaging.machine import hindrance
 from tests.packaging.packages import REPOSITORY, Packages
@@ -43,9 +44,7 @@ class Engine:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    reason = hindrance() or ("" if shutil.which("podman") and shutil.which("runc") else "there is no podman or no runc")
-    if reason:
-        pytest.skip(reason)
+    skip(hindrance() or missing("podman", "runc"))
     one = Engine(tmp_path_factory.mktemp("engine"))
     yield one
     one.close()

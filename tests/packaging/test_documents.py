@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import needs, skip
 from tests.operator.daemon import PATIENCE, until
 from tests.packaging.conftest import machine_of
 from tests.packaging.documents import commands
-from tests.packaging.machine import Machine
+from tests.packaging.machine import Machine, hindrance
 from tests.packaging.packages import REPOSITORY, THIS, Packages
 from tests.packaging.service import CONFIG, SHOP
 
@@ -90,6 +91,7 @@ def test_every_command_is_known_here():
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A fresh one."""
+    needs("git")
     tracked = subprocess.run(
         ["git", "-C", str(REPOSITORY), "ls-files", "-z"], capture_output=True, text=True, check=True
     )
@@ -99,8 +101,10 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.needs("curl")
 def test_the_quick_start(checkout: Path):
     """Word for word; the last part serves until it is stopped."""
+    skip(hindrance())
     make, install, serve = QUICK_START.split(" && ")
     subprocess.run(f"{make} && {install} -qq", shell=True, cwd=checkout, check=True)
     with preforkd(checkout, serve) as ask:
@@ -116,6 +120,7 @@ def test_the_quick_start(checkout: Path):
     assert checked.stdout == "ok\n"
 
 
+@pytest.mark.needs("wrk")
 def test_the_benchmarks(checkout: Path):
     """They install what they need, measure, say what they found and keep nothing."""
     results = (checkout / "contrib/bench/RESULTS.md").read_text()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from contrib.bench.clients import load
 from prefork.config.load import load as load_config
 from tests.gestures.conftest import answered
+from tests.needs import needs
 from tests.operator.daemon import PATIENCE, Preforkd, until
 from tests.packaging.packages import REPOSITORY
 
@@ -67,8 +67,7 @@ def port() -> int:
 @pytest.fixture(params=["nginx", "haproxy"])
 def proxied(request: pytest.FixtureRequest, daemon: Preforkd, tmp_path: Path, port: int) -> Iterator[Preforkd]:
     """A daemon as the comment in the proxy's file says, and the proxy; ``daemon.port`` leads to the proxy."""
-    if not shutil.which(request.param, path="/usr/sbin:/usr/bin"):
-        pytest.skip(f"there is no {request.param}")
+    needs(request.param)
     (tmp_path / "app.py").write_text(APP)
     if request.param == "nginx":
         daemon.configure(app="app:app", workers=2, listen=f'[listen.web]\naddress = "unix:{tmp_path}/web.sock"')

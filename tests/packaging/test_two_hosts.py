@@ -72,6 +72,7 @@ def machines(tmp_path: Path, packages: Packages) -> Iterator[list[Machine]]:
         yield both
 
 
+@pytest.mark.needs("curl", "haproxy")
 def test_a_rolling_upgrade_fails_nobody(machines: list[Machine], packages: Packages, tmp_path: Path):
     """Host by host, and then a restart of each."""
     with ExitStack() as stack:

@@ -215,10 +215,9 @@ def test_its_usage_is_printed():
         assert "upgrade [-c FILE] [-k CHECK] [-p PYTHON] HOME REQUIREMENT" in done.stdout + done.stderr
 
 
+@pytest.mark.needs("shellcheck")
 def test_it_is_sound_posix_shell():
     """So is everything else that a shell runs here."""
-    if not shutil.which("shellcheck"):
-        pytest.skip("there is no shellcheck")
     scripts = [SCRIPT, *(REPOSITORY / "packaging/maintain").iterdir(), REPOSITORY / "packaging/debian/prefork.rtupdate"]
     scripts += [REPOSITORY / "packaging/debian" / name for name in ("preinst", "postinst", "prerm", "postrm")]
     done = subprocess.run(["shellcheck", *map(str, scripts)], capture_output=True, text=True, check=False)

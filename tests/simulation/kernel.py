@@ -104,7 +104,8 @@ class Kernel:
             found = self.master.handle(waiting.pop(0), self.now)
             self._check_retirements(found, before)
             for order in found:
-                answer = EXECUTE[type(order)](self, order)
+                raises = self.chance(0.3) and not isinstance(order, orders.Exit | orders.Report)
+                answer = facts.OrderFailed(order, "out of memory") if raises else EXECUTE[type(order)](self, order)
                 if answer is not None:
                     waiting.append(answer)
             self._check_numbers()

@@ -177,6 +177,7 @@ def replace(file: Path, text: str) -> None:
     file.with_suffix(".new").rename(file)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pool", ["", "preload = true"], ids=["plain", "preloaded"])
 def test_nothing_is_lost_and_nothing_grows(daemon: Preforkd, pool: str):
     """Half of the time each way."""

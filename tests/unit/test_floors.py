@@ -28,6 +28,7 @@ PURE = {
     "prefork.config.rules",
     "prefork.config.suggest",
     "prefork.http",
+    "prefork.arbiter.attempt",
     "prefork.arbiter.facts",
     "prefork.arbiter.orders",
     "prefork.arbiter.fleet",
@@ -35,7 +36,9 @@ PURE = {
     "prefork.arbiter.death_report",
     "prefork.arbiter.policy",
     "prefork.arbiter.pools",
+    "prefork.arbiter.retries",
     "prefork.arbiter.rolling",
+    "prefork.arbiter.situation",
     "prefork.arbiter.recycling",
     "prefork.arbiter.reload",
     "prefork.arbiter.stalls",
@@ -44,6 +47,7 @@ PURE = {
     "prefork.arbiter.commands",
     "prefork.arbiter.master",
     "prefork.arbiter.overview",
+    "prefork.control.commands",
     "prefork.control.shown",
     "prefork.control.protocol",
     "prefork.worker.settings",
@@ -72,11 +76,11 @@ IN_WORKERS = (
 FOR_WORKERS = set(sys.stdlib_module_names) | {"httptools", "structlog", "setproctitle", "uvloop", "wsproto", "h2"}
 
 
-def imports_of(path: Path) -> set[str]:
-    """Every module that a file imports at run time, as dotted names; under TYPE_CHECKING nothing is imported."""
+def imports_of(path: Path, *, types: bool = False) -> set[str]:
+    """Every module that a file imports at run time, as dotted names; with ``types``, under TYPE_CHECKING as well."""
     tree = ast.parse(path.read_text())
     found: set[str] = set()
-    for node in _runtime_nodes(tree):
+    for node in ast.walk(tree) if types else _runtime_nodes(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -131,6 +135,16 @@ def test_a_module_imports_only_from_floors_below_or_from_its_own_room(module: st
         if is_pure(module) and is_pure(other):
             continue  # one floor, and what matters there is that nothing of the world comes in
         assert floor_of(other) < floor_of(module), f"{module} imports {other}"
+
+
+def test_there_is_no_circle_of_imports():
+    """Each module is understood after those that it imports; an import for types alone counts as any other."""
+    left = {name: imports_of(path, types=True) & MODULES.keys() - {name} for name, path in MODULES.items()}
+    while free := [name for name, needs in left.items() if not needs & left.keys()]:
+        for name in free:
+            del left[name]
+    circle = {name: sorted(needs & left.keys()) for name, needs in left.items()}
+    assert not circle, circle
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if is_pure(name)])

@@ -9,16 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
 
 from prefork.arbiter import facts
 from prefork.arbiter.facts import Fact
+from prefork.arbiter.resources import Resources
 from prefork.system import handoff, process
 from prefork.system.handoff import Handoff
 from prefork.system.memory import memory_file
-
-if TYPE_CHECKING:
-    from prefork.arbiter.loop import Arbiter
 
 WORDS_MOST = 8000  # bytes of the standard error of one that failed; the end of a traceback says most
 SILENT = "the successor ended before it could report: it was killed, or its log says why"
@@ -35,19 +32,19 @@ class Successor:
         self._reported = False
 
     @classmethod
-    def start(cls, arbiter: Arbiter) -> Successor:
+    def start(cls, resources: Resources) -> Successor:
         """Start it: beside this master, on the same sockets, with the pidfile's name there for it to take.
 
         Raises OSError or PreforkError; then nothing is left of it.
         """
-        services = arbiter.services
+        services = resources.services
         with ExitStack() as ours, ExitStack() as its:
             report, stderr, original = _descriptors(ours, its)
-            hand = Handoff(os.getpid(), arbiter.sockets.handed_over(), report[1], original)
+            hand = Handoff(os.getpid(), resources.sockets.handed_over(), report[1], original)
             if services.pidfile:
                 services.pidfile.name_oldbin()
             environment = {**hand.environment(os.environ), **services.notifier.for_successor()}
-            if arbiter.subreaper:
+            if resources.subreaper:
                 process.set_subreaper(False)  # else the successor would become our child, and not that of PID 1
                 its.callback(process.set_subreaper, True)
             pid = process.spawn_detached(

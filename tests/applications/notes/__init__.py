@@ -1,10 +1,20 @@
-"""A Flask project: notes with forms and a session, uploads, downloads and streams."""
+"""A Flask project: notes with forms and a session, uploads, downloads and streams, and users who sign in."""
 
 import hashlib
 import os
 from pathlib import Path
 
 from flask import Flask, Response, abort, jsonify, redirect, request, send_file, session, stream_with_context
+from flask_login import LoginManager, UserMixin, current_user, login_required, login_user
+
+EXPORTED = 5000  # lines of 2 KiB
+
+
+class User(UserMixin):
+    """One of whom nothing is known but the name."""
+
+    def __init__(self, name):
+        self.id = name
 
 
 def create_app():
@@ -12,6 +22,7 @@ def create_app():
     app = Flask(__name__)
     app.secret_key = "of the tests, and nobody else's"
     place = Path(os.environ["NOTES_PLACE"])
+    LoginManager(app).user_loader(User)
 
     @app.route("/", methods=["GET", "POST"])
     def notes():
@@ -37,6 +48,20 @@ def create_app():
     @app.get("/download")
     def download():
         return send_file(place / "big.bin", as_attachment=True)
+
+    @app.post("/login/<name>")
+    def login(name):
+        return jsonify(login_user(User(name)))
+
+    @app.get("/me")
+    def me():
+        return jsonify(current_user.get_id())
+
+    @app.get("/export")
+    @login_required
+    def export():
+        lines = (f"{current_user.get_id():2047}\n" for _ in range(EXPORTED))
+        return Response(stream_with_context(lines), mimetype="text/plain")
 
     @app.get("/missing")
     def missing():

@@ -3,6 +3,7 @@ import os
 
 from django import forms
 from django.conf import settings
+from django.db import connection
 from django.http import FileResponse, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.template import engines
@@ -49,6 +50,28 @@ def upload(request):
 @csrf_exempt
 def body(request):
     return JsonResponse({"digest": hashlib.sha256(request.body).hexdigest(), "length": len(request.body)})
+
+
+@csrf_exempt
+def environ(request):
+    """What the server tells of a request, but for the client's port, and its body."""
+    told = {name: value for name, value in request.environ.items() if type(value) in (str, bool)}
+    told.pop("REMOTE_PORT")
+    return JsonResponse({"environ": told, "body": request.body.decode()})
+
+
+def rows(_request):
+    """20,000 rows of 1 KiB, read from the database while they are sent."""
+
+    def lines():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n"
+            )
+            while some := cursor.fetchmany(10):
+                yield "".join(f"{number:1023}\n" for (number,) in some)
+
+    return StreamingHttpResponse(lines(), content_type="text/plain")
 
 
 def stream(_request):

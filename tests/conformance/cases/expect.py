@@ -17,8 +17,8 @@ from tests.conformance.case import (
     table,
 )
 
-SENT = "RFC 9110 10.1.1, PEP 3333: 100 (Continue) is sent when the application reads, then comes the final answer"
-UNREAD = "HTTP.md, PEP 3333 (HTTP 1.1 Expect/Continue): 100 is sent only when the application reads; what comes all the same is no request"
+SENT = "RFC 9110 10.1.1, PEP 3333: 100 (Continue) is sent when the head is acceptable, then comes the final answer"
+UNREAD = "PEP 3333 (HTTP 1.1 Expect/Continue): the body is asked for whether the application reads it or not; it is never a request"
 NEEDLESS = "RFC 9110 10.1.1: 100 MAY be omitted when some or all of the body has been received, or there is none"
 OTHER = "RFC 9110 10.1.1, 15.5.18: an expectation that the server does not know is answered 417"
 REFUSED = "RFC 9110 10.1.1: a request that is refused by its head is answered at once, without a 100"
@@ -126,9 +126,9 @@ CASES = (
         served(
             UNREAD,
             f"unread-{label}",
-            (send, Mark.ANSWER, body + NEXT_REQUEST),
-            Answer(status=frozenset({code}), interim=()),
-            MAYBE_NEXT,
+            (send, Mark.INTERIM, body, Mark.ANSWER, NEXT_REQUEST),
+            Answer(status=frozenset({code}), interim=(100,)),
+            MAYBE_NEXT if code == 500 else NEXT,
             ending=Ending.IN_STEP,
         )
         for label, send, body, code in (
@@ -157,6 +157,8 @@ CASES = (
         for label, send in {
             "get": get(EXPECT),
             "post": post(EXPECT),
+            "empty": get("Expect:"),
+            "repeated": get("Expect: 100-continue, 100-continue"),
             "length-zero": post(EXPECT, "Content-Length: 0"),
         }.items()
     ),

@@ -7,13 +7,12 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from prefork.arbiter import executor, facts, orders
+from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.loop import Arbiter
 from prefork.arbiter.services import Services
@@ -71,12 +70,12 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
             pidfile=pidfile,
         )
     )
-    one.sockets.open(1, settings)
+    one.resources.sockets.open(1, settings)
     one.services.log.said.clear()
     yield one
-    one.sockets.close(unlink=True)
+    one.resources.sockets.close(unlink=True)
     pidfile.release()
-    one.selector.close()
+    one.resources.watch.close()
 
 
 def descriptors() -> set[str]:
@@ -96,10 +95,10 @@ def test_a_fork_that_fails_is_a_fact(arbiter: Arbiter, monkeypatch: pytest.Monke
     monkeypatch.setattr(process, "fork", refuse(errno.EAGAIN))
     before = descriptors()
     for _ in range(3):
-        answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.services.config))
+        answer = arbiter.executor.execute(orders.SpawnWorker(**SPAWN, config=arbiter.services.config))
         assert answer == facts.SpawnFailed(1, f"[Errno {errno.EAGAIN}] {os.strerror(errno.EAGAIN)}")
     assert descriptors() == before
-    assert arbiter.children == {}
+    assert len(arbiter.resources.children) == 0
 
 
 @pytest.mark.parametrize(("owner", "name"), [(Channel, "pair"), (os, "pipe2")])
@@ -107,7 +106,7 @@ def test_no_descriptors_left_is_a_fact(arbiter: Arbiter, monkeypatch: pytest.Mon
     """Fault 12: the same for what is opened before the fork."""
     monkeypatch.setattr(owner, name, refuse(errno.EMFILE))
     before = descriptors()
-    answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.services.config))
+    answer = arbiter.executor.execute(orders.SpawnWorker(**SPAWN, config=arbiter.services.config))
     assert isinstance(answer, facts.SpawnFailed)
     assert descriptors() == before
 
@@ -116,30 +115,30 @@ def test_a_child_without_a_pidfd_is_a_child(arbiter: Arbiter, monkeypatch: pytes
     """On an old kernel, or out of descriptors: it is reaped by SIGCHLD. Here the fork only says that it worked."""
     monkeypatch.setattr(process, "fork", lambda: 12345678)
     monkeypatch.setattr(os, "pidfd_open", refuse(errno.EMFILE))
-    answer = executor.spawn_worker(arbiter, orders.SpawnWorker(**SPAWN, config=arbiter.services.config))
+    answer = arbiter.executor.execute(orders.SpawnWorker(**SPAWN, config=arbiter.services.config))
     assert answer == facts.WorkerSpawned(1, 12345678)
     # Nobody's child: reaped elsewhere, as far as wait(2) knows.
     [exited] = [fact for fact in arbiter.reap_workers() if isinstance(fact, facts.ChildExited)]
     assert (exited.worker, exited.clean) == (1, False)
-    assert arbiter.children == {}
+    assert len(arbiter.resources.children) == 0
 
 
 def test_a_successor_that_cannot_be_executed_is_a_fact(arbiter: Arbiter, monkeypatch: pytest.MonkeyPatch):
     """Fault 1: the reason names the program; what was opened for it is closed."""
     monkeypatch.setattr(process, "spawn_detached", refuse(errno.ENOENT))
     before = descriptors()
-    answer = executor.reexec(arbiter, orders.Reexec())
+    answer = arbiter.executor.execute(orders.Reexec())
     assert isinstance(answer, facts.SuccessorFailed)
     assert answer.reason.startswith("/nonexistent/preforkd: ")
     assert descriptors() == before
-    executor.restore_pidfile(arbiter, orders.RestorePidfile())
+    arbiter.executor.execute(orders.RestorePidfile())
     assert sorted(name for name in os.listdir(arbiter.services.directory) if "pid" in name) == ["preforkd.pid"]
 
 
 def test_no_descriptors_left_for_a_successor_is_a_fact(arbiter: Arbiter, monkeypatch: pytest.MonkeyPatch):
     """The upgrade fails, and the master goes on."""
     monkeypatch.setattr(os, "pipe2", refuse(errno.EMFILE))
-    assert isinstance(executor.reexec(arbiter, orders.Reexec()), facts.SuccessorFailed)
+    assert isinstance(arbiter.executor.execute(orders.Reexec()), facts.SuccessorFailed)
 
 
 def test_an_oldbin_that_another_master_holds_is_a_fact(arbiter: Arbiter):
@@ -147,7 +146,7 @@ def test_an_oldbin_that_another_master_holds_is_a_fact(arbiter: Arbiter):
     assert arbiter.services.pidfile
     rival = Pidfile(arbiter.services.pidfile.oldbin)
     rival.acquire()
-    answer = executor.reexec(arbiter, orders.Reexec())
+    answer = arbiter.executor.execute(orders.Reexec())
     rival.release()
     assert isinstance(answer, facts.SuccessorFailed)
     assert "running already" in answer.reason
@@ -161,7 +160,7 @@ def test_a_pidfile_that_cannot_be_put_back_is_logged(arbiter: Arbiter, tmp_path:
         (tmp_path / name).unlink()
     rival = Pidfile(str(tmp_path / "preforkd.pid"))
     rival.acquire()
-    executor.restore_pidfile(arbiter, orders.RestorePidfile())
+    arbiter.executor.execute(orders.RestorePidfile())
     assert arbiter.services.log.events() == ["pidfile_lost"]
     rival.release()
 
@@ -173,12 +172,12 @@ def test_faults_of_a_file_are_a_fact(arbiter: Arbiter, monkeypatch: pytest.Monke
         raise ConfigError(Fault("wrong", "a.b"), Fault("worse", "c.d"))
 
     object.__setattr__(arbiter.services, "load", load)
-    assert executor.load_config(arbiter, orders.LoadConfig()) == facts.ReloadRefused(("a.b: wrong", "c.d: worse"))
+    assert arbiter.executor.execute(orders.LoadConfig()) == facts.ReloadRefused(("a.b: wrong", "c.d: worse"))
 
 
 def test_a_listener_that_cannot_be_opened_is_a_fact(arbiter: Arbiter, tmp_path: Path):
     """The path is a directory: the reload is refused, and the old listener is there."""
-    answer = executor.open_listeners(arbiter, orders.OpenListeners(2, config(f"unix:{tmp_path}")))
+    answer = arbiter.executor.execute(orders.OpenListeners(2, config(f"unix:{tmp_path}")))
     assert isinstance(answer, facts.ReloadRefused)
     assert (tmp_path / "web.sock").is_socket()
 
@@ -190,11 +189,11 @@ def test_what_is_gone_is_not_signalled(arbiter: Arbiter, monkeypatch: pytest.Mon
         raise AssertionError
 
     monkeypatch.setattr(os, "kill", kill)
-    executor.kill_worker(arbiter, orders.KillWorker(7, signal.SIGKILL))
-    executor.dump_stacks(arbiter, orders.DumpStacks(7))
-    executor.retire_worker(arbiter, orders.RetireWorker(7, drain=True))
-    assert executor.watch_worker(arbiter, orders.WatchWorker(7, watching=True)) is None
-    assert executor.read_scoreboard(arbiter, orders.ReadScoreboard((7,))) == facts.ScoreboardRead({})
+    arbiter.executor.execute(orders.KillWorker(7, signal.SIGKILL))
+    arbiter.executor.execute(orders.DumpStacks(7))
+    arbiter.executor.execute(orders.RetireWorker(7, drain=True))
+    assert arbiter.executor.execute(orders.WatchWorker(7, watching=True)) is None
+    assert arbiter.executor.execute(orders.ReadScoreboard((7,))) == facts.ScoreboardRead({})
 
 
 def test_logs_are_opened_anew_and_passed_on(arbiter: Arbiter, tmp_path: Path):
@@ -205,10 +204,10 @@ def test_logs_are_opened_anew_and_passed_on(arbiter: Arbiter, tmp_path: Path):
     object.__setattr__(arbiter.services, "sinks", sinks)
     ours, theirs = Channel.pair()
     reader, writer = os.pipe()
-    arbiter.children[1] = Child(1, 0, os.getpid(), None, ours, reader)
+    arbiter.resources.children.adopt(Child(1, 0, os.getpid(), None, ours, reader))
     (tmp_path / "gone" / "x.log").unlink()
     (tmp_path / "gone").rmdir()
-    executor.reopen_logs(arbiter, orders.ReopenLogs())
+    arbiter.executor.execute(orders.ReopenLogs())
     assert arbiter.services.log.events() == ["log_not_reopened", "logs_reopened"]
     assert arbiter.services.log.said[0][2]["log"] == "gone"
     for name in ("fine", "gone"):
@@ -216,49 +215,10 @@ def test_logs_are_opened_anew_and_passed_on(arbiter: Arbiter, tmp_path: Path):
         assert message
         assert (message.kind, message.text) == (Kind.REOPEN, name)
         message.discard()
-    arbiter.children.pop(1).close()
+    child = arbiter.resources.children.get(1)
+    assert child
+    arbiter.resources.children.disown(child)
     theirs.close()
     os.close(writer)
     for sink in sinks.values():
         sink.close()
-
-
-def test_a_stranger_without_a_pidfd_is_looked_at(arbiter: Arbiter, monkeypatch: pytest.MonkeyPatch):
-    """On an old kernel, or out of descriptors, an upgrade works all the same: its end is noticed in a second."""
-    alive = {4242}
-    monkeypatch.setattr(process, "open_pidfd", lambda _pid: None)
-    monkeypatch.setattr(process, "lives", lambda pid: pid in alive)
-    monkeypatch.setattr(arbiter, "wakeup", lambda: None)
-    monkeypatch.setattr(arbiter, "_signalled", lambda: iter(()))
-    waited: list[float] = []
-    monkeypatch.setattr(arbiter.selector, "select", lambda timeout: waited.append(timeout) or [])
-    arbiter._watch_stranger(4242, lambda: [facts.SuccessorGone()])
-    assert list(arbiter.sleep()) == []
-    assert waited[-1] <= 1.0
-    alive.clear()
-    assert list(arbiter.sleep()) == [facts.SuccessorGone()]
-    assert list(arbiter.sleep()) == []
-    assert waited[-1] > 1.0
-
-
-def test_what_was_given_up_in_the_same_turn_has_nothing_to_say(arbiter: Arbiter, monkeypatch: pytest.MonkeyPatch):
-    """The report of a successor and its end may be read in one turn of the loop, in either order."""
-    monkeypatch.setattr(arbiter, "_signalled", lambda: iter(()))
-    pipes = [os.pipe() for _ in range(2)]
-    asked: list[int] = []
-
-    def source(mine: int, other: int) -> Iterator[facts.Fact]:
-        asked.append(mine)
-        arbiter.unwatch(other)
-        os.close(other)
-        yield facts.TimePassed()
-
-    for (mine, _), (other, _) in (pipes, pipes[::-1]):
-        arbiter.watch(mine, partial(source, mine, other))
-    for _, writer in pipes:
-        os.write(writer, b".")
-    assert list(arbiter.sleep()) == [facts.TimePassed()]
-    arbiter.unwatch(asked[0])
-    for descriptor in (asked[0], *(writer for _, writer in pipes)):
-        os.close(descriptor)
-    assert len(asked) == 1

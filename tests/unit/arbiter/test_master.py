@@ -6,7 +6,7 @@ from signal import Signals
 
 import pytest
 
-from prefork.arbiter import facts, orders, policy
+from prefork.arbiter import executor, facts, orders, policy, situation
 from prefork.arbiter.fleet import ServiceState
 from tests.unit.arbiter.service import Service, config
 
@@ -574,3 +574,13 @@ def test_usr1_opens_the_logs_whatever_the_phase():
     service.all_ready()
     service.tell(TERM)
     assert service.tell(facts.ReopenRequested()) == [orders.ReopenLogs()]
+
+
+def subclasses(base: type) -> set[type]:
+    return {cls for cls in base.__subclasses__() if cls.__module__.startswith("prefork.")}
+
+
+def test_every_fact_has_a_reaction_and_every_order_is_carried_out():
+    """Neither is declared and forgotten."""
+    assert situation.REACTIONS.keys() == subclasses(facts.Fact)
+    assert executor.METHODS.keys() == subclasses(orders.Order)

@@ -60,7 +60,7 @@ def test_a_request_is_given_with_who_asks_it_and_answered(served: Server):
         [asking] = turn(served)
         assert (asking.request.do, asking.uid, asking.pid) == ("status", os.geteuid(), os.getpid())
         served.say(asking.client, protocol.event("something", {"a": 1}))
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(client) == [{"event": "something", "a": 1}, {"ok": True}]
         assert not served.has(asking.client)
 
@@ -82,7 +82,7 @@ def test_a_second_request_on_a_connection_is_not_heard(served: Server):
         [asking] = turn(served)
         client.sendall(STATUS)
         assert turn(served) == []
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(client) == [{"ok": True}]
 
 
@@ -94,7 +94,7 @@ def test_a_client_that_says_that_it_has_said_all_is_answered(served: Server):
         [asking] = turn(served)
         assert turn(served) == []
         assert not select.select([served.fileno()], [], [], 0)[0]
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(client) == [{"ok": True}]
 
 
@@ -108,7 +108,7 @@ def test_a_client_that_has_gone_is_forgotten(served: Server):
         assert not any(served.has(asking.client) for asking in asked)
         assert served.clients == 0
         for asking in asked:
-            served.say(asking.client, protocol.answer(ok=True), last=True)
+            served.say(asking.client, protocol.response(ok=True), last=True)
 
 
 @pytest.mark.parametrize("sent", [os.urandom(1000).replace(b"\n", b"") + b"\n", b"\n", b"[]\n", b"x" * 70_000])
@@ -135,7 +135,7 @@ def test_a_client_that_never_reads_is_dropped(served: Server, monkeypatch: pytes
         assert not served.has(asking.client)
         other.sendall(STATUS)
         [asking] = turn(served)
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(other) == [{"ok": True}]
 
 
@@ -146,7 +146,7 @@ def test_a_slow_reader_gets_everything(served: Server):
         [asking] = turn(served)
         for number in range(100):
             served.say(asking.client, protocol.event("long", {"number": number, "text": "x" * 20_000}))
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         said = b""
         while True:
             turn(served)
@@ -227,7 +227,7 @@ def test_clients_move_with_the_socket(served: Server, tmp_path: Path):
         follower = Server(str(tmp_path / "other.sock"), OPEN)
         follower.take_clients(served)
         assert served.clients == 0
-        follower.say(asking.client, protocol.answer(ok=True), last=True)
+        follower.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(client) == [{"ok": True}]
         follower.close(unlink=True)
 
@@ -240,7 +240,7 @@ def test_deaf_it_listens_to_nobody_new_and_answers_the_others(served: Server):
         served.deafen()
         assert not Path(served.path).exists()
         assert turn(served) == []
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(client) == [{"ok": True}]
 
 

@@ -92,6 +92,7 @@ REFUSED = {
     "a coding that is not implemented": (get(b"Transfer-Encoding: gzip, chunked"), 501),
     # expectations
     "another expectation": (get(b"Expect: 200-ok"), 417),
+    "an expectation more": (get(b"Expect: 100-continue, 200-ok"), 417),
 }
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from prefork.control.protocol import WORDS
+from prefork.control.commands import COMMANDS
+from tests.needs import needs
 
 COMPLETIONS = Path(__file__).parents[3] / "packaging/completions"
 
@@ -31,11 +31,6 @@ zpty -r -t shell REPLY
 for ((i = 0; i < 50; i++)); do sleep 0.1; zpty -r -t shell MORE && REPLY+=$MORE; [[ $REPLY == *{last}* ]] && break; done
 print -r -- $REPLY
 """
-
-
-def needs(shell: str) -> None:
-    if not shutil.which(shell):
-        pytest.skip(f"there is no {shell}")
 
 
 def run(*command: str) -> str:
@@ -72,7 +67,7 @@ def test_they_are_up_to_date():
 def test_every_command_of_preforkctl_is_offered(shell: str):
     """Behind its name."""
     found = offered(shell, "preforkctl ", "upgrade")
-    assert [word for word in WORDS if word not in found] == []
+    assert [word for word in COMMANDS if word not in found] == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

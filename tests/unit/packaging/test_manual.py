@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from prefork.arbiter.fleet import NEXT, WorkerEvent, WorkerState
 from prefork.arbiter.loop import SIGNALS
 from prefork.config.models.catalogue import keys
-from prefork.control.protocol import WORDS
+from prefork.control.commands import COMMANDS
 
 MAN = Path(__file__).parents[3] / "packaging/man"
 
@@ -37,11 +36,10 @@ def test_what_is_generated_is_up_to_date(generate: ModuleType, page: Path):
     assert generate.generated(page.read_text()) == page.read_text()
 
 
+@pytest.mark.needs("man", "mandoc")
 @pytest.mark.parametrize("page", sorted(MAN.glob("*.[158]")), ids=lambda path: path.name)
 def test_a_page_is_sound(page: Path):
     """For mandoc and for man: no request that is unknown, no text that is lost."""
-    if not shutil.which("mandoc") or not shutil.which("man"):
-        pytest.skip("there is no mandoc, or no man")
     lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", str(page)], capture_output=True, text=True, check=False)
     faults = [line for line in lint.stdout.splitlines() if "missing date" not in line]  # the package has one
     assert faults == []
@@ -86,7 +84,7 @@ def test_every_signal_is_in_the_page_of_the_daemon(signum: int):
     assert name in chapter
 
 
-@pytest.mark.parametrize("command", sorted(WORDS))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_is_in_the_page_of_preforkctl(command: str):
     """With its own paragraph."""
     page = (MAN / "preforkctl.1").read_text()

@@ -382,6 +382,7 @@ def test_a_file_that_cannot_be_unlinked_does_not_hinder_the_closing(opened, unix
     assert listener.socket.fileno() == -1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="some kernels let only root filter what arrives at a socket")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_newcomers_wait_outside_and_those_in_the_queue_are_served(opened, host):
     """What has connected is accepted and heard; a new one is not let in, and is refused when the socket has gone."""

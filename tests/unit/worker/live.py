@@ -157,10 +157,10 @@ class Live:
 
 
 def read_all(client):
-    data = b""
+    pieces = []
     while piece := client.recv(65536):
-        data += piece
-    return data
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def read_until(client, end):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import struct
 import threading
@@ -12,29 +14,33 @@ from prefork.worker import connection as connections
 from prefork.worker import outbox as deliveries
 from prefork.worker import spool
 from prefork.worker.protocol import Directive
-from tests.unit.worker.live import PATIENCE, body_of, read_all, read_until, status_of
+from tests.unit.worker.live import PATIENCE, read_all, read_until, status_of
 
 ONE = b"GET /one HTTP/1.1\r\nHost: a\r\n\r\n"
 TWO = b"GET /two HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
-EXPECTING = POST + b"Expect: 100-continue\r\nContent-Length: 500000\r\n"
+
+
+BIG = b"x" * 20_000_000
 
 
 class Stream:
-    """An answer without end, or of so many pieces, each of them a turn."""
+    """A response in pieces; ``on_piece`` is called with the number of each before it is given."""
 
-    def __init__(self, most=0):
+    def __init__(self, most=1000, on_piece=None):
         self.taken = self.closed = 0
         self._most = most
+        self._on_piece = on_piece or (lambda number: None)
         self.gone = threading.Event()
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        if self.taken == self._most > 0:
+        if self.taken == self._most:
             raise StopIteration
         self.taken += 1
+        self._on_piece(self.taken)
         return b"x" * 2000
 
     def close(self):
@@ -42,74 +48,73 @@ class Stream:
         self.gone.set()
 
 
-@pytest.fixture
-def short_turns(monkeypatch):
-    monkeypatch.setattr(deliveries, "TURN_BYTES", 1000)
-
-
-def on_pause(worker, number, act):
-    """Do something in the loop's own thread, when an answer gives way for the time of that number."""
-    pause = worker.line.pause
-
-    def pausing():
-        pause()
-        if worker.line.pauses == number:
-            act()
-
-    worker.line.pause = pausing
-
-
-@pytest.mark.parametrize("turn", [1, 2, 3, 4])
+@pytest.mark.parametrize("piece", [1, 2, 3, 900])
 @pytest.mark.parametrize("unix", [False, True])
-def test_a_client_that_goes_while_its_answer_gives_way(live, tmp_path, short_turns, unix, turn):
-    """Its iterable is closed, once; what it had sent behind is not begun in the middle of the answer."""
-    stream, called = Stream(), []
+def test_a_client_that_goes_while_its_response_is_made(live, tmp_path, unix, piece):
+    """Its iterable is closed, once, and soon; what it had sent behind is not begun."""
+    called = []
+
+    def go(number):
+        if number == piece:
+            client.sendall(TWO)
+            if not unix:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+
+    stream = Stream(10_000_000, go)
 
     def app(environ, start_response):
         called.append(environ["PATH_INFO"])
         start_response("200 OK", [])
-        return stream if len(called) == 1 else [b"two"]
+        return stream
 
     worker = live(app, unix=tmp_path / "socket" if unix else None)
     client = worker.connect()
-
-    def go():
-        client.sendall(TWO)
-        if not unix:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
-
-    on_pause(worker, turn, go)
     client.sendall(ONE)
     assert stream.gone.wait(PATIENCE)
     worker.line.say(Directive.RETIRE)
     worker.wait()
     assert called == ["/one"]
     assert stream.closed == 1
+    assert stream.taken < 100_000
     assert len(worker.line.ended) == 1
 
 
-def test_a_worker_that_retires_gives_nobody_two_turns(live, short_turns):
-    """Whoever gives way waits once for its turn, whatever happens to the worker meanwhile."""
-    waiting = []
+def test_a_piece_is_on_its_way_before_the_next_is_asked_for(live):
+    """PEP 3333: a client reads each piece while the application has not made the next."""
+    read = []
 
-    def app(environ, start_response):
-        start_response("200 OK", [])
-        return Stream(20)
+    def look(number):
+        if number > 1:
+            read.append(client.recv(100_000).count(b"x"))
 
-    worker = live(app)
-    pause = worker.line.pause
-
-    def pausing():
-        pause()
-        waiting.append(len(worker.worker._yielding))
-        if worker.line.pauses == 3:
-            worker.line.say(Directive.RETIRE)
-
-    worker.line.pause = pausing
+    stream = Stream(4, look)
+    worker = live(lambda environ, start_response: start_response("200 OK", []) and stream)
     with worker.connect() as client:
         client.sendall(ONE)
+        assert stream.gone.wait(PATIENCE)
         read_until(client, b"\r\n0\r\n\r\n")
+    assert read == [2000, 2000, 2000]
+
+
+def test_a_worker_that_retires_gives_nobody_two_turns(live, monkeypatch):
+    """Whoever gives way waits once for its turn, whatever happens to the worker meanwhile."""
+    monkeypatch.setattr(deliveries, "TURN_BYTES", 1000)
+    waiting = []
+    pump = deliveries.Outbox.pump
+
+    def pumping(outbox, *turn):
+        waiting.append(len(worker.worker._yielding))
+        if len(waiting) == 3:
+            worker.line.say(Directive.RETIRE)
+        return pump(outbox, *turn)
+
+    monkeypatch.setattr(deliveries.Outbox, "pump", pumping)
+    worker = live(lambda environ, start_response: start_response("200 OK", []) and [BIG])
+    with worker.connect(receive_buffer=4096) as client:
+        client.sendall(ONE)
+        client.shutdown(socket.SHUT_WR)
+        assert len(read_all(client)) > len(BIG)
     worker.wait()
     assert set(waiting) == {0}  # it is taken out while it has its turn
 
@@ -125,43 +130,59 @@ def test_a_disk_that_fills_up_is_told_to_the_client(live, monkeypatch):
     assert worker.line.begun == []
 
 
-def test_an_application_that_is_told_that_its_body_will_not_come_is_watched(live):
-    """It runs again then, and may hang: the row says that it is busy."""
-    tellings = []
+def test_a_spool_that_does_not_fit_cuts_the_response(live, monkeypatch):
+    """H1. A full disk: what was kept goes out without its end, the iterable is closed, the log says what to do."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    monkeypatch.setattr(deliveries.FileRegion, "temporary", lambda: deliveries.FileRegion(os.dup(full), 0, 0))
+    stream = Stream(10_000)
+    worker = live(lambda environ, start_response: start_response("200 OK", []) and stream)
+    with worker.connect(receive_buffer=4096) as client:
+        client.sendall(ONE)
+        assert stream.gone.wait(PATIENCE)
+        answer = read_all(client)
+    os.close(full)
+    assert answer.endswith(b"x\r\n")  # a whole chunk, and not the last
+    assert stream.closed == 1
+    ((event, fields),) = worker.log.events
+    assert event == "response_spool_failed"
+    assert (fields["method"], fields["target"]) == ("GET", "/one")
+    assert "temporary directory" in fields["hint"]
+
+
+def test_a_response_that_its_reader_leaves_is_told_as_it_was_sent(live):
+    """The access log has the bytes that went out, and not those that were kept for a client that has gone."""
+    stream = Stream(20_000)
+    worker = live(lambda environ, start_response: start_response("200 OK", []) and stream, access="json")
+    with worker.connect(receive_buffer=4096) as client:
+        client.sendall(ONE)
+        assert stream.gone.wait(PATIENCE)
+        assert worker.sink.writes == []
+    worker.line.say(Directive.RETIRE)
+    worker.wait()
+    [line] = [json.loads(line) for line in b"".join(worker.sink.writes).splitlines()]
+    assert 0 < line["bytes"] < 40_000_000
+    assert worker.line.ended[0] > 40_000_000
+
+
+def test_a_file_that_becomes_shorter_cuts_the_response(live, tmp_path):
+    """H9. The log says so; the client cannot take what it has for the whole."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 40_000_000)
+    opened = []
 
     def app(environ, start_response):
-        try:
-            environ["wsgi.input"].read()
-        except OSError:
-            tellings.append((len(worker.line.begun), worker.line.pauses))
-            told.set()
+        opened.append(path.open("rb"))
         start_response("200 OK", [])
-        return []
-
-    told = threading.Event()
-    worker = live(app)
-    with worker.connect() as client:
-        client.sendall(EXPECTING + b"\r\n")
-        read_until(client, b"100 Continue\r\n\r\n")
-    assert told.wait(PATIENCE)
-    assert tellings == [(2, 1)]
-
-
-def test_an_answer_instead_of_100_reaches_a_client_that_sends_on(live):
-    """RFC 9112 section 9.6: no reset costs it the answer, also when it had asked for the end of the connection."""
-
-    def app(environ, start_response):
-        start_response("403 Forbidden", [])
-        return [b"x" * 1_000_000]
+        return environ["wsgi.file_wrapper"](opened[-1])
 
     worker = live(app)
     with worker.connect(receive_buffer=4096) as client:
-        client.sendall(EXPECTING + b"Connection: close\r\n\r\n")
-        answer = client.recv(10)
-        client.sendall(b"x" * 500_000)
-        answer += read_all(client)
-    assert status_of(answer) == 403
-    assert len(body_of(answer)) == 1_000_000
+        client.sendall(ONE)
+        assert b"Content-Length: 40000000" in client.recv(1000)
+        assert opened[0].closed  # the call is over, whatever its reader takes
+        os.truncate(path, 1000)
+        assert len(read_all(client)) < 40_000_000
+    assert worker.log.names() == ["response_cut"]
 
 
 @pytest.mark.parametrize("data", [b"", b"\r\n", b"G", POST, POST + b"Content-Length: 5\r\n\r\nhel"])

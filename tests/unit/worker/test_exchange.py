@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from tests.unit.worker.live import PATIENCE, body_of, read_until, status_of
+from tests.unit.worker.live import PATIENCE, body_of, read_all, read_until, status_of
 
 HTML = [("Content-Type", "text/html")]
 
@@ -360,23 +360,30 @@ def test_a_file_that_is_read_otherwise_than_it_lies_on_disk_is_read(live, tmp_pa
     assert body_of(live(app).get()) == b"8\r\nunpacked\r\n0\r\n\r\n"
 
 
-def test_a_stopped_reader_takes_no_more_than_its_socket_holds(live):
-    """Back-pressure: of 64 MiB only what fits is taken from the iterable, and everybody else is served."""
-    pieces = Pieces(b"x" * 65536 for _ in range(1024))
+def test_a_stopped_reader_does_not_occupy_the_application(live):
+    """H1. All of 32 MiB is taken from the iterable, and it is closed, before any other call begins."""
+    pieces = Pieces(b"x" * 65536 for _ in range(512))
+    closed = []
 
     def app(environ, start_response):
         start_response("200 OK", [])
-        return pieces if environ["PATH_INFO"] == "/large" else [b"small"]
+        if environ["PATH_INFO"] == "/large":
+            return pieces
+        closed.append(pieces.closed)
+        return [b"small"]
 
     worker = live(app)
     with worker.connect(receive_buffer=4096) as client:
-        client.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         client.recv(1)
         for _ in range(3):
             assert body_of(worker.get()) == b"small"
-        assert pieces.taken * 65536 < 24 * 1024 * 1024
-        assert worker.line.pauses  # no time limit runs against the application meanwhile
-    assert pieces.gone.wait(PATIENCE)
+        assert closed == [1, 1, 1]
+        assert pieces.taken == 512
+        assert len(worker.line.ended) == 4
+        answer = read_all(client)
+        assert answer.endswith(b"\r\n0\r\n\r\n")
+        assert answer.count(b"x" * 65536) == 512
 
 
 def test_a_slow_reader_gets_everything(live):
