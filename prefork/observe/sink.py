@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import stat
 from collections.abc import Iterable, Mapping
+from select import PIPE_BUF, POLLOUT, poll  # bound now: monkey patches replace them
 from typing import Protocol
 
 from prefork.errors import FileError
@@ -21,7 +21,7 @@ from prefork.observe.syslog import Syslog
 
 MODE = 0o640  # of a log file; the umask takes away from it
 PATIENCE = 100  # milliseconds that a full pipe or terminal is waited for; not again until it has taken a line
-PIECE = select.PIPE_BUF  # what a pipe that polls as writable takes without blocking (pipe(7))
+PIECE = PIPE_BUF  # what a pipe that polls as writable takes without blocking (pipe(7))
 GONE = (errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOTCONN, errno.EPIPE)  # a logging daemon that was restarted
 
 Fields = Mapping[str, object]
@@ -182,9 +182,9 @@ class Sink:
         return done
 
     def _is_writable(self) -> bool:
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
-        return bool(poll.poll(self._patience))
+        waiting = poll()
+        waiting.register(self._descriptor, POLLOUT)
+        return bool(waiting.poll(self._patience))
 
 
 def _target(place: str, name: str) -> Target:

@@ -14,11 +14,12 @@ import os
 import resource
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from os import fork as _fork  # bound now: a monkey patch's own would start a loop in the child
+from threading import get_ident
 from typing import NoReturn
 
 from prefork.system import signals
@@ -134,7 +135,7 @@ _forking = 0  # the thread that forks here at this moment
 
 def is_forking() -> bool:
     """The fork that is under way in this thread is one of ours. For hooks of ``os.register_at_fork``."""
-    return _forking == threading.get_ident()
+    return _forking == get_ident()
 
 
 def flush_streams() -> None:
@@ -158,9 +159,9 @@ def fork() -> int:
     # taken for a fork that failed, while the child lives.
     with signals.blocked(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        _forking = threading.get_ident()
+        _forking = get_ident()
         try:
-            pid = os.fork()
+            pid = _fork()
         finally:
             _forking = 0
         if pid == 0:

@@ -74,8 +74,10 @@ def serve_in_place(duty: Duty, loaded: Loaded | None, refork: Refork | None) -> 
 
 def load(settings: Settings) -> Loaded:
     """Import what a pool names. Raises BootError."""
+    # Ours first: it must have its names before the application can monkey-patch the modules that they come from.
+    ours = importer.load_attribute(LOOPS[settings.kind]) if settings.kind in LOOPS else None
     application = importer.load(settings.app)
-    return Loaded(application, importer.load_attribute(LOOPS.get(settings.kind, settings.kind)))
+    return Loaded(application, ours or importer.load_attribute(settings.kind))
 
 
 def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: Refork | None) -> int:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import selectors
 import signal
 from collections.abc import Callable, Mapping
+from selectors import EVENT_READ, DefaultSelector  # bound now: monkey patches replace it
 from time import monotonic_ns
 from types import FrameType
 
@@ -84,9 +84,9 @@ class MasterLink:
         self._directive = Directive.SERVE
         self._inbox = SignalInbox((signals.RETIRE, signal.SIGQUIT, signal.SIGINT))
         # One descriptor for the loop to watch, behind which the dead channel of a dead master can be left out.
-        self._watched: selectors.DefaultSelector = selectors.DefaultSelector()
-        self._watched.register(self._inbox.fileno(), selectors.EVENT_READ)
-        self._watched.register(self._channel.fileno(), selectors.EVENT_READ)
+        self._watched = DefaultSelector()
+        self._watched.register(self._inbox.fileno(), EVENT_READ)
+        self._watched.register(self._channel.fileno(), EVENT_READ)
         self._orphaned = False
         self._served = self._sent = self._queued = 0
         self._recycle = recycle

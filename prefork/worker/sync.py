@@ -10,12 +10,12 @@ from __future__ import annotations
 import errno
 import heapq
 import itertools
-import select
 import socket
 import time
 import traceback
 from collections.abc import Callable
 from math import inf
+from select import EPOLLEXCLUSIVE, EPOLLIN, EPOLLOUT, epoll  # bound now: monkey patches take some of them away
 from typing import Any
 
 from prefork.worker.connection import ConnectionState, HttpConnection
@@ -28,7 +28,7 @@ PAUSE = 0.5  # seconds without accepting, when there are too many open files
 STALE_MOST = 256  # deadlines of nobody
 DRAIN_MOST = 4096  # connections that are taken from the queue of a service that stops
 
-READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+READ, WRITE = EPOLLIN, EPOLLOUT
 FULL = (errno.EMFILE, errno.ENFILE)
 # accept(2): an error of the network, or of a firewall, that belongs to the one connection that it took away.
 PASSING = (
@@ -60,7 +60,7 @@ class SyncWorker:
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
         self._server_state = ServerState(context, FileWrapper)
-        self._epoll = select.epoll()
+        self._epoll = epoll()
         self._listeners: dict[int, socket.socket] = {sock.fileno(): sock for sock in context.listeners.values()}
         self._clients: dict[int, HttpConnection] = {}
         self._yielding: dict[HttpConnection, None] = {}  # in order, and each once
@@ -75,7 +75,7 @@ class SyncWorker:
         for descriptor in lines:
             self._epoll.register(descriptor, READ)
         for descriptor in self._listeners:
-            self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
+            self._epoll.register(descriptor, READ | EPOLLEXCLUSIVE)
         self._context.supervisor.ready()
         access = self._context.access
         clients = self._clients
@@ -198,7 +198,7 @@ class SyncWorker:
             return
         # Behind the others who wait for this listener: the kernel wakes the one that has waited longest.
         self._epoll.unregister(descriptor)
-        self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
+        self._epoll.register(descriptor, READ | EPOLLEXCLUSIVE)
         self._welcome(listener, sock, peer)
 
     def _welcome(self, listener: socket.socket, sock: socket.socket, peer: Any) -> None:
@@ -251,7 +251,7 @@ class SyncWorker:
         if self._resume_accepting <= now:
             self._resume_accepting = inf
             for descriptor in self._listeners:
-                self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
+                self._epoll.register(descriptor, READ | EPOLLEXCLUSIVE)
 
     # The end.
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import gc
 import json
 import os
-import select
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from os import waitpid  # bound now, as poll is: those of a monkey patch wait for another loop
+from select import POLLIN, poll
 from typing import Any, NoReturn
 
 from prefork.errors import BootError
@@ -80,10 +81,10 @@ def _preload(origin: Origin) -> Loaded:
 
 def _obey(origin: Origin, loaded: Loaded | None) -> int:
     """Fork when told to, until the master ends it, or has gone."""
-    poll = select.poll()
-    poll.register(origin.channel.fileno(), select.POLLIN)
+    waiting = poll()
+    waiting.register(origin.channel.fileno(), POLLIN)
     while True:
-        poll.poll()
+        waiting.poll()
         try:
             message = origin.channel.receive()
         except EOFError:
@@ -120,7 +121,7 @@ def _fork(origin: Origin, loaded: Loaded | None, message: Message, let_go: LetGo
         if middle == 0:
             _fork_again(origin, loaded, message, let_go, pipe)
         with suppress(ChildProcessError):  # reaped already, where an application ignores SIGCHLD
-            os.waitpid(middle, 0)
+            waitpid(middle, 0)
     except OSError as error:
         log = logs.get(pool=origin.settings.pool, generation=origin.generation)
         log.error("fork_failed", reason=str(error))  # the master sees that the worker's channel has ended

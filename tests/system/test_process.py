@@ -153,7 +153,7 @@ class TestFork:
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        monkeypatch.setattr(os, "fork", refuse)
+        monkeypatch.setattr(process, "_fork", refuse)
         with pytest.raises(BlockingIOError):
             process.fork()
         assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
