@@ -26,6 +26,7 @@ from prefork.system.channel import Channel
 from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Row
 from prefork.worker import ending, importer, offspring, probe, stacks, supervision
+from prefork.worker.orphan_limit import OrphanLimit
 from prefork.worker.protocol import Directive, Log, Worker, WorkerContext, WsgiApp
 from prefork.worker.recycle import RecycleLimits
 from prefork.worker.refork import Refork
@@ -83,6 +84,9 @@ def load(settings: Settings) -> Loaded:
 def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: Refork | None) -> int:
     title = f"worker {duty.settings.pool} {duty.number} gen {duty.generation}"
     begin(duty.stacks, title, duty.channel, duty.listeners)
+    limit = OrphanLimit(duty.settings.timeout)
+    offspring.add_tie(limit.leave)
+    limit.booting()
     try:
         take()
         _introduce(duty)
@@ -94,7 +98,7 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: 
         if duty.settings.probe:
             offspring.guarded(probe.ask)(loaded.application, duty.settings.probe, Errors(duty.log))
         # From here on signals are heard by the loop; until now, being told to go was to go.
-        line = MasterLink(duty.row, duty.channel, duty.sinks, RecycleLimits(duty.settings.recycle), refork)
+        line = MasterLink(duty.row, duty.channel, duty.sinks, RecycleLimits(duty.settings.recycle), refork, limit)
         offspring.add_tie(line.leave)
         worker = offspring.guarded(loaded.loop)(_context(duty, loaded.application, line))
         offspring.add_tie(getattr(worker, "leave", None) or int)
@@ -106,16 +110,17 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: 
         gc.freeze()
     except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
         return fail(duty.channel, error)
-    return _work(duty, worker, line)
+    return _work(duty, worker, line, limit)
 
 
-def _work(duty: Duty, worker: Worker, line: MasterLink) -> int:
+def _work(duty: Duty, worker: Worker, line: MasterLink, limit: OrphanLimit) -> int:
     code = 0
     try:
         offspring.guarded(worker.run)()
     except Exception:  # a fault of the loop: the log is the only place left to say so
         duty.log.error("worker_failed", traceback=traceback.format_exc())
         code = 1
+    limit.ending()
     run_hook_safely(duty.settings.hooks.exit, duty.log)
     if not code and line.directive is not Directive.QUIT:
         ending.finish(duty.log, getattr(worker, "flush", None))

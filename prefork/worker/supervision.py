@@ -20,6 +20,7 @@ from prefork.system import signals
 from prefork.system.channel import LIMIT, Channel, Kind, Message
 from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
 from prefork.system.signals import SignalInbox
+from prefork.worker.orphan_limit import OrphanLimit
 from prefork.worker.protocol import Directive
 from prefork.worker.recycle import NEVER, RecycleLimits
 from prefork.worker.refork import Refork
@@ -76,6 +77,7 @@ class MasterLink:
         sinks: Mapping[str, Sink],
         recycle: RecycleLimits,
         refork: Refork | None = None,
+        limit: OrphanLimit | None = None,
     ) -> None:
         self._cells = row.cells
         self._text = row.text
@@ -87,12 +89,17 @@ class MasterLink:
         self._watched = DefaultSelector()
         self._watched.register(self._inbox.fileno(), EVENT_READ)
         self._watched.register(self._channel.fileno(), EVENT_READ)
+        self._limit = limit
+        if limit and limit.reminder >= 0:
+            self._watched.register(limit.reminder, EVENT_READ)
         self._orphaned = False
         self._served = self._sent = self._queued = 0
         self._recycle = recycle
         self._refork = refork
         self._warm_at = refork.warm_at if refork else NEVER
         self._mark_at, self._measure_at = min(recycle.requests_at, self._warm_at), recycle.measure_at
+        if limit:
+            self._measure_at = min(self._measure_at, limit.move_at)
 
     def filenos(self) -> tuple[int, ...]:
         return (self._watched.fileno(),)
@@ -108,13 +115,17 @@ class MasterLink:
             self._directive,
             *(Directive.RETIRE if signum == signals.RETIRE else Directive.QUIT for signum in taken),
         ]
+        if self._limit and self._limit.reminded(self._cells[BUSY_SINCE]):
+            self._measure_at = 0  # with the next request it is looked at again
         while not self._orphaned:
             try:
                 message = self._channel.receive()
             except EOFError:
                 self._orphaned = True
                 self._watched.unregister(self._channel.fileno())
-                directives.append(Directive.RETIRE)
+                directives.append(Directive.DRAIN)  # nobody but its like will accept what waits in the queue
+                if self._limit:
+                    self._limit.orphaned()
                 break
             if message is None:
                 break
@@ -138,6 +149,8 @@ class MasterLink:
         self._inbox.close()
 
     def ready(self) -> None:
+        if self._limit:
+            self._limit.stop()
         self._channel.send(Kind.READY)
 
     def closed(self) -> None:
@@ -175,9 +188,11 @@ class MasterLink:
             self._reach_mark()
 
     def _measure(self, now: int) -> None:
-        if self._recycle.measure(now):
+        if now >= self._recycle.measure_at and self._recycle.measure(now):
             self._report_recycle_due("memory")
         self._measure_at = self._recycle.measure_at
+        if self._limit:
+            self._measure_at = min(self._measure_at, self._limit.move(now))
 
     def _reach_mark(self) -> None:
         if self._served == self._warm_at:
@@ -191,4 +206,5 @@ class MasterLink:
     def _report_recycle_due(self, reason: str) -> None:
         self._channel.send(Kind.RECYCLE_DUE, reason)
         self._recycle.stop()
-        self._mark_at, self._measure_at = min(self._recycle.requests_at, self._warm_at), self._recycle.measure_at
+        self._mark_at = min(self._recycle.requests_at, self._warm_at)
+        self._measure_at = 0  # worked out anew with the next request

@@ -27,6 +27,7 @@ from prefork.system.scoreboard import Scoreboard
 from prefork.worker import boot, ending, offspring
 from prefork.worker.boot import Duty, Loaded
 from prefork.worker.fork_safety import ForkSafety
+from prefork.worker.orphan_limit import OrphanLimit
 from prefork.worker.refork import LetGo, Refork
 from prefork.worker.settings import Settings
 from prefork.worker.supervision import follow, report_failure, run_on_expiry
@@ -54,11 +55,15 @@ def serve(origin: Origin) -> int:
     """A template's life, forked by the master. Returns its exit code; the caller ends the process with it."""
     settings = origin.settings
     boot.begin(origin.stacks, f"template {settings.pool} gen {origin.generation}", origin.channel, origin.listeners)
+    limit = OrphanLimit(settings.timeout)
+    offspring.add_tie(limit.leave)
+    limit.booting()
     try:
         boot.take_place(settings, umask=origin.umask, identity=origin.identity)
         loaded = _preload(origin) if settings.preload else None
     except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
         return boot.fail(origin.channel, error)
+    limit.stop()
     return _offer(origin, loaded)
 
 
@@ -101,6 +106,7 @@ def _obey(origin: Origin, loaded: Loaded | None) -> int:
 
 def _finish(origin: Origin) -> int:
     """End as a Python process does: the application was imported here, and may have left something to be done."""
+    OrphanLimit(origin.settings.timeout).ending()
     log = logs.get(pool=origin.settings.pool, generation=origin.generation)
     ending.finish(log)
     ending.tell_left(log)

@@ -165,9 +165,9 @@ def test_the_death_of_the_master_retires_and_wakes_no_more(ties):
     tied = ties()
     tied.master.close()
     assert tied.is_readable()
-    assert tied.line.attend() is Directive.RETIRE
+    assert tied.line.attend() is Directive.DRAIN
     assert not tied.is_readable()
-    assert tied.line.attend() is Directive.RETIRE
+    assert tied.line.attend() is Directive.DRAIN
     tied.line.begin(b"GET / HTTP/1.1")
     tied.line.end(1)
     tied.line.closed()
