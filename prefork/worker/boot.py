@@ -27,7 +27,18 @@ from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Row
 from prefork.worker import ending, importer, offspring, probe, stacks, supervision
 from prefork.worker.orphan_limit import OrphanLimit
-from prefork.worker.protocol import Directive, Log, Worker, WorkerContext, WsgiApp
+from prefork.worker.protocol import (
+    Directive,
+    Expires,
+    Flushes,
+    Forks,
+    Log,
+    Prepares,
+    Starts,
+    Worker,
+    WorkerContext,
+    WsgiApp,
+)
 from prefork.worker.recycle import RecycleLimits
 from prefork.worker.refork import Refork
 from prefork.worker.server_state import Errors
@@ -75,10 +86,12 @@ def serve_in_place(duty: Duty, loaded: Loaded | None, refork: Refork | None) -> 
 
 def load(settings: Settings) -> Loaded:
     """Import what a pool names. Raises BootError."""
-    # Ours first: it must have its names before the application can monkey-patch the modules that they come from.
-    ours = importer.load_attribute(LOOPS[settings.kind]) if settings.kind in LOOPS else None
-    application = importer.load(settings.app)
-    return Loaded(application, ours or importer.load_attribute(settings.kind))
+    # The class first: it prepares the process, and ours must have its names before the application can monkey-patch the
+    # modules that they come from.
+    loop = importer.load_attribute(LOOPS.get(settings.kind, settings.kind))
+    if isinstance(loop, Prepares):
+        loop.prepare()
+    return Loaded(importer.load(settings.app), loop)
 
 
 def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: Refork | None) -> int:
@@ -101,10 +114,13 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: 
         line = MasterLink(duty.row, duty.channel, duty.sinks, RecycleLimits(duty.settings.recycle), refork, limit)
         offspring.add_tie(line.leave)
         worker = offspring.guarded(loaded.loop)(_context(duty, loaded.application, line))
-        offspring.add_tie(getattr(worker, "leave", None) or int)
+        if isinstance(worker, Forks):
+            offspring.add_tie(worker.leave)
+        if isinstance(worker, Starts):
+            offspring.guarded(worker.start)()
         if refork:
             refork.worker = worker
-        supervision.run_on_expiry(getattr(worker, "expire", None))
+        supervision.run_on_expiry(worker.expire if isinstance(worker, Expires) else None)
         # What is there by now stays: no collection needs to look at it again.
         gc.collect()
         gc.freeze()
@@ -123,7 +139,7 @@ def _work(duty: Duty, worker: Worker, line: MasterLink, limit: OrphanLimit) -> i
     limit.ending()
     run_hook_safely(duty.settings.hooks.exit, duty.log)
     if not code and line.directive is not Directive.QUIT:
-        ending.finish(duty.log, getattr(worker, "flush", None))
+        ending.finish(duty.log, worker.flush if isinstance(worker, Flushes) else None)
     ending.tell_left(duty.log)
     return code
 
