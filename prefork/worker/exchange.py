@@ -23,6 +23,7 @@ from prefork.http.response import error_response
 from prefork.http.wsgi import ApplicationError, EnvironBuilder, Response
 from prefork.worker import offspring
 from prefork.worker.outbox import BLOCK, FileRegion, Outbox, OutboxState
+from prefork.worker.protocol import Ticket
 from prefork.worker.server_state import ServerState
 
 NO_ROOM = (
@@ -79,6 +80,7 @@ class Exchange:
     _result: Iterable[bytes] | None = None
     _remote = ""  # the client's address, for the access log
     _began = 0  # time.monotonic_ns()
+    _ticket: Ticket
 
     def __init__(self, server_state: ServerState, request: Request) -> None:
         self.request = request
@@ -97,7 +99,8 @@ class Exchange:
         environ["wsgi.input"] = body
         if server_state.access is not None:
             self._remote = environ["REMOTE_ADDR"]  # now, for from here on the environ is the application's
-        self._began = server_state.supervisor.begin(request.line.raw, self.queued)
+        ticket = self._ticket = server_state.supervisor.begin(request.line.raw, self.queued)
+        self._began = ticket.began
         try:
             result = self._result = server_state.app(environ, response.start)
             if offspring.forked:
@@ -321,7 +324,7 @@ class Exchange:
                     offspring.end(error)
                 self._log(error)
         server_state = self._server_state
-        server_state.supervisor.end(self.sent)
+        self._ticket.end(self.sent)
         if server_state.access is not None:
             took = time.monotonic_ns() - self._began
             if settled:

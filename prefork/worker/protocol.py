@@ -26,6 +26,18 @@ class Directive(Enum):
     QUIT = 3  # return from run at once
 
 
+class Ticket(Protocol):
+    """A request that is running. It is not to be used after ``end``: it may be another request's by then."""
+
+    began: int  # time.monotonic_ns()
+
+    def pause(self) -> None:
+        """The application waits for a slow client, until the request ends: no time limit runs."""
+
+    def end(self, sent: int) -> None:
+        """The request is answered, or given up; ``sent`` bytes of the body went out."""
+
+
 class Supervisor(Protocol):
     """What a loop needs of the lifeline. In the worker, after fork."""
 
@@ -41,18 +53,15 @@ class Supervisor(Protocol):
     def closed(self) -> None:
         """Report that the worker no longer accepts. Once, when it retires and has closed its listeners."""
 
-    def begin(self, request: bytes, queued: int = 0) -> int:
+    def begin(self, request: bytes, queued: int = 0) -> Ticket:
         """The application takes up a request; ``request`` is its request line, for reports.
 
-        ``queued``: nanoseconds that its connection waited to be accepted, if this is its first. Returns the moment, as
-        time.monotonic_ns().
+        ``queued``: nanoseconds that its connection waited to be accepted, if this is its first. A worker may have many
+        requests at once: the master sees the oldest. In the main thread, or under a lock of the worker's own.
         """
 
-    def pause(self) -> None:
-        """The application waits for a slow client to take its answer: no time limit runs. ``begin`` ends the pause."""
-
-    def end(self, sent: int) -> None:
-        """The request is answered, or given up; ``sent`` bytes went out."""
+    def drop(self) -> None:
+        """Whatever was running is not any more, and counts as nothing. After a fault of the loop."""
 
 
 class Log(Protocol):

@@ -21,7 +21,7 @@ from prefork.system.channel import LIMIT, Channel, Kind, Message
 from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
 from prefork.system.signals import SignalInbox
 from prefork.worker.orphan_limit import OrphanLimit
-from prefork.worker.protocol import Directive
+from prefork.worker.protocol import Directive, Ticket
 from prefork.worker.recycle import NEVER, RecycleLimits
 from prefork.worker.refork import Refork
 
@@ -67,6 +67,25 @@ def follow(sinks: Mapping[str, Sink], message: Message) -> None:
         message.discard()  # a newer master may say more
 
 
+class BesideTicket:
+    """Of a request that began while another was running. Implements ``prefork.worker.protocol.Ticket``."""
+
+    __slots__ = ("_link", "began", "paused", "queued", "request")
+
+    def __init__(self, link: MasterLink, request: bytes, queued: int, began: int) -> None:
+        self._link = link
+        self.request = request
+        self.queued = queued
+        self.began = began
+        self.paused = False
+
+    def pause(self) -> None:
+        self._link.pause_beside(self)
+
+    def end(self, sent: int) -> None:
+        self._link.end_beside(self, sent)
+
+
 class MasterLink:
     """What a loop asks, and what it tells. Implements ``prefork.worker.protocol.Supervisor``."""
 
@@ -92,6 +111,9 @@ class MasterLink:
         self._limit = limit
         if limit and limit.reminder >= 0:
             self._watched.register(limit.reminder, EVENT_READ)
+        self.began = 0  # of the request whose ticket is the link itself
+        self.busy = False
+        self._beside: dict[BesideTicket, None] = {}  # those of further requests, the oldest first
         self._orphaned = False
         self._served = self._sent = self._queued = 0
         self._recycle = recycle
@@ -156,7 +178,12 @@ class MasterLink:
     def closed(self) -> None:
         self._channel.send(Kind.CLOSED)
 
-    def begin(self, request: bytes, queued: int = 0) -> int:
+    # The ticket of a request that is alone, or the oldest, is the link itself: the hot path makes no object.
+
+    def begin(self, request: bytes, queued: int = 0) -> Ticket:
+        if self.busy or self._beside:
+            return self._begin_beside(request, queued)
+        self.busy = True
         length = len(request)
         if length > TEXT:
             request, length = request[:TEXT], TEXT
@@ -165,17 +192,40 @@ class MasterLink:
         numbers[TEXT_LENGTH] = length
         if queued != self._queued:
             numbers[QUEUED] = self._queued = queued
-        now = numbers[BUSY_SINCE] = monotonic_ns()
+        self.began = now = numbers[BUSY_SINCE] = monotonic_ns()
         if not numbers[WATCHED]:
             # Set here as well: until the master has woken, one ring is enough.
             numbers[WATCHED] = 1
             self._channel.send(Kind.REQUEST_STARTED)
         if now >= self._measure_at:
             self._measure(now)
-        return now
+        return self
+
+    def _show(self, ticket: BesideTicket) -> None:
+        """Have the row tell of this request: the older ones have ended, or are paused."""
+        text = ticket.request[:TEXT]
+        self._text[: len(text)] = text
+        numbers = self._cells
+        numbers[TEXT_LENGTH] = len(text)
+        numbers[QUEUED] = self._queued = ticket.queued
+        numbers[BUSY_SINCE] = ticket.began
+        if not numbers[WATCHED]:
+            numbers[WATCHED] = 1
+            self._channel.send(Kind.REQUEST_STARTED)
+
+    def _begin_beside(self, request: bytes, queued: int) -> Ticket:
+        ticket = BesideTicket(self, request, queued, monotonic_ns())
+        self._beside[ticket] = None
+        if not self._cells[BUSY_SINCE]:  # the others are paused
+            self._show(ticket)
+        if ticket.began >= self._measure_at:
+            self._measure(ticket.began)
+        return ticket
 
     def pause(self) -> None:
         self._cells[BUSY_SINCE] = 0
+        if self._beside:
+            self._show_oldest()
 
     def end(self, sent: int) -> None:
         self._served += 1
@@ -184,8 +234,45 @@ class MasterLink:
         numbers[BUSY_SINCE] = 0
         numbers[SERVED] = self._served
         numbers[SENT] = self._sent
+        self.busy = False
+        if self._beside:
+            self._show_oldest()
         if self._served == self._mark_at:
             self._reach_mark()
+
+    def drop(self) -> None:
+        """Whatever was running is not any more, and counts as nothing. After a fault of the loop."""
+        self.busy = False
+        self._beside.clear()
+        self._cells[BUSY_SINCE] = 0
+
+    def end_beside(self, ticket: BesideTicket, sent: int) -> None:
+        """The same of a ticket that is not the first."""
+        if ticket not in self._beside:
+            return
+        del self._beside[ticket]
+        self._served += 1
+        self._sent += sent
+        numbers = self._cells
+        numbers[SERVED] = self._served
+        numbers[SENT] = self._sent
+        if numbers[BUSY_SINCE] == ticket.began:
+            self.pause()
+        if self._served == self._mark_at:
+            self._reach_mark()
+
+    def pause_beside(self, ticket: BesideTicket) -> None:
+        """The same of a ticket that is not the first."""
+        ticket.paused = True
+        if self._cells[BUSY_SINCE] == ticket.began:
+            self.pause()
+
+    def _show_oldest(self) -> None:
+        """Of those that are beside the first, which has ended or is paused."""
+        for ticket in self._beside:
+            if not ticket.paused:
+                self._show(ticket)
+                return
 
     def _measure(self, now: int) -> None:
         if now >= self._recycle.measure_at and self._recycle.measure(now):

@@ -157,7 +157,7 @@ class SyncWorker:
 
     def _lose(self, client: HttpConnection) -> None:
         self._context.log.error("connection_failed", traceback=traceback.format_exc())
-        self._context.supervisor.pause()  # whatever it was at, the worker is at it no longer
+        self._context.supervisor.drop()  # whatever it was at, the worker is at it no longer
         client.close()
 
     def _forget(self, client: HttpConnection) -> None:

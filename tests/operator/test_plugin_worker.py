@@ -50,9 +50,9 @@ class Blunt:
         with client:
             client.setblocking(True)
             request = client.recv(65536).partition(b"\\r\\n")[0]
-            self.context.supervisor.begin(request)
+            ticket = self.context.supervisor.begin(request)
             client.sendall(b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: 7\\r\\n\\r\\n" + self.started)
-            self.context.supervisor.end(7)
+            ticket.end(7)
 """
 
 

@@ -68,7 +68,7 @@ def ties():
 def test_the_master_sees_what_the_worker_does(ties):
     """Since when it is busy, and with what; then what was served and sent."""
     tied = ties()
-    began = tied.line.begin(b"GET /slow HTTP/1.1")
+    began = tied.line.begin(b"GET /slow HTTP/1.1").began
     seen = tied.board.read(0)
     assert seen.busy_since == pytest.approx(began / 1e9)
     assert began <= time.monotonic_ns()
@@ -246,3 +246,26 @@ def test_memory_that_is_enough_is_measured_again(ties):
     tied.line.begin(b"GET / HTTP/1.1")
     assert Kind.RECYCLE_DUE not in tied.heard()
     assert due + 10**9 <= tied.line._measure_at < NEVER
+
+
+def test_of_many_requests_the_oldest_is_shown(ties):
+    """Each has a ticket; when the oldest ends, or waits for its client, the next oldest is shown; each is counted."""
+    tied = ties()
+    first, second, third = (tied.line.begin(b"GET /%d HTTP/1.1" % n) for n in range(3))
+    assert tied.board.read(0).request == "GET /0 HTTP/1.1"
+    second.end(1)
+    assert tied.board.read(0).request == "GET /0 HTTP/1.1"
+    first.end(1)
+    seen = tied.board.read(0)
+    assert (seen.request, seen.served) == ("GET /2 HTTP/1.1", 2)
+    assert seen.busy_since == pytest.approx(third.began / 1e9)
+    fourth = tied.line.begin(b"GET /3 HTTP/1.1")
+    assert tied.board.read(0).request == "GET /2 HTTP/1.1"
+    third.pause()
+    assert tied.board.read(0).request == "GET /3 HTTP/1.1"
+    fourth.end(1)
+    assert tied.board.read(0).busy_since == 0.0
+    third.end(1)
+    assert (tied.board.read(0).served, tied.board.read(0).busy_since) == (4, 0.0)
+    tied.line.begin(b"GET /4 HTTP/1.1").end(1)
+    assert tied.board.read(0).served == 5
