@@ -7,8 +7,8 @@ and takes what it needs.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from prefork.arbiter.children import Children
 from prefork.arbiter.facts import RequestSeen
@@ -35,6 +35,8 @@ class Resources:
     sockets: Sockets
     fdstore: FdStore
     subreaper: bool = False  # orphans of our workers become our children
+    # Each lets go of something in a child, and gives the descriptors that were watched for it: of what others hold.
+    ties: list[Callable[[], Collection[int]]] = field(default_factory=list)
 
     @classmethod
     def of(cls, services: Services) -> Resources:

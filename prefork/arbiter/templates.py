@@ -73,7 +73,7 @@ class Templates:
         """A warmer template is ready: the former one goes."""
         for other in self._templates_of(template.pool, template.generation):
             if other.level < template.level:
-                yield from self._termination.quit(other, "a warmer template is ready", now)
+                yield from self._termination.retire(other, "a warmer template is ready", now)
 
     def mark_colder(self) -> None:
         """Note which workers were forked from a template that there is a warmer one than."""
@@ -95,7 +95,7 @@ class Templates:
         generations = frozenset(needed)
         for template in self._fleet.templates:
             if template.generation not in generations:
-                yield from self._termination.quit(template, reason, now)
+                yield from self._termination.retire(template, reason, now)
 
     def barren(self, worker: Worker, now: float) -> Iterable[Order]:
         """A worker is overdue and has not even been forked: it is its template that hangs."""

@@ -17,7 +17,6 @@ from prefork.arbiter.loop import Arbiter
 from prefork.arbiter.services import Services
 from prefork.cli import restarting, wiring
 from prefork.cli.reading import Reader, runs_as_root
-from prefork.config.addresses import FdAddress, parse
 from prefork.config.load import worker_count
 from prefork.config.models import Config
 from prefork.config.plan import by_cost
@@ -48,6 +47,14 @@ class Starter:
             handoff.report_ready(self._succession.report)
         self._launch = self._succession = None
 
+    def leave(self) -> None:
+        """Let go of the lines to them, without a word. In a child of the master."""
+        if self._launch:
+            self._launch.leave()
+        if self._succession:
+            os.close(self._succession.report)
+        self._launch = self._succession = None
+
     def failed(self, reason: str, code: int) -> None:
         """It does not; a sentence says why. Afterwards it is a matter of the log."""
         if self._launch:
@@ -76,8 +83,7 @@ def run(config: Config, reader: Reader) -> int:
     launch = None
     if config.master.daemonize and succession is None:  # a successor is detached already
         place = config.master.working_directory or "/"
-        kept = [*passed_descriptors(config), reader.vault.descriptor]
-        launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask, keep=kept)
+        launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask)
     elif config.master.working_directory:
         os.chdir(config.master.working_directory)
     starter = Starter(launch, succession)
@@ -121,6 +127,7 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
         serve=partial(wiring.live, worker_count, reader.directory),
         environments=reader.vault.descriptor,
         announce=starter.ready,
+        leave_starter=starter.leave,
         log=log,
         set_level=logs.set_level,
         command=restarting.command(),
@@ -161,12 +168,6 @@ def control_manner(config: Config) -> Manner:
 def open_control(path: str, manner: Manner, over: int | None) -> Server:
     """The control socket. Raises BindError."""
     return Server(path, manner, over=over)
-
-
-def passed_descriptors(config: Config) -> list[int]:
-    """The descriptors that ``fd:N`` listeners are to be found at."""
-    addresses = [parse(listen.address) for listen in config.listen.values()]
-    return [address.number for address in addresses if isinstance(address, FdAddress)]
 
 
 def open_sinks(config: Config) -> dict[str, Sink]:

@@ -21,7 +21,9 @@ from typing import Any
 from prefork.http.events import Request
 from prefork.http.response import error_response
 from prefork.http.wsgi import ApplicationError, EnvironBuilder, Response
+from prefork.worker import offspring
 from prefork.worker.outbox import BLOCK, FileRegion, Outbox, OutboxState
+from prefork.worker.protocol import Ticket
 from prefork.worker.server_state import ServerState
 
 NO_ROOM = (
@@ -78,6 +80,7 @@ class Exchange:
     _result: Iterable[bytes] | None = None
     _remote = ""  # the client's address, for the access log
     _began = 0  # time.monotonic_ns()
+    _ticket: Ticket
 
     def __init__(self, server_state: ServerState, request: Request) -> None:
         self.request = request
@@ -96,9 +99,12 @@ class Exchange:
         environ["wsgi.input"] = body
         if server_state.access is not None:
             self._remote = environ["REMOTE_ADDR"]  # now, for from here on the environ is the application's
-        self._began = server_state.supervisor.begin(request.line.raw, self.queued)
+        ticket = self._ticket = server_state.supervisor.begin(request.line.raw, self.queued)
+        self._began = ticket.began
         try:
             result = self._result = server_state.app(environ, response.start)
+            if offspring.forked:
+                offspring.end()
             if type(result) is not list or len(result) != 1 or response.writes:
                 return self._open(result, keep_alive)
             # The common case: one piece, and all is known.
@@ -112,6 +118,8 @@ class Exchange:
             else:
                 response.left = 0
         except BaseException as error:  # an application may raise anything; none of it ends the worker
+            if offspring.forked:
+                offspring.end(error)
             return self._break_off(error) if response.writes else self._break_down(error)
         self.done = True
         self.sent = len(piece)
@@ -193,6 +201,8 @@ class Exchange:
         assert self._iterator is not None
         while True:
             produced = b"" if response.writes else next(self._iterator, ENDED)
+            if offspring.forked:
+                offspring.end()
             ended = produced is ENDED
             if not ended and type(produced) is not bytes:
                 raise not_bytes(produced)
@@ -236,6 +246,8 @@ class Exchange:
                 # sake of what a generator does after its last piece.
                 piece = None
         except BaseException as error:  # as in begin; but now only the end of the connection can tell
+            if offspring.forked:
+                offspring.end(error)
             self._log(error)
             self._end(whole=False, settled=False)
             return b""
@@ -305,10 +317,14 @@ class Exchange:
                 close = getattr(result, "close", None)
                 if close is not None:
                     close()
+                if offspring.forked:
+                    offspring.end()
             except BaseException as error:  # the response has been given; this is for the log alone
+                if offspring.forked:
+                    offspring.end(error)
                 self._log(error)
         server_state = self._server_state
-        server_state.supervisor.end(self.sent)
+        self._ticket.end(self.sent)
         if server_state.access is not None:
             took = time.monotonic_ns() - self._began
             if settled:

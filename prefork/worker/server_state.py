@@ -67,7 +67,8 @@ class ServerState:
         self.limits = Limits(http.max_request_line, http.max_header_fields, http.max_header_size, http.max_body)
         self.trust = Trust(http.trusted_proxies)
         self._multiprocess = settings.workers > 1
-        self._common = {"wsgi.errors": Errors(context.log), "wsgi.file_wrapper": file_wrapper}
+        self.errors = Errors(context.log)
+        self._common = {"wsgi.errors": self.errors, "wsgi.file_wrapper": file_wrapper}
         self._server = f"Server: {http.server_header}\r\n".encode("latin-1") if http.server_header else b""
         self._second = -1
         self._server_date = (b"", b"")

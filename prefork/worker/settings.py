@@ -31,6 +31,8 @@ class TimeoutSettings:
     keepalive: float = 5.0
     header: float = 10.0
     body: float = 30.0
+    boot: float = 60.0  # the master minds this one, and the next; the worker, what is to be done should it be gone
+    request: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,10 @@ def test_the_former_one_goes_and_its_workers_are_replaced_one_by_one(service: Se
     former = templates(service)[0]
     [spawn] = warm(service)
     given = service.tell(facts.WorkerReady(spawn.worker))
-    assert orders.KillWorker(former.id, 3) in given
+    assert orders.RetireWorker(former.id, drain=False) in given
     [replacement] = [order for order in given if isinstance(order, orders.SpawnWorker)]
     assert (replacement.template, replacement.warm_at) == (spawn.worker, 100)
-    assert not [order for order in given if isinstance(order, orders.RetireWorker)]
+    assert [order.worker for order in given if isinstance(order, orders.RetireWorker)] == [former.id]
     assert [o for o in service.tell(facts.WorkerReady(replacement.worker)) if isinstance(o, orders.RetireWorker)]
 
 
