@@ -260,10 +260,10 @@ class Master(Situation):
         return ()
 
     @on(facts.SuccessorReady)
-    def _successor_ready(self, _fact: facts.SuccessorReady, now: float) -> Orders:
+    def _successor_ready(self, fact: facts.SuccessorReady, now: float) -> Orders:
         if self.upgrade.state is not UpgradeState.STARTED:
             return
-        yield from self.upgrade.serves()
+        yield from self.upgrade.serves(fact)
         if self.upgrade.auto:
             yield from commands.stop_requested(self, facts.StopRequested(graceful=True, signal="upgrade"), now)
 
