@@ -48,7 +48,9 @@ class Resources:
 
         def opened(listener: Listener, reason: str) -> None:
             told = {"reason": reason} if reason else {}
-            services.log.info("listener_opened", name=listener.name, address=listener.address, **told)
+            url = listener.url
+            more = {"url": url} if url else {}
+            services.log.info("listener_opened", name=listener.name, address=listener.address, **more, **told)
 
         def spoiled(listener: Listener, found: str) -> None:
             services.log.error("listener_spoiled", name=listener.name, found=found, hint=_mending(listener))

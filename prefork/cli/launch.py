@@ -32,6 +32,9 @@ from prefork.system.pidfile import Pidfile
 AS_ROOT = "applications run as root: set user under [master]"
 
 
+LINE = "\n"
+
+
 class Starter:
     """Whoever waits to hear whether the service came up."""
 
@@ -55,14 +58,17 @@ class Starter:
             os.close(self._succession.report)
         self._launch = self._succession = None
 
-    def failed(self, reason: str, code: int) -> None:
-        """It does not; a sentence says why. Afterwards it is a matter of the log."""
+    def failed(self, reason: str, code: int, *, logged: bool = False) -> None:
+        """It does not; a sentence says why. Afterwards it is a matter of the log.
+
+        ``logged``: the same terminal has the log, with all that follows the first line.
+        """
         if self._launch:
             self._launch.failed(f"preforkd: {reason}", code)
         elif self._succession:
             handoff.report_failed(self._succession.report, reason)
         else:
-            print(f"preforkd: {reason}", file=sys.stderr)
+            print(f"preforkd: {reason.partition(LINE)[0] if logged else reason}", file=sys.stderr)
         self._launch = self._succession = None
 
 
@@ -153,7 +159,7 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
         raise
     log.info("master_stopped", code=ending.code)
     if ending.code:
-        starter.failed(ending.reason, ending.code)
+        starter.failed(ending.reason, ending.code, logged=config.log.file == "stderr")
     return ending.code
 
 

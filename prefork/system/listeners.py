@@ -8,6 +8,7 @@ an application can do to it what it likes: what can be undone is undone by the m
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - what bind(2) looks hosts up with: a master without descriptors could not import it
 import errno
 import os
 import select
@@ -68,6 +69,14 @@ class Listener:
         self._passed = passed
         self._path = path
         self._inode = unixsocket.inode_of(path) if path else None
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it; empty for a unix socket."""
+        host, _, port = self.address.rpartition(":")
+        if not port.isdigit() or self.socket.family == socket.AF_UNIX:
+            return ""
+        return f"http://{'localhost' if host in ('0.0.0.0', '[::]') else host}:{port}"
 
     @classmethod
     def inherit(cls, name: str, fd: int, address: str) -> Listener:
