@@ -215,6 +215,7 @@ def test_the_pidfile_is_never_absent(daemon: Preforkd):
         daemon.expect("reload_done")
         daemon.signal(signal.SIGUSR2)
         first = daemon.successor()
+        until(lambda: f"{first}\n" in watcher.found, "a look at the pidfile of the first successor")
         daemon.signal(signal.SIGTERM, first)
         daemon.expect("upgrade_backed_out")
         until(lambda: daemon.pidfile.read_text() == f"{daemon.pid}\n", "the pidfile to be put back")
@@ -222,8 +223,8 @@ def test_the_pidfile_is_never_absent(daemon: Preforkd):
         second = daemon.successor()
         assert daemon.stop() == 0
         daemon.expect("upgrade_completed")
+        until(lambda: watcher.looks > 100 and f"{second}\n" in watcher.found, "a look at that of the second")
     assert watcher.found == {f"{pid}\n" for pid in (daemon.pid, first, second)}
-    assert watcher.looks > 100
 
 
 # Children.
