@@ -13,7 +13,7 @@ from prefork.worker.protocol import Directive
 class Blunt:
     '''One request a connection, and the same answer to each.'''
 
-    def __init__(self, post):
+    def __init__(self, context):
         self.context = context
 
     def run(self):
