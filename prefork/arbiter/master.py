@@ -93,7 +93,7 @@ class Master(Situation):
         for name in self.reload.lacking():
             assert self.reload.trial is not None
             yield from self._templates.spawn(name, self.reload.trial.config, self.reload.trial.generation, now)
-        yield from self._templates.dismiss(self._wanted_generations(), "its generation was replaced", now)
+        yield from self._templates.dismiss(self._wanted_generations(), now)
 
     def _conclude(self, now: float) -> Orders:
         """What is complete by now is said, once."""
@@ -140,8 +140,6 @@ class Master(Situation):
         worker = self.fleet.get(fact.worker)
         if worker and self.fleet.move(worker, WorkerEvent.BOOTED, now):
             yield report("info", f"{worker.kind}_ready", **worker.describe(), boot_seconds=round(now - worker.born, 3))
-            if worker.template:
-                yield from self._templates.supersede(worker, now)
             self._templates.mark_colder()
 
     @on(facts.BootFailed)
@@ -194,13 +192,15 @@ class Master(Situation):
         self.fleet.strike(worker)
         worker.life.stacks = worker.life.stacks or (worker.dump.stacks if worker.dump else "")
         yield from self.stalls.tell(worker, now)
-        if not (worker.life.unwanted and fact.clean):
+        # One that was told to go before its template had forked it has gone as it was asked to.
+        retired = worker.life.unwanted and (fact.clean or not worker.pid)
+        if not retired:
             yield from self._look_again(worker)
         if self._exit.code and not worker.was_ready and worker.life.failure in ("", self._start_failure):
             yield death_report.retirement(worker, fact)  # what all of them fail by has been reported
             return
         if worker.life.unwanted:
-            yield death_report.retirement(worker, fact) if fact.clean else self._died(worker, fact, 0.0, now)
+            yield death_report.retirement(worker, fact) if retired else self._died(worker, fact, 0.0, now)
             return
         if worker.template and worker.level and not worker.was_ready:
             yield from self._templates.refused(worker, fact)
