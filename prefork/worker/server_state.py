@@ -7,8 +7,9 @@ import sys
 import time
 from typing import Any
 
+from prefork.http.forwarded import Trust
 from prefork.http.limits import Limits
-from prefork.http.peer import Trust, plain_address
+from prefork.http.peer import plain_address
 from prefork.http.wsgi import EnvironBuilder, base_environ
 from prefork.worker.protocol import WorkerContext
 

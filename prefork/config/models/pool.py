@@ -138,7 +138,9 @@ class Http(Section):
     max_header_size: Size = Field(32 * KIB, description="All fields of the head together; larger: 431.")
     max_body: Size = Field(100 * MIB, description="Of a request; larger: 413.")
     trusted_proxies: Proxies = Field(
-        ("127.0.0.1", "unix:"), description="Addresses or networks whose X-Forwarded-* count."
+        ("127.0.0.1", "::1", "unix:"),
+        description="Proxies, by address or network, whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix count, or "
+        "Forwarded in a request without the first three. Clients write these as well: a proxy must set or remove each.",
     )
     proxy_protocol: bool = Field(False, description="Expect a PROXY line or header before each connection's data.")
     server_header: HeaderValue = Field("prefork", description="The Server field of every answer; empty for none.")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from prefork.http.peer import Trust
+from prefork.http.forwarded import Trust
 from prefork.http.wsgi import ApplicationError, EnvironBuilder, Response, base_environ
 from tests.unit.http.reading import head, request_of
 
