@@ -69,7 +69,6 @@ class Exchange:
 
     done = False  # the call is over, and every byte of the response has been given out
     failed = False  # the response is cut: the connection must be closed without its end
-    refused = False  # the response is the server's own 500, which is whole
     sent = 0  # bytes of the body that were given out
     queued = 0  # nanoseconds that its connection waited to be accepted
     _file: FileRegion | None = None  # what remains of the response, when the call is over
@@ -276,7 +275,7 @@ class Exchange:
     def _break_down(self, error: BaseException) -> tuple[bytes, bytes, bool]:
         """A failure before the first byte: nothing of the half-made answer goes out."""
         self._log(error)
-        self.refused = self.done = True
+        self.done = True
         self._response.began = True
         server, date = self._server_state.server_date()
         data = error_response(500, server, date, head_only=self.request.line.method == "HEAD")
