@@ -88,7 +88,11 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: 
             supervision.run_on_abort(importer.load_hook(duty.settings.hooks.abort), duty.stacks)
         run_hook(duty.settings.hooks.ready)
         if duty.settings.probe:
-            probe.ask(loaded.application, duty.settings.probe, Errors(duty.log))
+            errors = Errors(duty.log)
+            try:
+                probe.ask(loaded.application, duty.settings.probe, errors)
+            finally:
+                errors.flush()
         # From here on signals are heard by the loop; until now, being told to go was to go.
         line = MasterLink(duty.row, duty.channel, duty.sinks, RecycleLimits(duty.settings.recycle), refork)
         worker = loaded.loop(_context(duty, loaded.application, line))

@@ -297,13 +297,34 @@ class HttpConnection:
         assert self._request is not None
         server_state = self._server_state
         server_state.serving = self
-        exchange = server_state.exchange = Exchange(server_state, self._request)
+        exchange = server_state.exchange = Exchange(server_state, self._request, self)
         if self.queued:
             exchange.queued, self.queued = self.queued, 0
         return self._respond(exchange, *exchange.begin(self._environ_builder, body, keep_alive=not self.leaving))
 
+    def open(self, exchange: Exchange, head: bytes, *, keep: bool) -> Outbox:
+        """The outbox of a response that begins while the application is called: it has used ``write``."""
+        self._keep = keep
+        self._exchange = exchange
+        outbox = self._outbox = Outbox(self._socket, head)
+        return outbox
+
+    def _follow(self, exchange: Exchange, piece: bytes, outbox: Outbox) -> bool:
+        """The rest of a response that ``write`` has begun."""
+        try:
+            outbox.add(piece)
+        except OSError as error:
+            exchange.no_room(error)
+        if not exchange.done and not exchange.run(outbox):
+            self.close()
+            return False
+        self._drop_body()
+        return self._deliver(outbox)
+
     def _respond(self, exchange: Exchange, head: bytes, piece: bytes, keep: bool) -> bool:
         """Send an answer that has begun. True: it has gone out in full, and all is well."""
+        if self._outbox is not None:
+            return self._follow(exchange, piece, self._outbox)
         self._keep = keep
         if len(piece) > COPIED:
             data, after = head, piece
