@@ -37,6 +37,8 @@ class ClientGoneError(ConnectionError):
 class Client(Protocol):
     """The connection that an exchange is of."""
 
+    leaving: bool  # its next response is the last
+
     def open(self, exchange: Exchange, head: bytes, *, keep: bool) -> Outbox:
         """The outbox of a response that begins before the call returns. ``keep``: what its head says."""
 
@@ -107,7 +109,6 @@ class Exchange:
         If the response is not ``done`` then, ``run`` has to follow before anything else is called. If the application
         has called ``write``, its head is on its way already, and there is an outbox to follow.
         """
-        self._keep = keep_alive
         server_state = self._server_state
         request = self.request
         response = self._response
@@ -126,15 +127,16 @@ class Exchange:
                 piece = plain_bytes(piece)
             server, date = server_state.server_date()
             head, keep = response.head(len(piece), server, date, keep_alive=keep_alive)
-            if response.left != len(piece):
-                piece = self._framed(piece)
-            else:
+            whole = response.left == len(piece)
+            if whole:
                 response.left = 0
+            else:
+                piece = self._framed(piece)
         except BaseException as error:  # an application may raise anything; none of it ends the worker
             return self._break_down(error) if self._out is None else self._break_off(error)
         self.done = True
         self.sent = len(piece)
-        self._end(whole=not response.short or self._tell_short())
+        self._end(whole=whole or not response.short or self._tell_short())
         return head, piece, keep
 
     def _open(self, result: Iterable[bytes], keep_alive: bool) -> tuple[bytes, bytes, bool]:
@@ -209,7 +211,7 @@ class Exchange:
         out = self._out
         if out is None:
             server, date = self._server_state.server_date()
-            head, self._keep = self._response.head(-1, server, date, keep_alive=self._keep)
+            head, self._keep = self._response.head(-1, server, date, keep_alive=not self._client.leaving)
             out = self._out = self._client.open(self, head, keep=self._keep)
         if self.failed:
             raise ClientGoneError("the response is cut: nothing more can be written")
@@ -378,6 +380,8 @@ def _known_length(result: Iterable[bytes], first: bytes | None) -> int:
     try:
         if type(result) in (list, tuple):
             return sum(map(len, result))
+        if getattr(type(result), "__len__", None) is None:  # most; asking it anyway would cost an exception
+            return -1
         return len(first) if len(result) == 1 else -1  # type: ignore[arg-type]
     except BaseException:  # it has no length, or a proxy object raises what it pleases: it is a hint, and no more
         return -1
