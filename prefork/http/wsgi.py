@@ -139,7 +139,7 @@ def _parse_status(status: str) -> Status:
     if not _STATUS.fullmatch(status):
         raise ApplicationError(f"the status {status!r} is malformed")
     if status[0] == "1":
-        raise ApplicationError(f"the status {status!r} is no final one")
+        raise ApplicationError(f"the status {status!r} is not a final one")
     if len(_statuses) >= CACHE_SIZE:
         _statuses.clear()
     text = status if len(status) > 3 else status + " "
@@ -164,7 +164,7 @@ def plain_bytes(piece: object) -> bytes:
         return piece
     if isinstance(piece, bytes):
         return memoryview(piece).tobytes()
-    raise ApplicationError(f"the application gave {type(piece).__name__}, not bytes")
+    raise ApplicationError(f"the application gave {type(piece).__name__}; response bodies must be bytes")
 
 
 def _shown(value: object) -> str:
@@ -177,10 +177,10 @@ def _shown(value: object) -> str:
 def _parse_field(pair: tuple[str, str]) -> tuple[bytes, int]:
     name, value = pair
     if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-        raise ApplicationError(f"the header {pair!r} is malformed")
+        raise ApplicationError(f"response header {pair!r} is malformed")
     kind = _KINDS.get(name.lower(), Kind.ORDINARY)
     if kind == Kind.LENGTH and not _LENGTH.fullmatch(value):
-        raise ApplicationError(f"the header {pair!r} is malformed")
+        raise ApplicationError(f"response header {pair!r} is malformed")
     known = f"{name}: {value}\r\n".encode("latin-1"), kind
     if len(value) <= CACHED_LENGTH:
         if len(_fields) >= CACHE_SIZE:

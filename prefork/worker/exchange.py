@@ -266,12 +266,14 @@ class Exchange:
     def _tell_surplus(self) -> None:
         """Once: part of a file is an application's to send (RFC 9110 section 14), and anything else is its fault."""
         if not self._surplus and type(self._result) is not FileWrapper:
-            self._tell_length("it gave more bytes than it promised: the rest is dropped")
+            self._tell_length("response body is longer than its Content-Length; the rest is dropped")
         self._surplus = True
 
     def _tell_short(self) -> bool:
         """Say that the connection is cut because of it; False: the answer is not whole."""
-        self._tell_length(f"it gave {self._response.left} bytes less than it promised: the connection is cut")
+        self._tell_length(
+            f"response body is {self._response.left} bytes shorter than its Content-Length; connection closed"
+        )
         return False
 
     def _tell_length(self, reason: str) -> None:
