@@ -2,8 +2,9 @@
 
 **Processes.** One *master* opens the listening sockets, forks *workers* that all accept on them, and keeps those
 workers alive, young and responsive. It runs no application code and parses nothing from the network. A worker loads
-its pool's application and serves. They share a scoreboard (one row a worker), and each worker has a channel to the
-master.
+its pool's application and serves. Each worker has a row of a scoreboard that the master reads, and a channel to the
+master. What a worker is told and what it is given are two records (``worker.spec``), and nothing of other pools is in
+them.
 
 **Floors.** A module imports only from floors below, or from its own room; a test holds it::
 
@@ -15,8 +16,9 @@ master.
 
 **Journeys.**
 
-*Start*: ``cli`` reads the file (``config.load``), detaches (``system.daemon``), and runs ``arbiter.loop.Arbiter``,
-which opens the listeners and lets ``arbiter.master.Master`` say what to do; the first orders are to spawn.
+*Start*: ``cli`` reads the file (``config.load``, in a child: ``cli.apart``), detaches (``system.daemon``), and
+runs ``arbiter.loop.Arbiter``, which opens the listeners and lets ``arbiter.master.Master`` say what to do; the first
+orders are to spawn.
 
 *A worker's life*: ``arbiter.spawning`` forks; ``worker.boot`` takes the identity, imports the application,
 and runs the loop of its kind (``worker.sync``); ready, stuck, retired and dead are told in ``arbiter.fleet``.

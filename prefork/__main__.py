@@ -1,6 +1,15 @@
-"""``python -m prefork`` is ``preforkd``."""
+"""``python -m prefork`` is ``preforkd``: nothing is imported from the directory that it is started in.
 
+Python puts that directory first on ``sys.path`` for ``-m``. A master that root starts in somebody's directory would
+run that person's ``struct.py`` or ``yaml.py``; what belongs to an application is found by ``directory`` and
+``python_path`` in its worker.
+"""
+
+import os
 import sys
+
+if sys.path and not getattr(sys.flags, "safe_path", False) and sys.path[0] in ("", os.getcwd()):
+    del sys.path[0]
 
 from prefork.cli import main
 

@@ -56,6 +56,12 @@ class BindError(PreforkError):
     exit_code = 71  # EX_OSERR
 
 
+class StartError(PreforkError):
+    """The operating system refuses something that the master cannot start without, such as memory or a descriptor."""
+
+    exit_code = 71  # EX_OSERR
+
+
 class AlreadyRunning(PreforkError):
     """Another daemon holds the pidfile; the message names it and its pid."""
 

@@ -35,7 +35,7 @@ def lives() -> str:
     """The states of a worker and what leads from one to the next, drawn from the table that the master runs on."""
     drawn = []
     for state in WorkerState:
-        ways = [(step, NEXT[state, step]) for step in WorkerEvent if (state, step) in NEXT]
+        ways = [(step, NEXT[state, step][0]) for step in WorkerEvent if (state, step) in NEXT]
         for index, (step, other) in enumerate(ways):
             name = state.value if index == 0 else ""
             drawn.append(f"{name:<9} --{step.value + '-':-<9}> {other.value}")

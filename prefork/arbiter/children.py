@@ -37,6 +37,8 @@ class Child:
     pidfd: int | None
     channel: Channel
     stacks: int
+    served: Callable[[], int] = int  # requests, as its row says
+    taken: Callable[[int], bool] = lambda _pid: False  # whether another child in the table has this pid
     signals: list[int] = field(default_factory=list)  # that wait until it is known
 
     def hear(self) -> Iterator[Fact]:
@@ -60,13 +62,13 @@ class Child:
         elif message.kind == Kind.REQUEST_STARTED:
             yield facts.RequestStarted(self.worker)
         elif message.kind == Kind.WARM:
-            yield facts.WorkerWarm(self.worker)
+            yield facts.WorkerWarm(self.worker, self.served())
         elif message.kind == Kind.RECYCLE_DUE and message.text in channel.RECYCLE_REASONS:
             yield facts.RecycleDue(self.worker, message.text)
 
     def _greeted(self, message: Message) -> Fact:
         """Its first word. Raises EOFError if that, or whoever sent it, is not what was expected."""
-        if message.kind != Kind.HELLO or not process.is_child(message.sender):
+        if message.kind != Kind.HELLO or self.taken(message.sender) or not process.is_child(message.sender):
             raise EOFError
         self.pid = message.sender
         self.pidfd = process.open_pidfd(self.pid)
@@ -196,11 +198,12 @@ class Children:
             self._forget(child)
 
     def _exited(self, child: Child, ending: process.Exit) -> facts.ChildExited:
-        clean = ending.code == 0
+        clean, killed = ending.code == 0, ending.signal == signal.SIGKILL
         try:
-            return facts.ChildExited(child.worker, self._told(ending), clean, ending.peak_memory, self.seen(child))
+            told, seen = self._told(ending), self.seen(child)
+            return facts.ChildExited(child.worker, told, clean, ending.peak_memory, seen, killed)
         except Exception:
-            return facts.ChildExited(child.worker, str(ending), clean, ending.peak_memory)
+            return facts.ChildExited(child.worker, str(ending), clean, ending.peak_memory, killed=killed)
 
     def _told(self, ending: process.Exit) -> str:
         if ending.signal != signal.SIGKILL:

@@ -1,61 +1,58 @@
-"""Where what is asked over the control socket becomes facts, and what became of them is told.
+"""The control socket in the master: who asks, what becomes facts, and who is still to be answered.
 
-A command is the same fact as its signal, so there is one way through the house. Who waits is told of every event that
-is logged meanwhile, and of the end. In the master.
+Rules. It follows the configuration: the socket of another one is opened before the old one is closed, and who waits is
+carried over. Who waits is told of every event that is logged meanwhile; what a command does and how it is answered is
+in ``answers``.
+
+Diagnostics. ``control_request`` (who asked for what), ``control_not_renewed``, ``control_lost``,
+``control_accept_failed`` (no descriptor or no memory for one more client), ``control_failed`` (with a traceback).
 """
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
-from prefork.arbiter import facts, orders
+from prefork.arbiter import orders
+from prefork.arbiter.answers import ANSWERS, Answer, Surroundings
 from prefork.arbiter.facts import Fact
-from prefork.arbiter.fleet import Worker
 from prefork.arbiter.master import Master
-from prefork.arbiter.overview import overview
-from prefork.arbiter.reload import ENDED, ReloadState
-from prefork.arbiter.resources import Resources
 from prefork.arbiter.services import ControlServer
-from prefork.arbiter.upgrade.policy import UpgradeState
+from prefork.arbiter.survival import Survival
+from prefork.arbiter.watch import Watch
 from prefork.config.models import Config, Control
 from prefork.control import protocol
-from prefork.control.protocol import Request
 from prefork.errors import BindError, PreforkError
 
-DEATHS_KEPT = 64
-HEARD_KEPT = 256  # events that are kept for a client that waits
 QUIET = ("debug",)  # levels of events that nobody is told of
+
+
+class Host(Surroundings, Protocol):
+    """What the controller uses of the process that it is in: ``Resources``."""
+
+    watch: Watch
+    survival: Survival
 
 
 @dataclass
 class Wait:
-    """A client that is to be answered. ``heard``: what was logged since it asked."""
+    """A client that is to be answered."""
 
-    request: Request
-    taken: bool = False  # the master has been told the fact that was asked for
-    heard: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=HEARD_KEPT))
-    serial: int = 0  # of the reload that it asked for
-    workers: tuple[int, ...] = ()  # whose stacks it waits for
-
-    def refused(self, *events: str) -> str:
-        """Why not, if one of these events was heard."""
-        return next((str(heard.get("reason")) for heard in self.heard if heard["event"] in events), "")
+    answer: Answer
+    taken: bool = False  # the master has been told the facts that the request stands for
 
 
 class Controller:
     """One for the life of a master; without ``[control]`` it has no socket, and nobody asks."""
 
-    def __init__(self, resources: Resources, master: Master) -> None:
-        self._resources = resources
+    def __init__(self, host: Host, master: Master) -> None:
+        self._host = host
         self._master = master
         self._server: ControlServer | None = None
         self._trial: ControlServer | None = None
         self._waits: dict[int, Wait] = {}
-        self._deaths: deque[tuple[float, dict[str, Any]]] = deque(maxlen=DEATHS_KEPT)
+        self._hindered = False  # nobody could be accepted when it was looked at last
 
     # The socket.
 
@@ -65,14 +62,19 @@ class Controller:
         ``over``: the path is taken over from the master of this pid, 0 if it has ended.
         """
         wanted, server = config.control, self._server
-        if wanted and (server is None or not server.listening or server.path != wanted.socket):
+        if wanted is None:
+            return
+        if server is None or not server.listening or server.path != wanted.socket or not server.reachable:
             self._trial = self._opened(wanted, config, over)
 
     def adopt(self, config: Config) -> None:
         """This configuration is in force."""
         if self._trial:
+            self._host.watch.add(self._trial.fileno(), self.asked)  # first: should it fail, it is tried again
             before, self._server, self._trial = self._server, self._trial, None
-            self._resources.watch.add(self._server.fileno(), self.asked)
+            again = before is not None and before.listening and before.path == self._server.path
+            told = {"reason": "its file was removed or replaced"} if again else {}
+            self._host.services.log.info("control_opened", path=self._server.path, **told)
             if before:
                 self._server.take_clients(before)  # one of them may wait for this very reload
                 self._hang_up(before, unlink=True)
@@ -80,9 +82,9 @@ class Controller:
             self._server.deafen()  # who waits is answered yet
         elif self._server and self._server.holds_path:
             try:
-                self._server.renew(self._resources.services.control_manner(config))
+                self._server.renew(self._host.services.control_manner(config))
             except (OSError, PreforkError) as error:
-                self._resources.services.log.error("control_not_renewed", reason=str(error))
+                self._host.services.log.error("control_not_renewed", reason=str(error))
 
     def drop(self) -> None:
         """The configuration on trial is not to be."""
@@ -98,7 +100,7 @@ class Controller:
         try:
             self._trial = self._opened(config.control, config, 0)
         except BindError as error:
-            self._resources.services.log.error("control_lost", reason=str(error))
+            self._host.services.log.error("control_lost", reason=str(error))
         else:
             self.adopt(config)
 
@@ -110,65 +112,59 @@ class Controller:
             self._waits.clear()
 
     def _hang_up(self, server: ControlServer, *, unlink: bool) -> None:
-        self._resources.watch.remove(server.fileno())
+        self._host.watch.remove(server.fileno())
         server.close(unlink=unlink)
 
     def _opened(self, control: Control, config: Config, over: int | None) -> ControlServer:
-        manner = self._resources.services.control_manner(config)
-        return self._resources.services.open_control(control.socket, manner, over)
+        manner = self._host.services.control_manner(config)
+        return self._host.services.open_control(control.socket, manner, over)
 
     # What is asked.
 
     def asked(self) -> Iterator[Fact]:
         """The facts that clients ask for."""
         assert self._server is not None
-        for asking in self._server.turn():
+        requests = self._server.turn()
+        self._look_at_hindrance(self._server)
+        for asking in requests:
             request = asking.request
-            if request.do not in ASIDE:
-                log = self._resources.services.log
-                log.info("control_request", do=request.do, by_uid=asking.uid, by_pid=asking.pid)
-            wait = self._waits[asking.client] = Wait(request)
-            yield from FACTS[request.do](self, wait)
-            wait.taken = True
+            if not request.command.looks:
+                given = {name: value for name, value in request.given.items() if value}
+                self._host.services.log.info(
+                    "control_request", do=request.do, by_uid=asking.uid, by_pid=asking.pid, **given
+                )
+            wait = self._waits[asking.client] = Wait(ANSWERS[request.do](request, self._master, self._host))
+            try:
+                yield from wait.answer.facts()
+                wait.taken = True
+            except Exception as error:  # one client's request is no more than its own
+                self._fail(asking.client, error)
             self.settle()
 
-    def _nothing(self, _wait: Wait) -> Iterable[Fact]:
-        return ()
+    def _fail(self, client: int, error: Exception) -> None:
+        """A request cannot be answered as it should: the client is told, and waits no more."""
+        del self._waits[client]
+        reason = self._host.survival.note("control_failed", error)
+        if self._server:
+            self._server.say(client, protocol.refused(reason), last=True)
 
-    def _reload(self, wait: Wait) -> Iterable[Fact]:
-        yield facts.ReloadRequested()
-        last = self._master.reload.last
-        wait.serial = last.serial if last else 0
-
-    def _upgrade(self, wait: Wait) -> Iterable[Fact]:
-        yield facts.UpgradeRequested(auto=not wait.request.keep)
-
-    def _scale(self, wait: Wait) -> Iterable[Fact]:
-        yield facts.ScaleRequested(pool=wait.request.pool, workers=wait.request.workers)
-
-    def _reopen(self, _wait: Wait) -> Iterable[Fact]:
-        yield facts.ReopenRequested()
-
-    def _stop(self, wait: Wait) -> Iterable[Fact]:
-        yield facts.StopRequested(graceful=wait.request.do == "stop", signal=f"preforkctl {wait.request.do}")
-
-    def _dump(self, wait: Wait) -> Iterable[Fact]:
-        wait.workers = tuple(one.id for one in self._master.fleet if _names(wait.request.worker, one))
-        if wait.workers:
-            yield facts.DumpRequested(wait.workers)
+    def _look_at_hindrance(self, server: ControlServer) -> None:
+        """Without descriptors or memory nobody can be accepted: the socket rests, and the log says so once."""
+        if server.hindrance:
+            self._host.watch.rest(server.fileno())
+        if server.hindrance and not self._hindered:
+            hint = "raise the limit of open files (ulimit -n, LimitNOFILE=)"
+            self._host.services.log.error("control_accept_failed", reason=server.hindrance, hint=hint)
+        self._hindered = bool(server.hindrance)
 
     # What is told.
 
-    def heard(self, report: orders.Report) -> None:
-        """An event is being logged."""
-        told = {"event": report.event, **report.fields}
-        if report.event.endswith(("_died", "_stuck")):
-            self._deaths.append((self._resources.now(), told))
+    def reported(self, report: orders.Report) -> None:
+        """An event is being logged: those who wait for the end of something are told of it."""
         if report.level in QUIET or self._server is None:
             return
         for client, wait in self._waits.items():
-            wait.heard.append(told)
-            if wait.request.wait:
+            if wait.answer.request.wait:
                 self._server.say(client, protocol.event(report.event, report.fields))
 
     def settle(self) -> None:
@@ -176,99 +172,14 @@ class Controller:
         if self._server is None:
             return
         for client, wait in tuple(self._waits.items()):
-            line = ANSWERS[wait.request.do](self, wait) if wait.taken else None
+            try:
+                line = wait.answer.response() if wait.taken else None
+            except Exception as error:  # one client's answer is no more than its own
+                self._fail(client, error)
+                continue
             if line is not None:
                 self._server.say(client, line, last=True)
             if line is not None or not self._server.has(client):
                 del self._waits[client]
         if not self._waits and not self._server.listening:
             self.close(unlink=True)
-
-    def _tell_status(self, _wait: Wait) -> bytes | None:
-        has = self._resources
-        rows = {child.worker: has.children.seen(child) for child in has.children}
-        about = {"version": has.services.version, "pid": os.getpid(), "config": has.services.title}
-        listeners = has.sockets.addresses()
-        return protocol.answer(ok=True, **about, listeners=listeners, **overview(self._master, rows, has.now()))
-
-    def _tell_reload(self, wait: Wait) -> bytes | None:
-        last = self._master.reload.last
-        if last is None or last.serial != wait.serial:
-            return protocol.answer(ok=False, reason="superseded by another reload", faults=[])
-        if last.state not in ENDED and wait.request.wait:
-            return None
-        if last.state in (ReloadState.REFUSED, ReloadState.SUPERSEDED):
-            reason = "\n".join(last.faults) or "superseded by what was asked meanwhile"
-            return protocol.answer(ok=False, reason=reason, faults=list(last.faults))
-        return protocol.answer(ok=True, state=last.state.value, **self._master.reload.summary())
-
-    def _tell_upgrade(self, wait: Wait) -> bytes | None:
-        reason = wait.refused("upgrade_refused", "upgrade_failed")
-        if reason:
-            # When that is answered, another upgrade may be asked for: the successor has ended.
-            over = wait.refused("upgrade_refused") or self._master.upgrade.state is UpgradeState.NONE
-            return protocol.answer(ok=False, reason=reason) if over or not wait.request.wait else None
-        events = {heard["event"] for heard in wait.heard}
-        if "upgrade_ended" in events:
-            return protocol.answer(ok=False, reason="the new master ended before it was ready; its log may say why")
-        if "upgrade_ready" in events or not wait.request.wait:
-            return protocol.answer(ok=True, master=os.getpid(), successor=self._master.upgrade.pid)
-        return None
-
-    def _tell_scale(self, wait: Wait) -> bytes | None:
-        reason = wait.refused("scale_refused")
-        if reason:
-            return protocol.answer(ok=False, reason=reason)
-        return protocol.answer(ok=True, pool=wait.request.pool, workers=wait.request.workers)
-
-    def _tell_done(self, wait: Wait) -> bytes | None:
-        failure = wait.refused("log_not_reopened")
-        if failure:
-            return protocol.answer(ok=False, reason=failure)
-        return protocol.answer(ok=True, master=os.getpid())
-
-    def _tell_dump(self, wait: Wait) -> bytes | None:
-        there = [worker for worker in map(self._master.fleet.get, wait.workers) if worker]
-        if any(worker.dump and worker.dump.asked for worker in there):
-            return None
-        dumped = [heard for heard in wait.heard if heard["event"] == "worker_dumped"]
-        if not dumped:
-            reason = "it is being ended: see deaths" if there else f"there is no such worker: {wait.request.worker}"
-            return protocol.answer(ok=False, reason=reason)
-        return protocol.answer(ok=True, workers=dumped)
-
-    def _tell_deaths(self, _wait: Wait) -> bytes | None:
-        now = self._resources.now()
-        return protocol.answer(
-            ok=True, deaths=[{"seconds_ago": round(now - when, 3), **told} for when, told in self._deaths]
-        )
-
-
-def _names(text: str, worker: Worker) -> bool:
-    """Whether a client means this worker: by pid, by pool, by pool/number; the empty text means all."""
-    return text in ("", str(worker.pid), worker.pool, f"{worker.pool}/{worker.number}")
-
-
-FACTS: dict[str, Callable[[Controller, Wait], Iterable[Fact]]] = {
-    "status": Controller._nothing,
-    "reload": Controller._reload,
-    "upgrade": Controller._upgrade,
-    "scale": Controller._scale,
-    "reopen": Controller._reopen,
-    "stop": Controller._stop,
-    "quit": Controller._stop,
-    "dump": Controller._dump,
-    "deaths": Controller._nothing,
-}
-ANSWERS: dict[str, Callable[[Controller, Wait], bytes | None]] = {
-    "status": Controller._tell_status,
-    "reload": Controller._tell_reload,
-    "upgrade": Controller._tell_upgrade,
-    "scale": Controller._tell_scale,
-    "reopen": Controller._tell_done,
-    "stop": Controller._tell_done,
-    "quit": Controller._tell_done,
-    "dump": Controller._tell_dump,
-    "deaths": Controller._tell_deaths,
-}
-ASIDE = ("status", "deaths")  # they change nothing: nobody needs to know who looked

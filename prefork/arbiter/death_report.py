@@ -11,14 +11,16 @@ from prefork.arbiter.orders import Report, report
 
 def retirement(worker: Worker, fact: ChildExited) -> Report:
     """It ended as it was asked to."""
-    return report("info", f"{worker.kind}_retired", **worker.describe(), reason=worker.cause, served=fact.last.served)
+    return report(
+        "info", f"{worker.kind}_retired", **worker.describe(), reason=worker.life.cause, served=fact.last.served
+    )
 
 
 def certificate(worker: Worker, fact: ChildExited, delay: float, now: float) -> Report:
     """The death certificate; ``delay`` is the back-off that follows, in seconds."""
     fields: dict[str, Any] = {
         **worker.describe(),
-        "cause": worker.cause or fact.ending,
+        "cause": worker.life.cause or fact.ending,
         "ending": fact.ending,
         "age": round(now - worker.born, 3),
         "served": fact.last.served,
@@ -30,10 +32,10 @@ def certificate(worker: Worker, fact: ChildExited, delay: float, now: float) -> 
         fields["busy_seconds"] = round(now - fact.last.busy_since, 3)
     if fact.last.busy_since and fact.last.queued:
         fields["queue_seconds"] = round(fact.last.queued, 3)
-    if worker.failure:
-        fields["traceback"] = worker.failure
-    if worker.stacks:
-        fields["stacks"] = worker.stacks
+    if worker.life.failure:
+        fields["traceback"] = worker.life.failure
+    if worker.life.stacks:
+        fields["stacks"] = worker.life.stacks
     if delay:
         fields["next_try_in"] = round(delay, 1)
     return Report("error", f"{worker.kind}_died", fields)
@@ -41,5 +43,5 @@ def certificate(worker: Worker, fact: ChildExited, delay: float, now: float) -> 
 
 def boot_story(worker: Worker, fact: ChildExited) -> str:
     """Why a worker did not become ready, for whoever asked for it."""
-    ending = f"pool {worker.pool}: a {worker.kind} ended before it was ready: {worker.cause or fact.ending}"
-    return f"{ending}\n{worker.failure or worker.stacks}".rstrip()
+    ending = f"pool {worker.pool}: a {worker.kind} ended before it was ready: {worker.life.cause or fact.ending}"
+    return f"{ending}\n{worker.life.failure or worker.life.stacks}".rstrip()

@@ -10,12 +10,14 @@ Diagnostics. ``order_failed`` (with the order's name and a traceback), ``log_not
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from signal import Signals
 from typing import Any, TypeVar
 
 from prefork.arbiter import facts, orders, spawning
+from prefork.arbiter.children import Child
 from prefork.arbiter.control import Controller
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.orders import Order
@@ -23,7 +25,8 @@ from prefork.arbiter.resources import Resources
 from prefork.arbiter.upgrade.successor import Successor
 from prefork.config.models import Config
 from prefork.errors import BindError, ConfigError, PreforkError
-from prefork.system import process, signals
+from prefork.observe.sink import Sink
+from prefork.system import process, room, signals
 from prefork.system.channel import Kind
 
 Method = Callable[["Executor", Any], "Fact | None"]
@@ -41,6 +44,22 @@ def carries_out(kind: type[Order]) -> Callable[[Decorated], Decorated]:
         return method
 
     return register
+
+
+def _reopen(sink: Sink) -> OSError | None:
+    """Open a log anew; what hindered it, at whatever step."""
+    try:
+        return sink.reopen()
+    except OSError as error:
+        return error
+
+
+def _pass_on(child: Child, name: str, sink: Sink) -> None:
+    """Give a child the log as it is open now, by a description of its own: it could spoil ours."""
+    with suppress(OSError):  # too many open files: it goes on with what it has
+        lent = sink.lend()
+        child.channel.send(Kind.REOPEN, name, lent)
+        os.close(lent)
 
 
 class Executor:
@@ -100,7 +119,7 @@ class Executor:
         child = self._resources.children.get(order.worker)
         if child is None:
             return None
-        self._resources.board.watch(child.slot, order.watching)
+        self._resources.board.watch(child.slot, watching=order.watching)
         # A request that it took up just before it could see that nobody watches any more would ring no bell.
         if not order.watching and self._resources.board.read(child.slot).busy_since:
             return facts.RequestStarted(order.worker)
@@ -112,12 +131,26 @@ class Executor:
         there = (children.get(worker) for worker in order.workers)
         return facts.ScoreboardRead({child.worker: children.seen(child) for child in there if child})
 
+    @carries_out(orders.LookAgain)
+    def look_again(self, order: orders.LookAgain) -> None:
+        for child in map(self._resources.children.get, order.workers):
+            if child:
+                child.channel.send(Kind.LOOK)
+
+    @carries_out(orders.MeasureRoom)
+    def measure_room(self, order: orders.MeasureRoom) -> Fact:
+        there = [child for child in map(self._resources.children.get, order.like) if child]
+        each = max((room.memory_of(child.pid) for child in there), default=0)
+        rows = self._resources.board.capacity
+        return facts.RoomMeasured(order.pool, order.workers, order.force, room.available(), each, rows)
+
     # The configuration and the listeners.
 
     @carries_out(orders.LoadConfig)
     def load_config(self, _order: orders.LoadConfig) -> Fact:
         try:
             config = self._services.load()
+            self._resources.insist_on_room(config)
         except ConfigError as error:
             return facts.ReloadRefused(tuple(str(fault) for fault in error.faults))
         except PreforkError as error:
@@ -157,6 +190,9 @@ class Executor:
     def close_unclaimed(self, _order: orders.CloseUnclaimed) -> None:
         self._resources.sockets.close_unclaimed(self._config)
         self._renew_listeners(self._config)
+        if self._services.pidfile:
+            with suppress(OSError, PreforkError):  # it is no pidfile, or another master's: nothing of ours
+                self._services.pidfile.forget_predecessor()
 
     def _renew_listeners(self, config: Config) -> None:
         """Those that were open before follow the configuration, now that it is in force."""
@@ -166,16 +202,19 @@ class Executor:
     # Logs, and whoever waits.
 
     @carries_out(orders.ReopenLogs)
-    def reopen_logs(self, _order: orders.ReopenLogs) -> None:
+    def reopen_logs(self, _order: orders.ReopenLogs) -> Fact:
         """Open every log anew, and pass the descriptors on: workers may have no right to open them."""
+        failures = []
         for name, sink in self._services.sinks.items():
-            error = sink.reopen()
+            error = _reopen(sink)
             if error:
+                failures.append(f"log {name}: {error}")
                 hint = "the old file is written to until USR1 finds the path writable"
                 self.report(orders.report("error", "log_not_reopened", log=name, reason=str(error), hint=hint))
             for child in self._resources.children:
-                child.channel.send(Kind.REOPEN, name, sink.fileno())
+                _pass_on(child, name, sink)
         self._services.log.info("logs_reopened", logs=len(self._services.sinks))
+        return facts.LogsReopened(tuple(failures))
 
     @carries_out(orders.AnnounceReady)
     def announce_ready(self, _order: orders.AnnounceReady) -> None:
@@ -196,7 +235,7 @@ class Executor:
 
     @carries_out(orders.Report)
     def report(self, order: orders.Report) -> None:
-        self._controller.heard(order)
+        self._controller.reported(order)
         getattr(self._services.log, order.level)(order.event, **order.fields)
 
     @carries_out(orders.Exit)

@@ -25,16 +25,23 @@ class TimePassed(Fact):
 
 
 @dataclass(frozen=True)
-class StopRequested(Fact):
-    """TERM (graceful), QUIT or INT. ``again``: a master is started next, and the sockets are kept for it.
+class StopPlan:
+    """What comes after a stop. ``restarting``: a master is started next, and the sockets are kept for it.
 
-    ``whole``: the other master of an upgrade that is under way stops as well, instead of serving on.
+    ``whole_service``: the other master of an upgrade that is under way stops as well, instead of serving on.
     """
+
+    restarting: bool = False
+    whole_service: bool = False
+
+
+@dataclass(frozen=True)
+class StopRequested(Fact):
+    """TERM (graceful), QUIT or INT."""
 
     graceful: bool
     signal: str
-    again: bool = False
-    whole: bool = False
+    plan: StopPlan = StopPlan()
 
 
 @dataclass(frozen=True)
@@ -55,12 +62,35 @@ class ReopenRequested(Fact):
 
 
 @dataclass(frozen=True)
+class LogsReopened(Fact):
+    """Every log was tried. ``failures``: a sentence for each that could not be opened; its old file is written to."""
+
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ScaleRequested(Fact):
-    """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool."""
+    """TTIN (+1) or TTOU (-1), for the first pool of the file; or a number of ``workers`` for a pool.
+
+    ``force``: though there may not be memory enough for them.
+    """
 
     change: int = 0
     pool: str = ""
     workers: int = 0
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class RoomMeasured(Fact):
+    """What there is for more workers of a pool, as MeasureRoom asked. Bytes; 0 where it is not known."""
+
+    pool: str
+    workers: int  # that are asked for
+    force: bool
+    available: int  # memory that the machine, or the container, has left
+    each: int  # that a worker of the pool has for itself
+    rows: int  # of the scoreboard: no more processes than that, whoever asks
 
 
 @dataclass(frozen=True)
@@ -118,9 +148,10 @@ class RequestStarted(Fact):
 
 @dataclass(frozen=True)
 class WorkerWarm(Fact):
-    """A worker has served as many requests as a template needs (pool.*.refork)."""
+    """A worker says that it has served as many requests as a template needs; ``served``: as its row says."""
 
     worker: int
+    served: int
 
 
 @dataclass(frozen=True)
@@ -156,13 +187,17 @@ class ScoreboardRead(Fact):
 
 @dataclass(frozen=True)
 class ChildExited(Fact):
-    """A worker was reaped. ``ending`` says how in words ("exit code 3"); ``peak_memory`` in bytes."""
+    """A worker was reaped. ``ending`` says how in words ("exit code 3"); ``peak_memory`` in bytes.
+
+    ``killed``: by SIGKILL, which it cannot have brought about by what it did.
+    """
 
     worker: int
     ending: str
     clean: bool
     peak_memory: int = 0
     last: RequestSeen = RequestSeen()
+    killed: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ waited for stands in ``watch.py``. Nothing that is decided, done or heard ends t
 
 Diagnostics. ``reaction_failed``: the policy raised; the fact is told again in a second, a few times.
 ``update_failed``: the service manager, or a client of the control socket, could not be told. ``leave_failed``: what the
-master leaves behind at its end could not be tidied up.
+master leaves behind at its end could not be tidied up. ``title_failed``: ps shows the command line as the title.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from prefork.arbiter.resources import Resources
 from prefork.arbiter.services import Services
 from prefork.arbiter.systemd import ServiceNotifier
 from prefork.arbiter.upgrade.policy import UpgradeState
+from prefork.config.host import usable_cores
 from prefork.config.models import Config
 from prefork.system import process
 from prefork.system.signals import END, RESTART, SignalInbox
@@ -47,8 +48,18 @@ SIGNALS: dict[int, Fact | None] = {
     signal.SIGUSR2: facts.UpgradeRequested(),
     signal.SIGWINCH: facts.PauseRequested(),
     signal.SIGCHLD: None,  # reap
-    **({RESTART: facts.StopRequested(graceful=True, signal="restart", again=True, whole=True)} if RESTART else {}),
-    **({END: facts.StopRequested(graceful=True, signal="stop", whole=True)} if END else {}),
+    **(
+        {
+            RESTART: facts.StopRequested(
+                graceful=True, signal="restart", plan=facts.StopPlan(restarting=True, whole_service=True)
+            )
+        }
+        if RESTART
+        else {}
+    ),
+    **(
+        {END: facts.StopRequested(graceful=True, signal="stop", plan=facts.StopPlan(whole_service=True))} if END else {}
+    ),
 }
 
 
@@ -60,7 +71,13 @@ class Arbiter:
         self.services = services
         self.resources = Resources.of(services)
         keeps = services.notifier.keeps
-        self.master = Master(services.config, services.workers_of, predecessor=bool(services.handoff), keeps=keeps)
+        self.master = Master(
+            services.config,
+            services.workers_of,
+            cores=usable_cores(),
+            predecessor=bool(services.handoff),
+            keeps=keeps,
+        )
         self.controller = Controller(self.resources, self.master)
         self.executor = Executor(self.resources, self.controller)
         self._notifier = ServiceNotifier(services.notifier.tell, services.notifier.interval)
@@ -68,17 +85,20 @@ class Arbiter:
         self._quiet_until = 0.0  # nothing is due before: the policy raised at its deadlines
 
     def run(self) -> orders.Exit:
-        """Serve until told to stop. Raises BindError or OSError if it cannot start."""
+        """Serve until told to stop. Raises BindError, ConfigError or OSError if it cannot start."""
         # A worker's first collection would otherwise write to, and so copy, every page that it shares with us.
         gc.collect()
         gc.freeze()
         try:
+            self.resources.insist_on_room(self.services.config)
             self._open_sockets(self.services.config)
             if not self.services.handoff:  # a successor takes its predecessor's when it serves
                 self.controller.open(self.services.config)
                 self.controller.adopt(self.services.config)
             self.init_signals()
-            process.set_title(f"prefork: master [{self.services.title}]")  # by which scripts know whom to signal
+            title = f"prefork: master [{self.services.title}]"  # by which scripts know whom to signal
+            self._attempt(lambda: process.set_title(title), "title_failed")
+            self.resources.watch.add(self.resources.sockets.fileno(), self.mend_listeners)
             if self.services.handoff:
                 self.resources.watch.stranger(self.services.handoff.master, lambda: [facts.PredecessorGone()])
             self._take(facts.TimePassed(), self.resources.now())
@@ -94,6 +114,9 @@ class Arbiter:
         heard = self.resources.now()
         for fact in self.sleep():
             self._take(fact, self.resources.now())
+            if isinstance(fact, facts.ChildExited):  # it may have been its last deed
+                for found in self.resources.watch.guard(self.mend_listeners):
+                    self._take(found, self.resources.now())
         self._tell_again(heard)
         if self._deadline() <= heard:
             self._take(facts.TimePassed(), heard)
@@ -122,7 +145,7 @@ class Arbiter:
         is no moment without a pidfile.
         """
         ending = self.executor.ending
-        asked = ending is not None and ending.code == 0 and not self.master.again
+        asked = ending is not None and ending.code == 0 and not self.master.stop.restarting
         last = self.master.alone and (asked or not self.services.notifier.keeps)
         self._attempt(lambda: self.resources.leave_sockets(last=last), "leave_failed")
         # Another master takes the control socket over by renaming.
@@ -159,6 +182,11 @@ class Arbiter:
     def reap_workers(self) -> Iterator[Fact]:
         """Collect the children that have ended: ours, and orphans that a master with pid 1 inherits."""
         return self.resources.children.reap_all(orphans=os.getpid() == 1 or self.resources.subreaper)
+
+    def mend_listeners(self) -> Iterator[Fact]:
+        """Undo what workers did to the listeners; a new generation opens anew what cannot be mended."""
+        if self.resources.sockets.mend():
+            yield facts.ReloadRequested()
 
     def _deadline(self) -> float:
         """When something is due at the latest. Never raises."""

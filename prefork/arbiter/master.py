@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import inf
 
-from prefork.arbiter import commands, death_report, facts, orders, policy, recycling
+from prefork.arbiter import commands, death_report, facts, orders, recycling
 from prefork.arbiter.facts import Fact
-from prefork.arbiter.fleet import ServiceState, Worker, WorkerEvent, WorkerState
+from prefork.arbiter.fleet import Death, ServiceState, Worker, WorkerEvent, WorkerState
 from prefork.arbiter.orders import Order, report
 from prefork.arbiter.situation import REACTIONS, Situation, on
 from prefork.arbiter.upgrade.policy import UpgradeState
@@ -43,10 +43,9 @@ class Master(Situation):
 
     def deadline(self) -> float:
         """When ``handle`` must be called with TimePassed at the latest; inf when only a fact can change anything."""
-        times = [self.upgrade.deadline, self.retries.due]
+        times = [self.upgrade.deadline, self.retries.due, self.pools.next_settled()]
         for worker in self.fleet:
-            times += (worker.deadline, worker.look_at, worker.dump.due if worker.dump else inf)
-        times += (worker.ready_at + policy.SETTLED_AFTER for worker in self.pools.proving())
+            times += (worker.life.deadline, worker.watch.look_at, worker.dump.due if worker.dump else inf)
         if self.state is not ServiceState.STOPPING:
             times += self.pools.waiting_until(self.generation)
             times.append(recycling.next_age(self.fleet))
@@ -60,15 +59,13 @@ class Master(Situation):
         if self.upgrade.deadline <= now:
             yield from self.upgrade.overdue()
         for worker in self.fleet:
-            if worker.deadline <= now:
+            if worker.life.deadline <= now:
                 yield from self._templates.barren(worker, now)
                 yield from self.termination.overdue(worker, now)
         yield from self.stalls.complete(now)
         recycling.mark(self.fleet, now)
         due = tuple(self.stalls.due(now))
-        for worker in tuple(self.pools.proving()):
-            if worker.ready_at + policy.SETTLED_AFTER <= now:
-                self.pools.settle(worker)
+        self.pools.settle(now)
         if due:
             yield orders.ReadScoreboard(due)
 
@@ -85,7 +82,9 @@ class Master(Situation):
                 old = worker.generation < self.generation
                 reason = "replaced by a new generation" if old else "scaled down"
                 recycled = worker is owed.worn
-                yield from self.termination.retire(worker, f"recycled ({worker.worn})" if recycled else reason, now)
+                yield from self.termination.retire(
+                    worker, f"recycled ({worker.life.worn})" if recycled else reason, now
+                )
             if self.pools.patient(name, now):
                 # Those who retire make room, and it may be long before they say anything.
                 spawn = self.pools.owed(name, self.generation).spawn if owed.retire else owed.spawn
@@ -119,7 +118,7 @@ class Master(Situation):
     def _worker_spawned(self, fact: facts.WorkerSpawned, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker:
-            worker.pid = fact.pid
+            worker.life.pid = fact.pid
             yield report("debug", f"{worker.kind}_spawned", **worker.describe())
 
     @on(facts.SpawnFailed)
@@ -130,7 +129,7 @@ class Master(Situation):
         self.fleet.strike(worker)
         if worker.level and worker.template:
             return  # another warm worker, or none, will be the next template
-        delay = self.pools.backoff_of(worker.pool).died_booting(now)
+        delay = self.pools.count_failure(worker.pool, now)
         yield report("error", "spawn_failed", pool=worker.pool, reason=fact.reason, next_try_in=round(delay, 1))
         if self.reload.on_trial(worker):
             reason = f"a worker of pool {worker.pool} cannot be forked: {fact.reason}"
@@ -139,9 +138,7 @@ class Master(Situation):
     @on(facts.WorkerReady)
     def _worker_ready(self, fact: facts.WorkerReady, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
-        if worker and self.fleet.move(worker, WorkerEvent.BOOTED):
-            worker.ready_at = now
-            worker.deadline = inf
+        if worker and self.fleet.move(worker, WorkerEvent.BOOTED, now):
             yield report("info", f"{worker.kind}_ready", **worker.describe(), boot_seconds=round(now - worker.born, 3))
             if worker.template:
                 yield from self._templates.supersede(worker, now)
@@ -151,14 +148,14 @@ class Master(Situation):
     def _boot_failed(self, fact: facts.BootFailed, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and worker.state is WorkerState.BOOTING:
-            worker.failure = fact.traceback
+            worker.life.failure = fact.traceback
         return ()
 
     @on(facts.AcceptingEnded)
     def _accepting_ended(self, fact: facts.AcceptingEnded, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker:
-            worker.accepts = False
+            worker.life.accepts = False
         return ()
 
     @on(facts.RequestStarted)
@@ -173,14 +170,14 @@ class Master(Situation):
     def _recycle_due(self, fact: facts.RecycleDue, _now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and worker.ready:
-            worker.worn = worker.worn or fact.reason
+            worker.mark_worn(fact.reason)
         return ()
 
     @on(facts.WorkerWarm)
     def _worker_warm(self, fact: facts.WorkerWarm, now: float) -> Orders:
         worker = self.fleet.get(fact.worker)
         if worker and self.state is ServiceState.SERVING and worker.generation == self.generation:
-            yield from self._templates.warm(worker, self.config, now)
+            yield from self._templates.warm(worker, fact.served, self.config, now)
 
     @on(facts.StacksDumped)
     def _stacks_dumped(self, fact: facts.StacksDumped, now: float) -> Orders:
@@ -195,25 +192,38 @@ class Master(Situation):
         if worker is None:
             return
         self.fleet.strike(worker)
-        worker.stacks = worker.stacks or (worker.dump.stacks if worker.dump else "")
+        worker.life.stacks = worker.life.stacks or (worker.dump.stacks if worker.dump else "")
         yield from self.stalls.tell(worker, now)
-        if worker.unwanted:
-            yield (
-                death_report.retirement(worker, fact)
-                if fact.clean
-                else death_report.certificate(worker, fact, 0.0, now)
-            )
+        if not (worker.life.unwanted and fact.clean):
+            yield from self._look_again(worker)
+        if worker.life.unwanted:
+            yield death_report.retirement(worker, fact) if fact.clean else self._died(worker, fact, 0.0, now)
             return
         if worker.template and worker.level and not worker.was_ready:
             yield from self._templates.refused(worker, fact)
             return
         on_trial = self.reload.on_trial(worker)
-        delay = 0.0 if on_trial else self.pools.count_death(worker, now)  # a canary's death costs the reload
-        yield death_report.certificate(worker, fact, delay, now)
+        # A canary's death costs the reload.
+        delay = 0.0 if on_trial else self.pools.count_death(worker, now, killed=fact.killed and not worker.life.cause)
+        yield self._died(worker, fact, delay, now)
         if on_trial:
             yield from self.reload.refused((death_report.boot_story(worker, fact),), now)
         elif self.state is ServiceState.STARTING and not worker.was_ready:
             yield from self._give_up(worker, fact, now)
+
+    def _look_again(self, dead: Worker) -> Orders:
+        """The kernel wakes one process for a connection: if that was this one, nobody else knows of it."""
+        # One that was told to go while it booted may have become ready without our taking note.
+        if (dead.was_ready or dead.life.unwanted) and not dead.template:
+            idle = (one for one in self.fleet if one.ready and not one.template and one.shares_listener(dead))
+            others = tuple(one.id for one in idle)
+            if others:
+                yield orders.LookAgain(others)
+
+    def _died(self, worker: Worker, fact: facts.ChildExited, delay: float, now: float) -> Order:
+        certificate = death_report.certificate(worker, fact, delay, now)
+        self.fleet.deaths.append(Death(now, "died", certificate.fields))
+        return certificate
 
     def _give_up(self, worker: Worker, fact: facts.ChildExited, now: float) -> Orders:
         """At start-up, what cannot boot ends the master."""
@@ -277,6 +287,10 @@ class Master(Situation):
             return self._spawn_failed(facts.SpawnFailed(order.worker, fact.reason), now)
         if isinstance(order, orders.LoadConfig | orders.OpenListeners):
             return self.reload.refused((fact.reason,), now)
+        if isinstance(order, orders.MeasureRoom):
+            return [commands.scale_refused(self, order.pool, f"the memory could not be measured: {fact.reason}")]
+        if isinstance(order, orders.ReopenLogs):
+            self.reopening.failed(fact.reason)
         if isinstance(order, orders.Reexec):
             return self._successor_failed(facts.SuccessorFailed(fact.reason), now)
         if isinstance(order, orders.ReadScoreboard):

@@ -87,6 +87,23 @@ class ReadScoreboard(Order):
 
 
 @dataclass(frozen=True)
+class MeasureRoom(Order):
+    """See whether there is room for so many workers of a pool. Answered by RoomMeasured."""
+
+    pool: str
+    workers: int
+    force: bool
+    like: tuple[int, ...]  # ready workers of the pool: what they have, the new ones will have
+
+
+@dataclass(frozen=True)
+class LookAgain(Order):
+    """Have these workers look at their listeners: a wake-up may have died with the process that got it."""
+
+    workers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class LoadConfig(Order):
     """Answered by ConfigLoaded or ReloadRefused."""
 
@@ -127,7 +144,7 @@ class StopListening(Order):
 
 @dataclass(frozen=True)
 class ReopenLogs(Order):
-    pass
+    """Open every log anew. Answered by LogsReopened."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def _pool(master: Master, name: str, now: float) -> dict[str, Any]:
         "wanted": master.pools.wanted(name),
         "ready": len(ready),
         "failures": backoff.failures,
-        "next_try_in": max(0.0, round(backoff.not_before - now, 1)),
+        "next_try_in": max(0.0, round(master.pools.not_before(name) - now, 1)) if backoff.failures else 0.0,
     }
 
 
@@ -57,7 +57,7 @@ def _worker(worker: Worker, seen: RequestSeen, now: float) -> dict[str, Any]:
         "state": worker.state.value,
         "age": round(now - worker.born, 1),
         "served": seen.served,
-        **({"cause": worker.cause} if worker.cause else {}),
-        **({"worn": worker.worn} if worker.worn else {}),
+        **({"cause": worker.life.cause} if worker.life.cause else {}),
+        **({"recycle_due": worker.life.worn} if worker.life.worn else {}),
         **busy,
     }

@@ -23,6 +23,13 @@ BACKOFF_FIRST = 1.0
 BACKOFF_FACTOR = 1.5
 BACKOFF_MOST = 30.0
 BACKOFF_STEPS = 20  # it is at its most long before; a pool that dies for a day would overflow a float
+# Of a pool without a ready worker, whose clients wait for it meanwhile.
+BARE_FIRST = 0.1
+BARE_MOST = 5.0
+
+BURST_WITHIN = 60.0  # in which so many workers that have served may die and be replaced at once
+BURST_EACH = 5  # for each worker that the pool wants
+BURST_LEAST = 10  # of the smallest pool
 
 
 def limit(seconds: float) -> float:
@@ -35,33 +42,39 @@ def graceful_within(pool: Pool) -> float:
     return limit(pool.timeout.graceful) + 1.0
 
 
+def burst_of(workers: int) -> int:
+    """How many workers of a pool of so many may be killed within BURST_WITHIN before that is taken for a pattern."""
+    return max(BURST_LEAST, BURST_EACH * workers)
+
+
 @dataclass
 class Backoff:
-    """How long a pool waits before it forks again: not at all, unless its workers keep dying."""
+    """How long a pool waits before it forks again: not at all, unless its workers cannot boot, or die in numbers."""
 
     failures: int = 0
-    not_before: float = 0.0
+    failed_at: float = -inf
+    deaths: tuple[float, ...] = ()  # of workers that had served, no more of them than matter
 
-    def died_booting(self, now: float) -> float:
-        """A worker ended before it was ready. Returns the delay."""
+    def failed(self, now: float) -> None:
+        """A worker could not be forked, or ended before it was ready."""
         self.failures += 1
-        return self._wait(now)
+        self.failed_at = now
 
-    def died_young(self, now: float) -> float:
-        """A worker ended unasked soon after it was ready: the first is replaced at once. Returns the delay."""
-        delay = self._wait(now)
-        self.failures += 1
-        return delay
+    def died(self, now: float, burst: int) -> None:
+        """A worker that had served, or was killed from outside, has ended: a failure only beyond ``burst`` of them."""
+        recent = tuple(moment for moment in self.deaths if moment > now - BURST_WITHIN)
+        self.deaths = (*recent, now)[-burst - 1 :]
+        if len(self.deaths) > burst:
+            self.failed(now)
 
     def settled(self) -> None:
         """A worker has proved itself."""
-        self.failures = 0
-        self.not_before = 0.0
+        self.failures, self.failed_at, self.deaths = 0, -inf, ()
 
-    def _wait(self, now: float) -> float:
+    def not_before(self, *, bare: bool) -> float:
+        """When the pool may fork again; ``bare``: it has no ready worker, and clients wait."""
         if not self.failures:
-            return 0.0
+            return -inf
         grown = BACKOFF_FACTOR ** min(self.failures - 1, BACKOFF_STEPS)
-        delay = min(BACKOFF_MOST, BACKOFF_FIRST * grown)
-        self.not_before = now + delay
-        return delay
+        first, most = (BARE_FIRST, BARE_MOST) if bare else (BACKOFF_FIRST, BACKOFF_MOST)
+        return self.failed_at + min(most, first * grown)

@@ -6,6 +6,7 @@ All times are seconds of the monotonic clock. A pool is known by its name; those
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import inf
 
 from prefork.arbiter import policy
 from prefork.arbiter.fleet import Fleet, Worker, WorkerState
@@ -15,12 +16,16 @@ from prefork.config.models import Config, Pool
 
 
 class Pools:
-    """The pools of the configuration in force. ``workers_of`` gives the number that a pool's configuration means."""
+    """The pools of the configuration in force. ``workers_of`` gives the number that a pool's configuration means.
 
-    def __init__(self, config: Config, fleet: Fleet, workers_of: Callable[[Pool], int]) -> None:
-        self.paused = False  # they want no workers for now
+    ``cores``: how many workers can boot at a time without being in each other's way.
+    """
+
+    def __init__(self, config: Config, fleet: Fleet, workers_of: Callable[[Pool], int], cores: int) -> None:
+        self._paused = False
         self._fleet = fleet
         self._workers_of = workers_of
+        self._cores = cores
         self._backoff: dict[str, Backoff] = {}
         self._pools = config.pool
         self._scale = {name: Scale(workers_of(pool)) for name, pool in config.pool.items()}
@@ -34,7 +39,7 @@ class Pools:
     def adopt(self, config: Config) -> Iterator[tuple[str, Scale]]:
         """Go on with another configuration; gives the pools whose number keeps an operator's adjustment."""
         before, self._scale, self._pools = self._scale, {}, config.pool
-        self.paused = False
+        self.resume()
         for name, pool in config.pool.items():
             file = self._workers_of(pool)
             self._scale[name] = before[name].reloaded(file) if name in before else Scale(file)
@@ -42,23 +47,45 @@ class Pools:
             if self._scale[name].adjustment:
                 yield name, self._scale[name]
 
+    @property
+    def paused(self) -> bool:
+        """They want no workers for now."""
+        return self._paused
+
+    def pause(self) -> None:
+        """From here on no workers are wanted; the numbers stay as they are."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """The workers are wanted again."""
+        self._paused = False
+
     def wanted(self, name: str) -> int:
         """How many workers a pool should have now."""
-        return 0 if self.paused else self.scaled(name)
+        return 0 if self._paused else self.scaled(name)
 
     def scaled(self, name: str) -> int:
-        """The same, were the pools not resting."""
+        """How many workers a pool should have when the pools are not paused."""
         return self._scale[name].wanted
 
     def scale(self, name: str, by: int) -> int | None:
         """Change the number by an operator's adjustment; the number wanted by then, or None if that cannot be."""
         return self._scale[name].wanted if self._scale[name].change(by) else None
 
+    def occupied(self, name: str) -> dict[str, int]:
+        """What ``no_room`` has to know: the workers that this pool has, and the rows that the others take."""
+        others = [other for other in self._pools if other != name]
+        # A roll takes a surge beside the number, and each pool that preloads a template, and a second one meanwhile.
+        taken = sum(self.scaled(other) for other in others)
+        beside = sum(surge_of(pool, self.scaled(other)) + 2 * pool.templated for other, pool in self._pools.items())
+        return {"present": len(self._fleet.of(name)), "taken": taken + beside}
+
     def owed(self, name: str, generation: int) -> Owed:
         """What brings a pool nearer to its number of workers of a generation."""
         wanted = self.wanted(name)
         surge = surge_of(self._pools[name], wanted)
-        return owed(self._fleet.of(name), wanted=wanted, surge=surge, generation=generation)
+        batch = max(surge, self._cores)
+        return owed(self._fleet.of(name), wanted=wanted, surge=surge, generation=generation, batch=batch)
 
     def full(self, name: str, generation: int) -> bool:
         """The pool has its number of ready workers of a generation."""
@@ -71,36 +98,56 @@ class Pools:
         """A pool's back-off; also of one that is on trial, or removed."""
         return self._backoff.setdefault(name, Backoff())
 
+    def not_before(self, name: str) -> float:
+        """When its back-off is over: a pool that has no ready worker waits least."""
+        return self.backoff_of(name).not_before(bare=not any(worker.ready for worker in self._fleet.of(name)))
+
     def patient(self, name: str, now: float) -> bool:
         """Its back-off is over: it may fork."""
-        return self.backoff_of(name).not_before <= now
+        return self.not_before(name) <= now
 
-    def count_death(self, worker: Worker, now: float) -> float:
-        """The back-off that a death nobody asked for costs its pool, in seconds."""
-        if not worker.was_ready:
-            return self.backoff_of(worker.pool).died_booting(now)
-        if now - worker.ready_at < policy.SETTLED_AFTER:
-            return self.backoff_of(worker.pool).died_young(now)
-        return 0.0
+    def count_failure(self, name: str, now: float) -> float:
+        """The back-off that a worker costs that could not be forked, in seconds."""
+        self.backoff_of(name).failed(now)
+        return self._delay(name, now)
 
-    def proving(self) -> Iterator[Worker]:
-        """The workers that end their pool's back-off if they stay up."""
+    def count_death(self, worker: Worker, now: float, *, killed: bool) -> float:
+        """The back-off in seconds that a death nobody asked for costs its pool. ``killed``: by KILL, from outside."""
+        backoff = self.backoff_of(worker.pool)
+        if worker.was_ready and now - worker.life.ready_at >= policy.SETTLED_AFTER:
+            return 0.0
+        if worker.was_ready or killed:
+            backoff.died(now, policy.burst_of(self.scaled(worker.pool) if worker.pool in self else 1))
+        else:
+            backoff.failed(now)
+        return self._delay(worker.pool, now)
+
+    def _delay(self, name: str, now: float) -> float:
+        return max(0.0, self.not_before(name) - now)
+
+    def settle(self, now: float) -> None:
+        """End the back-off of the pools in which a worker that became ready since the last failure has stayed up."""
+        for name, at in self._settling():
+            if at <= now:
+                self.backoff_of(name).settled()
+
+    def next_settled(self) -> float:
+        """When the next back-off ends so; inf if none will."""
+        return min((at for _name, at in self._settling()), default=inf)
+
+    def _settling(self) -> Iterator[tuple[str, float]]:
         for name, backoff in self._backoff.items():
-            if backoff.failures:
-                yield from (worker for worker in self._fleet.of(name) if worker.ready and not worker.settled)
-
-    def settle(self, worker: Worker) -> None:
-        """It has stayed up."""
-        worker.settled = True
-        self.backoff_of(worker.pool).settled()
+            for worker in self._fleet.of(name) if backoff.failures else ():
+                if worker.ready and worker.life.ready_at >= backoff.failed_at:
+                    yield name, worker.life.ready_at + policy.SETTLED_AFTER
 
     def waiting_until(self, generation: int) -> Iterator[float]:
         """When the pools that are short of workers may fork again: what is still owed waits for its back-off."""
         for name, backoff in self._backoff.items():
-            if not backoff.not_before or name not in self._pools:
+            if not backoff.failures or name not in self._pools:
                 continue
             if self.owed(name, generation).spawn and not self._waits_for_template(name, generation):
-                yield backoff.not_before
+                yield self.not_before(name)
 
     def _waits_for_template(self, name: str, generation: int) -> bool:
         lives = {one.state for one in self._fleet.templates if (one.pool, one.generation) == (name, generation)}

@@ -18,14 +18,14 @@ def old_at(worker: Worker) -> float:
     """When a worker will have reached its age, in seconds of the monotonic clock."""
     recycle = worker.settings.recycle
     # Workers that were born together take turns.
-    return worker.ready_at + recycle.age * (1 - recycle.jitter * (worker.id * GOLDEN % 1))
+    return worker.life.ready_at + recycle.age * (1 - recycle.jitter * (worker.id * GOLDEN % 1))
 
 
 def mark(workers: Iterable[Worker], now: float) -> None:
     """Note who has reached its age."""
     for worker in workers:
         if _ages(worker) and old_at(worker) <= now:
-            worker.worn = "age"
+            worker.mark_worn("age")
 
 
 def next_age(workers: Iterable[Worker]) -> float:
@@ -34,7 +34,7 @@ def next_age(workers: Iterable[Worker]) -> float:
 
 
 def _ages(worker: Worker) -> bool:
-    return bool(worker.settings.recycle.age) and worker.ready and not worker.worn and not worker.template
+    return bool(worker.settings.recycle.age) and worker.ready and not worker.life.worn and not worker.template
 
 
 def whose_turn(workers: Sequence[Worker], generation: int) -> Worker | None:
@@ -46,7 +46,7 @@ def whose_turn(workers: Sequence[Worker], generation: int) -> Worker | None:
     for worker in workers:
         if worker.generation < generation and worker.serving:
             return None
-        if worker.worn:
+        if worker.life.worn:
             if worker.state is WorkerState.RETIRING:
                 return None
             if turn is None and worker.ready and worker.generation == generation:

@@ -98,7 +98,7 @@ class Reload:
         """It cannot be: all is as it was, and these are the reasons. But workers that rest were wanted back."""
         if self.last:
             self.last.faults = faults
-        self._pools.paused = False
+        self._pools.resume()
         self._end(ReloadState.REFUSED, now)
         for fault in faults:
             yield report("error", "reload_refused", reason=fault, generation=self.generation)
@@ -166,12 +166,12 @@ class Reload:
             self.last.state, self.last.ended = state, now
 
     def _canaries(self, pool: str) -> list[Worker]:
-        return [worker for worker in self._fleet.of(pool) if self.on_trial(worker) and not worker.unwanted]
+        return [worker for worker in self._fleet.of(pool) if self.on_trial(worker) and not worker.life.unwanted]
 
     def _proved(self, trial: Trial) -> bool:
         return all(any(worker.ready for worker in self._canaries(name)) for name in trial.config.pool)
 
     def _rolled(self) -> bool:
         """Every new connection gets the new generation."""
-        old = any(worker.accepts and worker.generation < self.generation for worker in self._fleet)
+        old = any(worker.life.accepts and worker.generation < self.generation for worker in self._fleet)
         return not old and all(self._pools.full(name, self.generation) for name in self._pools)

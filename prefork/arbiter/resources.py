@@ -7,14 +7,18 @@ and takes what it needs.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prefork.arbiter.children import Children
+from prefork.arbiter.facts import RequestSeen
 from prefork.arbiter.fdstore import FdStore
 from prefork.arbiter.services import Services
 from prefork.arbiter.sockets import Sockets
 from prefork.arbiter.survival import Survival
 from prefork.arbiter.watch import Watch
+from prefork.config.models import Config
+from prefork.errors import ConfigError, Fault
 from prefork.system.listeners import Listener
 from prefork.system.scoreboard import Scoreboard
 
@@ -40,8 +44,12 @@ class Resources:
         board = Scoreboard()
         inherited = services.handoff.listeners if services.handoff else services.kept
 
-        def opened(listener: Listener) -> None:
-            services.log.info("listener_opened", name=listener.name, address=listener.address)
+        def opened(listener: Listener, reason: str) -> None:
+            told = {"reason": reason} if reason else {}
+            services.log.info("listener_opened", name=listener.name, address=listener.address, **told)
+
+        def spoiled(listener: Listener, found: str) -> None:
+            services.log.error("listener_spoiled", name=listener.name, found=found, hint=_mending(listener))
 
         return cls(
             services=services,
@@ -49,7 +57,7 @@ class Resources:
             watch=watch,
             board=board,
             children=Children(watch, board),
-            sockets=Sockets(inherited, opened),
+            sockets=Sockets(inherited, opened, spoiled),
             fdstore=FdStore(services.notifier, inherited),
         )
 
@@ -57,8 +65,32 @@ class Resources:
         """Seconds of the clock that everything in the master goes by."""
         return time.monotonic()
 
+    def rows(self) -> dict[int, RequestSeen]:
+        """What the scoreboard says of each worker, by serial number."""
+        return {child.worker: self.children.seen(child) for child in self.children}
+
+    def addresses(self) -> Mapping[str, str]:
+        """Where the service listens, by the names of listeners."""
+        return self.sockets.addresses()
+
+    def insist_on_room(self, config: Config) -> None:
+        """Refuse a configuration whose workers and templates do not fit on the scoreboard. Raises ConfigError."""
+        pools = config.pool.values()
+        wanted = sum(self.services.workers_of(pool) + pool.templated for pool in pools)
+        if wanted > self.board.capacity:
+            problem = f"all pools together want {wanted} processes, and there is room for {self.board.capacity}"
+            raise ConfigError(Fault(problem, "pool.*.workers"))
+
     def leave_sockets(self, *, last: bool) -> None:
         """Close them here; the ``last`` who serves them takes care that they are closed everywhere."""
         if last:
             self.fdstore.update({})
         self.sockets.close(unlink=last)
+
+
+def _mending(listener: Listener) -> str:
+    if not listener.shut_down:
+        return "a worker did it, and it has been undone: look for what the application does with sockets"
+    if listener.reopens:
+        return "a worker did it: a reload opens the listener anew"
+    return "a worker did it: only a restart opens this listener anew"

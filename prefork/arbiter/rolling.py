@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from prefork.arbiter.facts import RoomMeasured
 from prefork.arbiter.fleet import Worker
 from prefork.arbiter.recycling import whose_turn
 from prefork.config.models import Pool
+
+MIB = 1024 * 1024
+UNKNOWN_MOST = 64  # workers of a pool, where nobody can tell how much memory one has
 
 
 @dataclass
@@ -39,6 +43,29 @@ class Scale:
         return Scale(file, self.adjustment if file == self.file else 0)
 
 
+def no_room(fact: RoomMeasured, *, present: int, taken: int) -> str:
+    """Why a pool cannot have so many workers, as a sentence; empty if it can.
+
+    ``present``: the workers that the pool has; ``taken``: the rows of the scoreboard that are not to be had.
+    """
+    most = fact.rows - taken
+    if fact.workers > most:
+        return f"the scoreboard has rows for {max(0, most)} workers of pool {fact.pool}, not for {fact.workers}"
+    if fact.force:
+        return ""
+    if not fact.available or not fact.each:
+        if fact.workers > max(UNKNOWN_MOST, present):
+            return f"the memory of a worker is not known: more than {UNKNOWN_MOST} workers only with --force"
+        return ""
+    fit = present + fact.available // fact.each
+    if fact.workers > fit:
+        each, left = fact.each / MIB, fact.available / MIB
+        return (
+            f"memory for {fit} workers: {left:.0f} MiB are available, a worker has {each:.1f} MiB (--force overrides)"
+        )
+    return ""
+
+
 def surge_of(pool: Pool, wanted: int) -> int:
     """How many workers above the wanted number a roll may use: at least one."""
     surge = pool.surge
@@ -56,8 +83,11 @@ class Owed:
     worn: Worker | None = None  # whose turn it is to be recycled
 
 
-def owed(workers: Sequence[Worker], *, wanted: int, surge: int, generation: int) -> Owed:
-    """What brings a pool nearer to ``wanted`` workers of ``generation``, without ready capacity falling below it."""
+def owed(workers: Sequence[Worker], *, wanted: int, surge: int, generation: int, batch: int) -> Owed:
+    """What brings a pool nearer to ``wanted`` workers of ``generation``, without ready capacity falling below it.
+
+    At most ``batch`` of them boot at a time: more would only be in each other's way, and in that of those who serve.
+    """
     worn = whose_turn(workers, generation)
     new, old, useless = [], [], []
     for worker in workers:
@@ -78,4 +108,5 @@ def owed(workers: Sequence[Worker], *, wanted: int, surge: int, generation: int)
         retire += sorted(new, key=lambda worker: (worker.ready, worker.born))[: len(new) - wanted]
 
     room = wanted + (surge if old else 0) - len(new) - len(old)
-    return Owed(spawn=max(0, min(wanted - len(new), room)), retire=tuple(retire), worn=worn)
+    booting = sum(not worker.ready for worker in new)
+    return Owed(spawn=max(0, min(wanted - len(new), room, batch - booting)), retire=tuple(retire), worn=worn)

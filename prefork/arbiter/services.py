@@ -1,4 +1,4 @@
-"""What ``cli`` hands the arbiter, and what the arbiter hands a newborn worker.
+"""What ``cli`` hands the arbiter.
 
 The arbiter knows no worker code and no command line: what a child does with its life, and how the configuration is
 read again, come to it as callables.
@@ -10,30 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from prefork.arbiter.orders import SpawnTemplate, SpawnWorker
 from prefork.config.models import Config, Pool
 from prefork.observe.sink import Sink
-from prefork.system.channel import Channel
 from prefork.system.handoff import Handoff
-from prefork.system.listeners import Listener
 from prefork.system.notify import Notifier
 from prefork.system.pidfile import Pidfile
-from prefork.system.scoreboard import Scoreboard
+from prefork.worker.spec import Handles
 
-
-@dataclass(frozen=True)
-class Berth:
-    """A newborn worker's place, in the child after the fork. Every other descriptor of the master is closed."""
-
-    pool: str
-    number: int  # 0: a template's
-    slot: int  # of the scoreboard
-    generation: int
-    config: Config
-    board: Scoreboard
-    channel: Channel
-    stacks: int  # the descriptor that stack dumps are written to
-    listeners: Mapping[str, Listener]
-    sinks: Mapping[str, Sink]
+Birth = SpawnWorker | SpawnTemplate
 
 
 class ControlServer(Protocol):
@@ -41,10 +26,15 @@ class ControlServer(Protocol):
 
     path: str
     listening: bool  # it takes new clients
+    hindrance: str  # why the last who connected could not be accepted; empty if it was
 
     @property
     def holds_path(self) -> bool:
         """The path leads here, and not to another master."""
+
+    @property
+    def reachable(self) -> bool:
+        """Clients find this socket at its path, or another master that took the path over."""
 
     def fileno(self) -> int:
         """Readable when there is something to do."""
@@ -79,8 +69,8 @@ class Services:
     load: Callable[[], Config]  # read the configuration again; raises ConfigError
     changed: Callable[[Config, Config], Mapping[str, tuple[str, ...]]]  # the keys that differ, by what they take
     workers_of: Callable[[Pool], int]  # the number of workers that a pool's configuration means
-    serve: Callable[[Berth], int]  # a worker's life, in the child; returns its exit code
-    serve_template: Callable[[Berth], int]  # the same of a template
+    serve: Callable[[Birth, Handles], int]  # the life of a worker or a template, in the child; returns its exit code
+    environments: int  # the descriptor of what ``serve`` reads a pool's environment from, and closes
     announce: Callable[[], None]  # the service is up
     log: Any
     set_level: Callable[[str], None]

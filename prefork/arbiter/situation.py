@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from prefork.arbiter import orders
-from prefork.arbiter.facts import Fact
+from prefork.arbiter.attempt import none_yet
+from prefork.arbiter.facts import Fact, StopPlan
 from prefork.arbiter.fleet import Fleet, ServiceState
 from prefork.arbiter.orders import Order
 from prefork.arbiter.pools import Pools
@@ -43,17 +44,24 @@ class Situation:
     """The state of the whole service, as the master knows it. Times in seconds of the monotonic clock."""
 
     def __init__(
-        self, config: Config, workers_of: Callable[[Pool], int], *, predecessor: bool = False, keeps: bool = False
+        self,
+        config: Config,
+        workers_of: Callable[[Pool], int],
+        *,
+        cores: int = 1,
+        predecessor: bool = False,
+        keeps: bool = False,
     ) -> None:
         self.state = ServiceState.STARTING
-        self.keeps = keeps  # the sockets are kept for a master that is started after this one
-        self.again = False  # one is
-        self.whole = False  # it is not one master of two that stops
+        self.stop = StopPlan()  # as far as it is known: what is done with the sockets depends on it
+        self._keeps = keeps  # the sockets are kept for a master that is started after this one
         self.fleet = Fleet()
-        self.pools = Pools(config, self.fleet, workers_of)
+        self.pools = Pools(config, self.fleet, workers_of, cores)
         self.termination = Termination(self.fleet)
         self.reload = Reload(config, self.fleet, self.pools, self.termination)
         self.upgrade = Upgrade()
+        self.scaling = none_yet()  # what an operator asked for last; a reload and an upgrade keep their own
+        self.reopening = none_yet()
         self.retries = Retries()
         self.predecessor = predecessor
         self.stalls = Stalls(self.fleet, self.termination)
@@ -73,6 +81,11 @@ class Situation:
     @property
     def alone(self) -> bool:
         """No other master serves the same sockets, or will go on to."""
-        return self.whole or (
+        return self.stop.whole_service or (
             not self.predecessor and self.upgrade.state in (UpgradeState.NONE, UpgradeState.DISMISSED)
         )
+
+    def plan_stop(self, plan: StopPlan) -> None:
+        """The service is to stop so; a second order may take the other master with it, and undoes nothing."""
+        restarting = self.stop.restarting if self.state is ServiceState.STOPPING else plan.restarting and self._keeps
+        self.stop = StopPlan(restarting, self.stop.whole_service or plan.whole_service)

@@ -1,46 +1,67 @@
 """The master's listeners: which are open, and which generation has which under what name.
 
 A listener is kept as long as any generation has its address: renaming it, or adding another beside it, never closes
-it. New ones are opened before any is closed, so that a reload that fails has changed nothing.
+it. New ones are opened before any is closed, so that a reload that fails has changed nothing. One that clients cannot
+reach any more, because its file was removed or a worker shut it down, is opened anew by the next generation.
 """
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from prefork.config.addresses import parse
 from prefork.config.models import Config, Listen
 from prefork.errors import BindError, PrivilegeError
 from prefork.system.listeners import Listener, open_listener
 
+Told = Callable[[Listener, str], None]
+
 
 class Sockets:
     """In the master. Listeners are known by their configured address."""
 
-    def __init__(self, inherited: Mapping[str, int], opened: Callable[[Listener], None]) -> None:
+    def __init__(self, inherited: Mapping[str, int], opened: Told, spoiled: Told) -> None:
+        """``opened`` is told each new listener, and why where it replaces another; ``spoiled``, what was found."""
         self._inherited = dict(inherited)  # of a master before this one, until they are claimed
-        self._open: dict[str, Listener] = {}
-        self._names: dict[int, dict[str, str]] = {}  # generation -> name -> address
-        self._opened = opened
+        self._open: dict[Listener, str] = {}  # with their addresses; of two at one address the later one replaces
+        self._names: dict[int, dict[str, Listener]] = {}  # generation -> name
+        self._opened, self._spoiled = opened, spoiled
+        # A listening socket that was shut down hangs up, which is told without being asked for (epoll_ctl(2)).
+        self._hang_ups = select.epoll()
+
+    def fileno(self) -> int:
+        """Readable when ``mend`` is to be called: a listener has hung up."""
+        return self._hang_ups.fileno()
 
     def open(self, generation: int, config: Config, patience: float = 0.0) -> None:
         """Open what this generation has and no other had. Raises BindError, and has then changed nothing.
 
         ``patience``: seconds that an address in use is waited for.
         """
-        fresh: dict[str, Listener] = {}
+        names: dict[str, Listener] = {}
+        fresh: dict[Listener, str] = {}
         try:
             for name, listen in config.listen.items():
-                if listen.address not in self._open:
-                    fresh[listen.address] = self._obtain(name, listen, patience)
+                before = self._at(listen.address)
+                if before is None or before.fault:
+                    names[name] = self._obtain(name, listen, patience)
+                    fresh[names[name]] = before.fault if before else ""
+                    self._open[names[name]] = listen.address
+                else:
+                    names[name] = before
         except BindError:
-            for listener in fresh.values():
-                listener.close(unlink=True)
+            for listener in fresh:
+                self._close(listener, unlink=True)
             raise
-        self._open.update(fresh)
-        self._names[generation] = {name: listen.address for name, listen in config.listen.items()}
-        for listener in fresh.values():
-            self._opened(listener)
+        self._names[generation] = names
+        for listener, reason in fresh.items():
+            self._hang_ups.register(listener.socket.fileno(), select.EPOLLRDHUP | select.EPOLLET)
+            self._opened(listener, reason)
+
+    def _at(self, address: str) -> Listener | None:
+        return next((listener for listener, its in reversed(self._open.items()) if its == address), None)
 
     def _obtain(self, name: str, listen: Listen, patience: float) -> Listener:
         inherited = self._inherited.pop(listen.address, None)
@@ -66,12 +87,29 @@ class Sockets:
 
     def renew(self, config: Config) -> Iterator[tuple[str, Exception]]:
         """Have what was open before follow the settings in force. Names the listeners that cannot, and why."""
+        self.mend()
         for name, listen in config.listen.items():
-            listener = self._open[listen.address]
+            listener = self._at(listen.address)
+            assert listener is not None  # it was opened with this configuration
             try:
                 listener.renew(backlog=listen.backlog, mode=listen.mode, user=listen.user, group=listen.group)
             except (OSError, PrivilegeError) as error:
                 yield name, error
+
+    def mend(self) -> bool:
+        """Undo what workers did to the sockets that they share. Whether one of them has to be opened anew for that.
+
+        To be called when a listener has hung up, and whenever a worker has ended.
+        """
+        self._hang_ups.poll(0)  # edges: they are told once
+        anew = False
+        for listener in self._open:
+            already = listener.shut_down
+            found = listener.mend()
+            if found and not already:
+                self._spoiled(listener, found)
+                anew = anew or (listener.shut_down and listener.reopens)
+        return anew
 
     def drop(self, generation: int) -> None:
         """This generation is not to be: close what only it has."""
@@ -79,9 +117,15 @@ class Sockets:
         self._sweep()
 
     def _sweep(self) -> None:
-        kept = {address for names in self._names.values() for address in names.values()}
-        for address in [address for address in self._open if address not in kept]:
-            self._open.pop(address).close(unlink=True)
+        kept = {listener for names in self._names.values() for listener in names.values()}
+        for listener in [listener for listener in self._open if listener not in kept]:
+            self._close(listener, unlink=True)
+
+    def _close(self, listener: Listener, *, unlink: bool) -> None:
+        del self._open[listener]
+        with suppress(OSError):  # it was not watched yet
+            self._hang_ups.unregister(listener.socket.fileno())  # workers have it open: it would be reported for ever
+        listener.close(unlink=unlink)
 
     def close_unclaimed(self, config: Config) -> bool:
         """Close what a master before this one had and the configuration has not, when that master has gone.
@@ -95,30 +139,30 @@ class Sockets:
 
     def of(self, generation: int, names: Iterable[str]) -> dict[str, Listener]:
         """The named listeners of a generation."""
-        addresses = self._names[generation]
-        return {name: self._open[addresses[name]] for name in names}
+        listeners = self._names[generation]
+        return {name: listeners[name] for name in names}
 
     def addresses(self) -> dict[str, str]:
         """Name -> address as bound, of the generation in force."""
         names = self._names.get(min(self._names, default=0), {})
-        return {name: self._open[address].address for name, address in names.items() if address in self._open}
+        return {name: listener.address for name, listener in names.items() if listener in self._open}
 
     def handed_over(self) -> dict[str, int]:
         """What a successor is given: configured address -> descriptor."""
-        return {address: listener.socket.fileno() for address, listener in self._open.items()}
+        return {address: listener.socket.fileno() for listener, address in self._open.items()}
 
     def ours(self) -> dict[str, int]:
         """Those that nobody but us keeps open: configured address -> descriptor."""
         return self._inherited | {
-            address: listener.socket.fileno() for address, listener in self._open.items() if listener.ours
+            address: listener.socket.fileno() for listener, address in self._open.items() if listener.ours
         }
 
     def refuse_newcomers(self) -> None:
         """Nobody is to connect any more: the service ends when those in the queue are served."""
-        for listener in self._open.values():
+        for listener in self._open:
             listener.refuse_newcomers()
 
     def close(self, *, unlink: bool) -> None:
         """Close all; ``unlink`` unless another master serves them."""
-        while self._open:
-            self._open.popitem()[1].close(unlink=unlink)
+        for listener in tuple(self._open):
+            self._close(listener, unlink=unlink)

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.resources import Resources
-from prefork.arbiter.services import Berth
+from prefork.arbiter.services import Birth, Services
 from prefork.system import process
 from prefork.system.channel import Channel, Kind
+from prefork.worker.spec import Handles
 
 
 class Ends(NamedTuple):
@@ -52,33 +53,43 @@ def connect(*, asks_sender: bool = False) -> Ends:
 
 def spawn_worker(resources: Resources, order: orders.SpawnWorker) -> Fact | None:
     """A worker, by whoever forks it."""
-    if order.template:
-        place = {"number": order.number, "slot": order.slot, "warm_at": order.warm_at}
-        return _have_forked(resources, order, order.template, place)
-    return _fork(resources, order, order.number, resources.services.serve)
+    if order.slot >= resources.board.capacity:
+        return facts.SpawnFailed(order.worker, f"there is room for {resources.board.capacity} processes")
+    try:
+        row = resources.board.open_row(order.slot)
+    except OSError as error:
+        return facts.SpawnFailed(order.worker, f"a row of the scoreboard cannot be made: {error}")
+    try:
+        if order.template:
+            place = {"number": order.number, "slot": order.slot, "warm_at": order.warm_at}
+            return _have_forked(resources, order, order.template, place, row)
+        return _fork(resources, order, row)
+    finally:
+        os.close(row)
 
 
 def spawn_template(resources: Resources, order: orders.SpawnTemplate) -> Fact | None:
     """A template, by the master or by a warm worker. From now on the orphans below us are ours: it forks workers."""
+    if order.slot >= resources.board.capacity:
+        return facts.SpawnFailed(order.worker, f"there is room for {resources.board.capacity} processes")
+    resources.board.close_row(order.slot)
     if order.source:
-        return _have_forked(resources, order, order.source, {"number": 0})
+        return _have_forked(resources, order, order.source, {"number": 0, "slot": 0, "warm_at": 0})
     resources.subreaper = resources.subreaper or process.set_subreaper(True)
     if not resources.subreaper:
         return facts.SpawnFailed(
             order.worker, "preload and python need a child subreaper (prctl(2)): Linux alone has one"
         )
-    return _fork(resources, order, 0, resources.services.serve_template)
+    return _fork(resources, order)
 
 
-def _fork(
-    resources: Resources, order: orders.SpawnWorker | orders.SpawnTemplate, number: int, life: Callable[[Berth], int]
-) -> Fact:
+def _fork(resources: Resources, order: Birth, row: int = -1) -> Fact:
     try:
         ends = connect()
     except OSError as error:
         return facts.SpawnFailed(order.worker, str(error))
     try:
-        berth = _berth(resources, order, number, ends)
+        handles = _handles(resources, order, ends, row)
         pid = process.fork()
     except BaseException as error:
         ends.close_ours()
@@ -87,9 +98,9 @@ def _fork(
             return facts.SpawnFailed(order.worker, str(error))
         raise
     if pid == 0:
-        _live(berth, life)
+        _live(resources.services, order, handles)
     ends.close_its()
-    child = Child(order.worker, order.slot, pid, process.open_pidfd(pid), ends.channel, ends.stacks)
+    child = _child(resources, order, ends, pid, process.open_pidfd(pid))
     try:
         resources.children.adopt(child)
     except BaseException as error:
@@ -100,56 +111,56 @@ def _fork(
     return facts.WorkerSpawned(order.worker, pid)
 
 
-def _have_forked(
-    resources: Resources, order: orders.SpawnWorker | orders.SpawnTemplate, parent: int, place: Mapping[str, int]
-) -> Fact | None:
+def _have_forked(resources: Resources, order: Birth, parent: int, place: Mapping[str, int], *row: int) -> Fact | None:
     """Ask another to fork. The child says hello when it is there; should neither come to it, the channel ends."""
     forks = resources.children.get(parent)
     try:
         ends = connect(asks_sender=True)
     except OSError as error:
         return facts.SpawnFailed(order.worker, str(error))
-    child = Child(order.worker, order.slot, 0, None, ends.channel, ends.stacks)
+    child = _child(resources, order, ends, 0, None)
     try:
-        resources.board.clear(order.slot)
         resources.children.adopt(child)  # first: one that nobody can hear is not to be forked
     except OSError as error:
         ends.close_its()
         return facts.SpawnFailed(order.worker, str(error))
-    asked = forks and forks.channel.send(Kind.FORK, json.dumps(place), ends.its_channel.fileno(), ends.its_stacks)
+    given = (ends.its_channel.fileno(), ends.its_stacks, *row)
+    asked = forks and forks.channel.send(Kind.FORK, json.dumps(place), *given)
     ends.close_its()
     if not asked:
         resources.children.disown(child)
-        return facts.SpawnFailed(order.worker, "who was to fork it does not listen")
+        return facts.SpawnFailed(order.worker, "the template that should fork this worker is not responding")
     return None
 
 
-def _berth(resources: Resources, order: orders.SpawnWorker | orders.SpawnTemplate, number: int, ends: Ends) -> Berth:
-    resources.board.clear(order.slot)
-    return Berth(
-        pool=order.pool,
-        number=number,
-        slot=order.slot,
-        generation=order.generation,
-        config=order.config,
-        board=resources.board,
+def _child(resources: Resources, order: Birth, ends: Ends, pid: int, pidfd: int | None) -> Child:
+    return Child(
+        *(order.worker, order.slot, pid, pidfd, ends.channel, ends.stacks),
+        served=lambda: resources.board.read(order.slot).served,
+        taken=lambda pid: any(child.pid == pid for child in resources.children),
+    )
+
+
+def _handles(resources: Resources, order: Birth, ends: Ends, row: int) -> Handles:
+    listeners = resources.sockets.of(order.generation, order.config.listeners_of(order.pool))
+    return Handles(
         channel=ends.its_channel,
         stacks=ends.its_stacks,
-        listeners=resources.sockets.of(order.generation, order.config.listeners_of(order.pool)),
+        row=row,
+        words=resources.board.words,
+        listeners={name: listener.socket for name, listener in listeners.items()},
         sinks=resources.services.sinks,
     )
 
 
-def _live(berth: Berth, life: Callable[[Berth], int]) -> None:
+def _live(services: Services, order: Birth, handles: Handles) -> None:
     """The child's whole life; it does not return."""
     code = 1
     try:
-        keep = {berth.channel.fileno(), berth.stacks}
-        if not berth.number:
-            keep.add(berth.board.descriptor)  # a template may execute another interpreter
-        keep.update(listener.socket.fileno() for listener in berth.listeners.values())
-        keep.update(sink.fileno() for sink in berth.sinks.values())
-        process.close_all_but(keep)
-        code = life(berth)
+        process.leave_terminal()
+        process.close_all_but((*handles.descriptors(), services.environments))
+        for sink in handles.sinks.values():
+            sink.separate()  # what an application does to a log's description is not to be the master's
+        code = services.serve(order, handles)
     finally:
         os._exit(code)

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator
 from math import inf
 
 from prefork.arbiter import facts, orders, policy
-from prefork.arbiter.fleet import Dump, Fleet, Worker, WorkerState
+from prefork.arbiter.fleet import WORKING, Dump, DumpAttempt, Fleet, Worker, WorkerState
 from prefork.arbiter.orders import Order, report
 from prefork.arbiter.termination import Termination
 
-WORKING = frozenset({WorkerState.READY, WorkerState.RETIRING})
 GOING_ON = WORKING | {WorkerState.BOOTING}  # the stacks of the others are taken for their own sake
 
 
@@ -23,6 +22,7 @@ class Stalls:
     """Watches the requests of one fleet. Times in seconds of the monotonic clock."""
 
     def __init__(self, fleet: Fleet, termination: Termination) -> None:
+        self.last_dump = DumpAttempt()  # the one that was asked for last
         self._fleet = fleet
         self._termination = termination
 
@@ -32,15 +32,15 @@ class Stalls:
         if worker and worker.state in WORKING:
             # The request began by now at the latest, so this look comes when it is too long, not before.
             timeout = worker.settings.timeout
-            worker.look_at = now + min(policy.limit(timeout.request), policy.limit(timeout.slow))
-            if worker.look_at < inf:
+            worker.watch.look_at = now + min(policy.limit(timeout.request), policy.limit(timeout.slow))
+            if worker.watch.look_at < inf:
                 yield orders.WatchWorker(worker.id, watching=True)
 
     def due(self, now: float) -> Iterator[int]:
         """The workers whose rows are to be read now."""
         for worker in self._fleet:
-            if worker.look_at <= now:
-                worker.look_at = inf  # until the answer sets it
+            if worker.watch.look_at <= now:
+                worker.watch.look_at = inf  # until the answer sets it
                 yield worker.id
 
     def seen(self, fact: facts.ScoreboardRead, now: float) -> Iterable[Order]:
@@ -48,7 +48,7 @@ class Stalls:
         for serial, seen in fact.rows.items():
             worker = self._fleet.get(serial)
             if worker and worker.state in WORKING:
-                worker.last = seen
+                worker.watch.last = seen
                 yield from self._judge(worker, now)
 
     def unread(self, workers: Iterable[int], now: float) -> None:
@@ -56,30 +56,32 @@ class Stalls:
         for serial in workers:
             worker = self._fleet.get(serial)
             if worker and worker.state in WORKING:
-                worker.look_at = now + policy.UNREAD_FOR
+                worker.watch.look_at = now + policy.UNREAD_FOR
 
     def _judge(self, worker: Worker, now: float) -> Iterable[Order]:
-        timeout, since = worker.settings.timeout, worker.last.busy_since
+        timeout, since = worker.settings.timeout, worker.watch.last.busy_since
         # A clock value from the future, which only a worker gone wrong can write, is no reason to wait longer.
         began = min(since, now)
         overdue, slow = began + policy.limit(timeout.request), began + policy.limit(timeout.slow)
         if since and overdue <= now:
             yield from self._termination.stuck(worker, "request timeout", now)
             return
-        if since and slow <= now and worker.slow_told != since:
-            worker.slow_told = since
-            yield from self._dump(worker, now, slow=True)
-        worker.look_at = min(overdue, slow if slow > now else inf) if since else inf
-        if worker.look_at == inf:
+        if since and slow <= now and worker.watch.slow_told != since:
+            worker.watch.slow_told = since
+            yield from self._dump(worker, now, for_whom=None)
+        worker.watch.look_at = min(overdue, slow if slow > now else inf) if since else inf
+        if worker.watch.look_at == inf:
             yield orders.WatchWorker(worker.id, watching=False)
 
     # Stacks of workers that go on.
 
     def dump_asked(self, fact: facts.DumpRequested, now: float) -> Iterable[Order]:
         """Somebody wants to see the stacks of these workers, or of all."""
+        self.last_dump = attempt = DumpAttempt()
         for worker in self._fleet:
             if (worker.id in fact.workers or not fact.workers) and worker.state in GOING_ON:
-                yield from self._dump(worker, now, slow=False)
+                attempt.owed.add(worker.id)
+                yield from self._dump(worker, now, for_whom=attempt)
 
     def dumped(self, worker: Worker, stacks: str, now: float) -> bool:
         """A piece of a worker's stacks arrived; False if they are not what was asked for here."""
@@ -98,19 +100,25 @@ class Stalls:
 
     def tell(self, worker: Worker, now: float) -> Iterable[Order]:
         """Tell of the stacks of a worker, complete or not, if any were asked for."""
-        dump, worker.dump = worker.dump, None
+        dump, worker.watch.dump = worker.dump, None
         if dump is None:
             return
         story = {**worker.describe(), **worker.describe_request(now), "stacks": dump.stacks}
         if dump.slow:
             yield report("warning", "request_slow", **story)
-        if dump.asked:
+        for attempt in dump.attempts:
+            attempt.owed.discard(worker.id)
+            attempt.dumps.append(story)
+        if dump.attempts:
             yield report("info", "worker_dumped", **story)
 
-    def _dump(self, worker: Worker, now: float, *, slow: bool) -> Iterable[Order]:
+    def _dump(self, worker: Worker, now: float, *, for_whom: DumpAttempt | None) -> Iterable[Order]:
+        """``for_whom`` None: the request is slow."""
         fresh = worker.dump is None
-        dump = worker.dump = worker.dump or Dump(now + policy.STACKS_WITHIN)
-        dump.slow |= slow
-        dump.asked |= not slow
+        dump = worker.watch.dump = worker.dump or Dump(now + policy.STACKS_WITHIN)
+        if for_whom is None:
+            dump.slow = True
+        else:
+            dump.attempts.append(for_whom)
         if fresh:
             yield orders.DumpStacks(worker.id)

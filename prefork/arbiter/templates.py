@@ -10,8 +10,9 @@ template, one level up, and the other workers are replaced by its children. Shou
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
-from prefork.arbiter import death_report, orders, policy
+from prefork.arbiter import death_report, orders
 from prefork.arbiter.facts import ChildExited
 from prefork.arbiter.fleet import Fleet, Worker, WorkerState
 from prefork.arbiter.orders import Order, report
@@ -32,12 +33,10 @@ class Templates:
         template = self.template_of(pool, generation) if settings.templated else None
         if settings.templated and template is None:
             made = self._fleet.enlist(pool, settings, generation, now, template=True)
-            made.deadline = now + policy.limit(settings.timeout.boot)
             yield orders.SpawnTemplate(made.id, pool, made.slot, generation, config)
         elif template is None or template.ready:
             level = template.level if template else 0
             worker = self._fleet.enlist(pool, settings, generation, now, level=level)
-            worker.deadline = now + policy.limit(settings.timeout.boot)
             source = template.id if template else 0
             warm_at = settings.refork[level] if level < len(settings.refork) else 0
             yield orders.SpawnWorker(worker.id, pool, worker.number, worker.slot, generation, config, source, warm_at)
@@ -53,16 +52,21 @@ class Templates:
 
     # Reforking.
 
-    def warm(self, worker: Worker, config: Config, now: float) -> Iterable[Order]:
-        """A worker has served enough to be the next template, unless another is before it."""
+    def warm(self, worker: Worker, served: int, config: Config, now: float) -> Iterable[Order]:
+        """A worker says that it can be the next template: it is, if it is due, and no other is before it.
+
+        A worker may say what it likes. It is believed where the pool reforks at this level, and its row agrees.
+        """
+        due = worker.settings.refork[worker.level] if worker.level < len(worker.settings.refork) else inf
+        if served < due:
+            return
         template = self.template_of(worker.pool, worker.generation)
         alone = len(self._templates_of(worker.pool, worker.generation)) == 1
-        if not (worker.ready and template and template.ready and alone) or template.refused:
+        if not (worker.ready and template and template.ready and alone) or template.life.refused:
             return
         if template.level == worker.level and worker.pool in config.pool:
             settings, level = worker.settings, worker.level + 1
             made = self._fleet.enlist(worker.pool, settings, worker.generation, now, template=True, level=level)
-            made.deadline = now + policy.limit(settings.timeout.boot)
             yield orders.SpawnTemplate(made.id, made.pool, made.slot, made.generation, config, worker.id)
 
     def supersede(self, template: Worker, now: float) -> Iterable[Order]:
@@ -77,13 +81,13 @@ class Templates:
             if template.ready and template.level:
                 for worker in self._fleet.of(template.pool):
                     if worker.ready and worker.generation == template.generation and worker.level < template.level:
-                        worker.worn = worker.worn or "refork"
+                        worker.mark_worn("refork")
 
     def refused(self, made: Worker, fact: ChildExited) -> Iterable[Order]:
         """What was to be the next template has ended before it was ready: the present one is kept."""
         template = self.template_of(made.pool, made.generation)
         if template:
-            template.refused = True
+            template.life.refused = True
         yield report("warning", "refork_refused", **made.describe(), reason=death_report.boot_story(made, fact))
 
     def dismiss(self, needed: Iterable[int], reason: str, now: float) -> Iterable[Order]:

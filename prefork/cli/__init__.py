@@ -11,7 +11,7 @@ from prefork.cli.options import Action, Options
 from prefork.cli.reading import Reader, runs_as_root, start_faults
 from prefork.config import dump, plan
 from prefork.config.load import read
-from prefork.errors import BootFaults, ConfigError, PreforkError
+from prefork.errors import BootFaults, ConfigError, PreforkError, StartError
 from prefork.system import process
 
 __all__ = ["main"]
@@ -30,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PreforkError as error:
         print(f"preforkd: {error}", file=sys.stderr)
         return error.exit_code
+    except (OSError, MemoryError) as error:
+        print(f"preforkd: {launch.refusal(error)}", file=sys.stderr)
+        return StartError.exit_code
     except KeyboardInterrupt:  # in a check, or before the master has handlers of its own
         return INTERRUPTED
 
@@ -44,7 +47,7 @@ def _act(chosen: Options) -> int:
     if chosen.action is Action.CHECK:
         return _check(reader)
     if chosen.action is Action.PRINT_CONFIG:
-        print(dump.toml(reader.read().config), end="")
+        print(dump.toml(reader.read_plain().config), end="")
         return 0
     return launch.run(reader.start(), reader)
 
@@ -62,9 +65,9 @@ def _check(reader: Reader) -> int:
     loaded = reader.read()
     faults = start_faults(loaded)
     wrong = {fault.key for fault in faults}
-    if wrong & {"master.user", "master.group"}:
+    if any(key.endswith((".user", ".group")) and key.startswith(("master.", "pool.")) for key in wrong):
         raise ConfigError(*faults)  # as whom should it be imported?
-    wiring.identity_of(loaded.config)
+    wiring.check_identities(loaded.config)
     broken = check.run(loaded, wrong, partial(wiring.run_dry, loaded.config, reader.directory))
     if faults:
         raise ConfigError(*faults, *broken)

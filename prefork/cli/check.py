@@ -69,6 +69,7 @@ def import_in_child(name: str, pool: Pool, run_dry: Callable[[str, int], None]) 
 
 def _live(writer: int, name: str, run_dry: Callable[[str, int], None]) -> NoReturn:
     try:
+        process.leave_terminal()
         signals.unblock()
         run_dry(name, writer)
     finally:

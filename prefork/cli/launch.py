@@ -22,7 +22,7 @@ from prefork.config.load import worker_count
 from prefork.config.models import Config
 from prefork.config.plan import by_cost
 from prefork.control.server import Manner, Server
-from prefork.errors import PreforkError
+from prefork.errors import BootError, PreforkError, StartError
 from prefork.observe import logs
 from prefork.observe.sink import Sink
 from prefork.system import activation, daemon, handoff
@@ -76,7 +76,7 @@ def run(config: Config, reader: Reader) -> int:
     launch = None
     if config.master.daemonize and succession is None:  # a successor is detached already
         place = config.master.working_directory or "/"
-        kept = passed_descriptors(config)
+        kept = [*passed_descriptors(config), reader.vault.descriptor]
         launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask, keep=kept)
     elif config.master.working_directory:
         os.chdir(config.master.working_directory)
@@ -86,6 +86,17 @@ def run(config: Config, reader: Reader) -> int:
     except PreforkError as error:
         starter.failed(str(error), error.exit_code)
         return error.exit_code
+    except (OSError, MemoryError) as error:
+        starter.failed(refusal(error), StartError.exit_code)
+        return StartError.exit_code
+    except Exception as error:  # its traceback is in the log
+        starter.failed(f"the master has failed: {type(error).__name__}: {error}", BootError.exit_code)
+        return BootError.exit_code
+
+
+def refusal(error: OSError | MemoryError) -> str:
+    """What the operating system refused, in a sentence."""
+    return f"the master cannot start: {error if isinstance(error, OSError) else 'out of memory'}"
 
 
 def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff | None) -> int:
@@ -108,7 +119,7 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
         changed=by_cost,
         workers_of=worker_count,
         serve=partial(wiring.live, worker_count, reader.directory),
-        serve_template=partial(wiring.live_as_template, worker_count, reader.directory),
+        environments=reader.vault.descriptor,
         announce=starter.ready,
         log=log,
         set_level=logs.set_level,
@@ -142,8 +153,9 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
 def control_manner(config: Config) -> Manner:
     """Who may use the control socket, and how its file is made. Raises PrivilegeError."""
     assert config.control is not None
-    identity = wiring.identity_of(config)
-    return Manner(config.control.mode, config.control.group, identity.uid if identity else None)
+    identities = (wiring.identity_of(config, pool) for pool in config.pool)
+    workers = frozenset(identity.uid for identity in identities if identity)
+    return Manner(config.control.mode, config.control.group, workers)
 
 
 def open_control(path: str, manner: Manner, over: int | None) -> Server:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from prefork.cli import wiring
+from prefork.cli.apart import Vault
 from prefork.config.load import DEFAULT_PATH, Loaded, check_environment, check_start, read
-from prefork.config.models import Config
+from prefork.config.models import Config, Section
 from prefork.errors import ConfigError, Fault
 
-AT_THE_START = ("user", "group")  # keys of [master] that only a new master takes
+AT_THE_START = ("user", "group")  # keys of [master] and [pool.*] that only a new master takes
 
 
 @dataclass
@@ -32,16 +33,21 @@ class Reader:
     directory: str
     writers: Sequence[str] = ()
     running: Config | None = None
+    vault: Vault = field(default_factory=Vault)
 
     @property
     def title(self) -> str:
         """How people know the file."""
         return self.path or DEFAULT_PATH
 
-    def read(self) -> Loaded:
-        """The file, sound in itself. Raises ConfigError."""
+    def read_plain(self) -> Loaded:
+        """The file, sound in itself, as it stands. Raises ConfigError. Not in a process that forks workers."""
         path = str(Path(self.directory, self.path)) if self.path else None
         return read(path, self.overrides, self.writers)
+
+    def read(self) -> Loaded:
+        """The file, sound in itself, its environments sealed: see ``apart``. Raises ConfigError or PreforkError."""
+        return self.vault.read(self.read_plain)
 
     def start(self) -> Config:
         """A configuration that a master can start with. Raises ConfigError or PrivilegeError."""
@@ -49,7 +55,7 @@ class Reader:
         faults = start_faults(loaded)
         if faults:
             raise ConfigError(*faults)
-        wiring.identity_of(loaded.config)
+        wiring.check_identities(loaded.config)
         self.running = loaded.config
         return loaded.config
 
@@ -60,17 +66,20 @@ class Reader:
         faults = list(self._fixed(loaded))
         if faults:
             raise ConfigError(*faults)
-        wiring.identity_of(loaded.config)
+        wiring.check_identities(loaded.config)
         return loaded.config
 
     def _fixed(self, loaded: Loaded) -> Sequence[Fault]:
         """What only a new master takes."""
         if self.running is None:
             return ()
-        before, now = self.running.master, loaded.config.master
+        running, pools = self.running, loaded.config.pool
+        sections: list[tuple[tuple[str, ...], Section, Section]] = [(("master",), running.master, loaded.config.master)]
+        sections += ((("pool", name), running.pool[name], pools[name]) for name in pools if name in running.pool)
         hint = "upgrade (USR2), or restart the service"
         return [
-            loaded.fault(("master", key), "cannot be changed by a reload", hint)
+            loaded.fault((*path, key), "cannot be changed by a reload", hint)
+            for path, before, now in sections
             for key in AT_THE_START
             if getattr(before, key) != getattr(now, key)
         ]
@@ -89,4 +98,5 @@ def start_faults(loaded: Loaded) -> list[Fault]:
 
 def runs_as_root(config: Config) -> bool:
     """Applications would have the rights of root."""
-    return os.geteuid() == 0 and wiring.identity_of(config) is None
+    identities = (wiring.identity_of(config, pool) for pool in config.pool)
+    return os.geteuid() == 0 and any(identity is None or identity.uid == 0 for identity in identities)

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
-from prefork.arbiter.services import Berth
+from prefork.arbiter.orders import SpawnTemplate
+from prefork.arbiter.services import Birth
+from prefork.cli import apart
 from prefork.config.models import Config, Pool
 from prefork.errors import PreforkError
-from prefork.observe import logs
 from prefork.system import privileges
-from prefork.system.privileges import Identity
 from prefork.worker import boot, dry_run, interpreter, sync, template  # noqa: F401 - imported before the fork, their memory is shared
-from prefork.worker.boot import Duty
 from prefork.worker.settings import HookSettings, HttpSettings, RecycleSettings, Settings, TimeoutSettings
-from prefork.worker.template import Origin
+from prefork.worker.spec import Handles, Identity, WorkerSpec
 
 
-def identity_of(config: Config) -> Identity | None:
-    """Whom workers run as; None for whom the master runs as. Raises PrivilegeError."""
-    return privileges.identity(config.master.user, config.master.group)
+def identity_of(config: Config, pool_name: str) -> Identity | None:
+    """Whom a pool's workers run as; None for whom the master runs as. Raises PrivilegeError.
+
+    A pool with a user of its own has that user's group, unless it names one.
+    """
+    pool, master = config.pool[pool_name], config.master
+    if pool.user is not None:
+        return privileges.identity(pool.user, pool.group)
+    return privileges.identity(master.user, pool.group if pool.group is not None else master.group)
+
+
+def check_identities(config: Config) -> None:
+    """Raise PrivilegeError if a pool's workers cannot run as the configuration says."""
+    for name in config.pool:
+        identity_of(config, name)
 
 
 def settings_of(config: Config, pool_name: str, workers: int, start_directory: str) -> Settings:
@@ -34,7 +46,7 @@ def settings_of(config: Config, pool_name: str, workers: int, start_directory: s
         probe=pool.probe,
         directory=pool.directory or config.master.working_directory or start_directory,
         python_path=tuple(pool.python_path),
-        environment=dict(pool.environment),
+        environment=apart.environment_of(config, pool_name),
         workers=workers,
         timeout=TimeoutSettings(timeout.graceful, timeout.keepalive, timeout.header, timeout.body),
         http=HttpSettings(
@@ -50,62 +62,46 @@ def settings_of(config: Config, pool_name: str, workers: int, start_directory: s
     )
 
 
+def spec_of(config: Config, pool_name: str, workers: int, start_directory: str, generation: int = 0) -> WorkerSpec:
+    """Everything that a pool's template is told, and its workers beside their number. Raises PrivilegeError."""
+    return WorkerSpec(
+        settings=settings_of(config, pool_name, workers, start_directory),
+        generation=generation,
+        python=config.pool[pool_name].python or "",
+        identity=identity_of(config, pool_name),
+        no_new_privileges=config.master.no_new_privileges,
+        umask=config.master.umask,
+        log_level=config.log.level,
+        log_format=config.log.format,
+        access_format=config.log.access.format if config.log.access else "",
+    )
+
+
 def run_dry(config: Config, start_directory: str, pool_name: str, writer: int) -> None:
     """Import what a pool names as its workers would, and tell every failure. In a child of ``-t``."""
-    settings = settings_of(config, pool_name, 1, start_directory)
-    python = config.pool[pool_name].python
-    take = partial(boot.take_place, settings, umask=config.master.umask, identity=identity_of(config))
+    spec = spec_of(config, pool_name, 1, start_directory)
+    apart.forget_others(config)
     dry_run.explain_stalls(writer)
-    if dry_run.tell(writer, [((), take)]):
-        if python:
-            dry_run.tell(writer, [(("python",), partial(interpreter.go_on_as_dry_run, python, settings, writer))])
+    if dry_run.tell(writer, [((), partial(boot.take_place, spec))]):
+        if spec.python:
+            dry_run.tell(writer, [(("python",), partial(interpreter.go_on_as_dry_run, spec, writer))])
         else:
-            dry_run.tell(writer, dry_run.imports(settings))
+            dry_run.tell(writer, dry_run.imports(spec.settings))
     dry_run.write(writer, dry_run.DONE)
 
 
-def live(workers_of: Callable[[Pool], int], start_directory: str, berth: Berth) -> int:
-    """A worker's life, in the child after the fork. Returns its exit code."""
-    config = berth.config
-    pool = config.pool[berth.pool]
-    return boot.serve(
-        Duty(
-            settings=settings_of(config, berth.pool, workers_of(pool), start_directory),
-            number=berth.number,
-            generation=berth.generation,
-            row=berth.board.row(berth.slot),
-            channel=berth.channel,
-            stacks=berth.stacks,
-            listeners={name: listener.socket for name, listener in berth.listeners.items()},
-            sinks=berth.sinks,
-            log=logs.get(pool=berth.pool, worker=berth.number, generation=berth.generation),
-            access_format=config.log.access.format if config.log.access else "",
-            umask=config.master.umask,
-            identity=identity_of(config),
-        )
-    )
-
-
-def live_as_template(workers_of: Callable[[Pool], int], start_directory: str, berth: Berth) -> int:
-    """A template's life, in the child after the fork. Returns its exit code."""
-    config = berth.config
-    pool = config.pool[berth.pool]
-    origin = Origin(
-        settings=settings_of(config, berth.pool, workers_of(pool), start_directory),
-        generation=berth.generation,
-        board=berth.board,
-        channel=berth.channel,
-        stacks=berth.stacks,
-        listeners={name: listener.socket for name, listener in berth.listeners.items()},
-        sinks=berth.sinks,
-        access_format=config.log.access.format if config.log.access else "",
-        umask=config.master.umask,
-        identity=identity_of(config),
-    )
-    if pool.python is None:
-        return template.serve(origin)
+def live(workers_of: Callable[[Pool], int], start_directory: str, birth: Birth, handles: Handles) -> int:
+    """The life of a worker or a template, in the child after the fork. Returns its exit code."""
+    config = birth.config
+    workers = workers_of(config.pool[birth.pool])
     try:
-        boot.take_place(origin.settings, umask=origin.umask, identity=origin.identity)
-        interpreter.go_on_as_template(pool.python, origin, level=config.log.level, form=config.log.format)
+        spec = spec_of(config, birth.pool, workers, start_directory, birth.generation)
+        apart.forget_others(config)
+        if spec.python:
+            boot.take_place(spec)
+            interpreter.go_on_as_template(spec, handles)
     except PreforkError as error:
-        return boot.fail(origin.channel, error)
+        return boot.fail(handles.channel, error)
+    if isinstance(birth, SpawnTemplate):
+        return template.serve(spec, handles)
+    return boot.serve(replace(spec, number=birth.number, slot=birth.slot, warm_at=birth.warm_at), handles)

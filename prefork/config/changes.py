@@ -45,6 +45,7 @@ COSTS: Mapping[str, Cost] = {
     "master.user": Cost.UPGRADE,
     "master.group": Cost.UPGRADE,
     "master.umask": Cost.WORKERS,  # each worker takes it after the fork
+    "master.no_new_privileges": Cost.WORKERS,
     "master.upgrade": Cost.NOTHING,
     # A log's target is opened once, so that USR1 and passed descriptors always mean the same file.
     "log.file": Cost.UPGRADE,
@@ -78,6 +79,9 @@ COSTS: Mapping[str, Cost] = {
     "pool.*.threads": Cost.WORKERS,
     "pool.*.preload": Cost.WORKERS,
     "pool.*.python": Cost.WORKERS,
+    # As whom code runs is decided by who starts the service, not by who edits its file.
+    "pool.*.user": Cost.UPGRADE,
+    "pool.*.group": Cost.UPGRADE,
     "pool.*.directory": Cost.WORKERS,
     "pool.*.python_path": Cost.WORKERS,
     "pool.*.environment": Cost.WORKERS,

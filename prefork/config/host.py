@@ -95,7 +95,7 @@ def _foreign(config: Config) -> Iterator[Problem]:
         if path[0] == "listen" and _has_entry(pwd.getpwnam, user) and _uid(user) != os.geteuid():
             yield path, f'preforkd runs as {who}, and only root can give a socket to user "{user}"', "leave it out"
     for path, group in _groups(config):
-        if path[0] != "master" and _has_entry(grp.getgrnam, group) and _gid(group) not in ours:
+        if path[0] not in ("master", "pool") and _has_entry(grp.getgrnam, group) and _gid(group) not in ours:
             hint = f"add {who} to the group, or leave it out"
             yield path, f'preforkd runs as {who}, who is not in group "{group}"', hint
 
@@ -126,12 +126,14 @@ def _unwritable(config: Config) -> Iterator[Problem]:
 
 def _users(config: Config) -> Iterator[tuple[Path, str]]:
     users: list[tuple[Path, str | None]] = [(("master", "user"), config.master.user)]
+    users += ((("pool", name, "user"), pool.user) for name, pool in config.pool.items())
     users += ((("listen", name, "user"), listen.user) for name, listen in config.listen.items())
     return ((path, user) for path, user in users if user is not None)
 
 
 def _groups(config: Config) -> Iterator[tuple[Path, str]]:
     groups: list[tuple[Path, str | None]] = [(("master", "group"), config.master.group)]
+    groups += ((("pool", name, "group"), pool.group) for name, pool in config.pool.items())
     groups += ((("listen", name, "group"), listen.group) for name, listen in config.listen.items())
     groups.append((("control", "group"), config.control.group if config.control else None))
     return ((path, group) for path, group in groups if group is not None)

@@ -1,7 +1,7 @@
 """The client's end of the control socket: finding it, asking one thing, and hearing what comes of it.
 
-What a daemon says is bounded here as what a client says is there. Nothing of this needs the configuration models: it
-is to be quick. Every failure is a sentence.
+Rules. What a daemon says is bounded here as what a client says is there. Nothing of this needs the configuration
+models: it is to be quick. Every failure is a sentence. Who listens is told by the kernel, never by a file or a message.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ DEFAULT_CONFIG = "/etc/prefork.toml"
 PATIENCE = 30.0  # seconds of silence after which a daemon that is not waited for counts as stuck
 LINE_MOST = 64 * 1024 * 1024  # bytes: the stacks of many workers are long
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+TIMEVAL = struct.Struct("ll")  # struct timeval: seconds, microseconds
+NOT_OURS = "is it the right socket?"
 
 Reply = dict[str, Any]
 
@@ -53,20 +55,26 @@ class Connection:
     """One request to a daemon. ``master``: the pid of the process that listens (unix(7), SO_PEERCRED)."""
 
     def __init__(self, path: str) -> None:
-        """Raises AbsentError if nobody is there, or we may not ask."""
+        """Raises AbsentError if nobody is there, or we may not ask; AnswerError if nobody accepts in time."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(PATIENCE)
+        # A connect(2) of a socket that does not block fails where many ask at once: this one waits in the queue.
+        patience = TIMEVAL.pack(*divmod(round(PATIENCE * 1e6), 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         try:
             self._socket.connect(path)
+            self._socket.settimeout(PATIENCE)
             raw = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
             self.master: int = CREDENTIALS.unpack(raw)[0]
             self._end = _watch(self.master)  # from now on its number cannot become another's
+        except BlockingIOError:
+            self._socket.close()
+            raise _silent() from None
         except OSError as error:
             self._socket.close()
             raise _absent(path, error) from error
 
     def ask(self, request: Request) -> Iterator[Reply]:
-        """What is replied, the final one last. Raises AnswerError if it is none, or late."""
+        """The messages that come, the response last. Raises AnswerError if it is malformed, or late."""
         if request.wait:
             self._socket.settimeout(None)
         with suppress(BrokenPipeError, ConnectionResetError):  # it has said why already, and that is to be read
@@ -107,11 +115,15 @@ def _line(stream: Any) -> bytes:
     except ConnectionResetError:
         return b""
     except TimeoutError:
-        hint = "it may be stopped: see its state with ps"
-        raise AnswerError(f"preforkd has not answered for {PATIENCE:.0f} seconds", hint=hint) from None
+        raise _silent() from None
     if line and not line.endswith(b"\n"):
         raise AnswerError("preforkd broke off in the middle of its answer", hint="its log may say why")
     return line
+
+
+def _silent() -> AnswerError:
+    hint = "it may be stopped: see its state with ps"
+    return AnswerError(f"preforkd has not answered for {PATIENCE:.0f} seconds", hint=hint)
 
 
 def _reply(line: bytes) -> Reply:
@@ -120,7 +132,7 @@ def _reply(line: bytes) -> Reply:
     except (ValueError, RecursionError):
         reply = None
     if not isinstance(reply, dict) or not ("ok" in reply or isinstance(reply.get("event"), str)):
-        raise AnswerError("what listens there does not answer as preforkd does", hint="is it the right socket?")
+        raise AnswerError("what listens there does not answer as preforkd does", hint=NOT_OURS)
     return reply
 
 

@@ -1,7 +1,7 @@
-"""Pure. What a client of the control socket may ask, and how: one JSON object a line, versioned.
+"""Pure. How the control socket is spoken: one JSON object a line, versioned. What may be asked: ``commands``.
 
-A request is answered by any number of objects with an ``event``, and then by exactly one with ``ok``. Whatever else
-arrives is answered by a sentence: nothing that is read here can raise anything but :class:`Misunderstood`.
+Rules. A request is answered by any number of messages with an ``event``, and then by exactly one response, with ``ok``.
+Whatever else arrives is refused with a sentence: nothing that is read here raises anything but :class:`Misunderstood`.
 """
 
 from __future__ import annotations
@@ -11,23 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prefork.control.commands import COMMANDS, TEXT_MOST, Argument, Command
+
 VERSION = 1
 LINE_MOST = 64 * 1024  # bytes of a request
-
-# What may be asked -> the arguments that it takes, and their types. ``wait``: until it is done, with its progress.
-WORDS: Mapping[str, Mapping[str, type]] = {
-    "status": {},
-    "reload": {"wait": bool},
-    "upgrade": {"wait": bool, "keep": bool},
-    "scale": {"pool": str, "workers": int},
-    "reopen": {},
-    "stop": {},
-    "quit": {},
-    "dump": {"worker": str},
-    "deaths": {},
-}
-REQUIRED = {"scale": ("pool", "workers")}
-WORKERS_MOST = 1000
 
 
 class Misunderstood(Exception):
@@ -36,19 +23,31 @@ class Misunderstood(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """One request that is understood. ``worker``: a pid, a pool, or pool/number; empty for all."""
+    """A command, and a value for each of its arguments: what was not given is empty, 0 or False."""
 
-    do: str
-    wait: bool = False
-    pool: str = ""
-    workers: int = 0
-    worker: str = ""
-    keep: bool = False  # of an upgrade: the old master serves on beside the new one, until it is told to stop
+    command: Command
+    given: Mapping[str, Any]
+
+    @property
+    def do(self) -> str:
+        """The name of the command."""
+        return self.command.name
+
+    @property
+    def wait(self) -> bool:
+        """The response is to come when the matter has ended, and its progress before that."""
+        return bool(self.command.argument("wait") and self.given["wait"])
 
     def line(self) -> bytes:
-        """As it goes over the socket: without what goes without saying, which an older daemon may not know."""
-        given = {name: getattr(self, name) for name in WORDS[self.do] if getattr(self, name)}
-        return _line({"prefork": VERSION, "do": self.do, **given})
+        """The request as it goes over the socket, without empty arguments, which an older daemon may not know."""
+        sent = {one.name: self.given[one.name] for one in self.command.arguments if one.sent and self.given[one.name]}
+        return _line({"prefork": VERSION, "do": self.do, **sent})
+
+
+def request(do: str, /, **given: Any) -> Request:
+    """A request for a command; arguments that are not given have their defaults. Raises KeyError: no such command."""
+    command = COMMANDS[do]
+    return Request(command, {one.name: given.get(one.name, one.kind()) for one in command.arguments})
 
 
 def parse(line: bytes) -> Request:
@@ -56,41 +55,55 @@ def parse(line: bytes) -> Request:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
-        raise Misunderstood(f"a request is one JSON object on a line of at most {LINE_MOST} bytes") from None
+        raise Misunderstood(f"a request must be one JSON object on a line of at most {LINE_MOST} bytes") from None
     if not isinstance(value, dict) or not isinstance(value.get("do"), str):
-        raise Misunderstood('a request says what to "do"')
+        raise Misunderstood('a request must say what to "do"')
     version = value.pop("prefork", None)
     if type(version) is not int or version != VERSION:
-        raise Misunderstood(f'a request says "prefork": {VERSION}, the version of the words that are understood here')
-    do = value.pop("do")
-    if do not in WORDS:
-        raise Misunderstood(f"what is understood: {', '.join(WORDS)}")
-    return Request(do, **_arguments(do, value))
+        raise Misunderstood(f'a request must say "prefork": {VERSION}, the version of the protocol')
+    command = COMMANDS.get(value.pop("do"))
+    if command is None:
+        raise Misunderstood(f"unknown command; commands: {', '.join(COMMANDS)}")
+    for name in value:
+        if command.argument(name) is None:
+            raise Misunderstood(f"{command.name} takes no {name[:64]!r}")
+    for argument in command.arguments:
+        _check(command.name, argument, value)
+    return request(command.name, **value)
 
 
-def _arguments(do: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    for name, value in given.items():
-        kind = WORDS[do].get(name)
-        if kind is None:
-            raise Misunderstood(f"{do} takes no {name[:64]!r}")
-        if type(value) is not kind:
-            raise Misunderstood(f"{name} of {do} must be of type {kind.__name__}")
-    for name in REQUIRED.get(do, ()):
-        if name not in given:
+def _check(do: str, argument: Argument, given: Mapping[str, Any]) -> None:
+    name = argument.name
+    if name not in given:
+        if argument.required:
             raise Misunderstood(f"{do} needs {name}")
-    if do == "scale" and not 1 <= given["workers"] <= WORKERS_MOST:
-        raise Misunderstood(f"a pool has 1 to {WORKERS_MOST} workers")
-    return dict(given)
+        return
+    value: Any = given[name]
+    if not _is(argument.kind, value):
+        raise Misunderstood(f"{name} of {do} must be of type {argument.kind.__name__}")
+    if argument.kind is int and not argument.least <= value <= argument.most:
+        raise Misunderstood(f"{name} of {do} must be {argument.least} to {argument.most}")
+    if argument.kind is str and len(value) > TEXT_MOST:
+        raise Misunderstood(f"{name} of {do} must have at most {TEXT_MOST} characters")
+
+
+def _is(kind: type, value: object) -> bool:
+    return type(value) is kind  # True is an int, and 2.0 is equal to one
 
 
 def event(name: str, fields: Mapping[str, Any]) -> bytes:
-    """Something that happens while a client waits."""
-    return _line({"event": name, **fields})
+    """A message about something that happens while a client waits."""
+    return _line({**fields, "event": name})
 
 
-def answer(*, ok: bool, **fields: Any) -> bytes:
-    """The end of a request; ``reason`` says why not."""
+def response(*, ok: bool, **fields: Any) -> bytes:
+    """The message that ends a request; ``reason`` says why it was refused."""
     return _line({"ok": ok, **fields})
+
+
+def refused(reason: str, **fields: Any) -> bytes:
+    """The response to a request that is not granted."""
+    return response(ok=False, reason=reason, **fields)
 
 
 def _line(value: Mapping[str, Any]) -> bytes:

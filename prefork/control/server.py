@@ -1,14 +1,15 @@
 """The control socket: a unix socket whose clients ask one thing each, and never keep the master waiting.
 
 It has an epoll of its own, so that the master's loop watches one descriptor. Every byte that comes is bounded and
-untrusted; a client that does not take its answer is dropped. Who may ask is told by the kernel (unix(7), SO_PEERCRED),
-beside the rights of the socket's file.
+untrusted: after its one request nothing of a client is read. A client that does not take its answer is dropped; so is
+the one that has most to take when all together have too much. Who may ask is told by the kernel (unix(7), SO_PEERCRED
+and socket(7), SO_PEERGROUPS), beside the rights of the socket's file: no directory service is asked, which may be slow.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-import pwd
 import select
 import socket
 import struct
@@ -22,9 +23,14 @@ from prefork.errors import BindError, PrivilegeError
 from prefork.system import privileges, unixsocket
 
 CLIENTS_MOST = 32
-BACKLOG = 16
+BACKLOG = 64
 WAITING_MOST = 32 * 1024 * 1024  # bytes that a client has not taken: stacks of many workers are large
+TOGETHER_MOST = 2 * WAITING_MOST  # bytes that all clients have not taken
+PIECE = 256 * 1024  # bytes that are sent at once
+SO_PEERGROUPS = 59  # socket(7), since Linux 4.13; Python has no name for it
+GROUPS_MOST = 1024  # bytes, for 256 groups: the most that Python takes of an option of a socket
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EPERM, errno.ENOSPC}
 READ, WRITE, HANG_UP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP
 
 
@@ -38,28 +44,37 @@ class Asking(NamedTuple):
 
 
 class Manner(NamedTuple):
-    """Who may ask, and how the socket's file is made. ``workers``: whom workers run as; None: as the master."""
+    """Who may ask, and how the socket's file is made. ``workers``: whom workers run as, other than the master."""
 
     mode: int
     group: str | None
-    workers: int | None
+    workers: frozenset[int] = frozenset()
 
 
 class _Client:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.read = b""
-        self.unsent = b""
-        self.asked = False
+        self.unsent = bytearray()
+        self.asked = False  # nothing more of it is read: a flood stays in its own buffer
         self.last = False  # what is unsent ends it
-        self.deaf = False  # it has said that it will say no more
         raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
         self.pid, self.uid, self.gid = CREDENTIALS.unpack(raw)
 
     @property
     def awaited(self) -> int:
         """What is to be heard of it; that it has hung up is always told (epoll_ctl(2))."""
-        return (0 if self.deaf else READ) | (WRITE if self.unsent else 0)
+        return (0 if self.asked else READ) | (WRITE if self.unsent else 0)
+
+    def is_member(self, group: int) -> bool:
+        """The process that connected was in the group then."""
+        if group == self.gid:
+            return True
+        try:
+            raw = self.sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, GROUPS_MOST)
+        except OSError:  # an old kernel, or more groups than that: the primary one alone is known
+            return False
+        return (group,) in struct.iter_unpack("I", raw)
 
 
 class Server:
@@ -68,15 +83,22 @@ class Server:
     def __init__(self, path: str, manner: Manner, *, over: int | None = None) -> None:
         """``over``: take the path over from the master of this pid, 0 if it has ended. Raises BindError."""
         self.path = path
-        self._manner = manner
+        self._manner, self._group = manner, _number_of(manner.group)
         self._listener = _bind(path, manner, over=over)
         self._inode = unixsocket.inode_of(path)
-        self._epoll = select.epoll()
-        self._epoll.register(self._listener.fileno(), READ)
+        try:
+            self._epoll = select.epoll()
+            self._epoll.register(self._listener.fileno(), READ)
+        except OSError as error:
+            with suppress(OSError):  # it is not to hide why
+                unixsocket.remove(path, self._inode or (0, 0))
+            self._listener.close()
+            raise BindError(f"the control socket {path} cannot be watched: {error.strerror}") from error
         self._clients: dict[int, _Client] = {}
         self._serial = 0
         self._ids: dict[int, int] = {}  # descriptor -> client
         self.listening = True
+        self.hindrance = ""  # why the last who connected could not be accepted, and waits in the queue
 
     def fileno(self) -> int:
         """Readable when there is something to do."""
@@ -92,13 +114,16 @@ class Server:
         """The path leads here, and not to another master."""
         return unixsocket.inode_of(self.path) == self._inode
 
+    @property
+    def reachable(self) -> bool:
+        """Clients find this socket at its path, or another master that took the path over."""
+        return self.holds_path or unixsocket.is_alive(self.path)
+
     def renew(self, manner: Manner) -> None:
         """Follow other settings of the same path. Raises OSError or PrivilegeError."""
-        group = privileges.gid_of(manner.group) if manner.group else -1
-        if group != -1:
-            os.chown(self.path, -1, group)
-        os.chmod(self.path, manner.mode)
-        self._manner = manner
+        if self._inode:
+            unixsocket.give(self.path, self._inode, manner.mode, None, manner.group)
+        self._manner, self._group = manner, _number_of(manner.group)
 
     def turn(self) -> list[Asking]:
         """Do what there is to do; the requests that are complete by now."""
@@ -109,7 +134,7 @@ class Server:
                 self._accept()
             elif number is None:
                 continue  # it was dropped a moment ago, in the same turn
-            elif events & (HANG_UP | select.EPOLLERR) and self._clients[number].deaf:
+            elif events & (HANG_UP | select.EPOLLERR) and self._clients[number].asked:
                 self._drop(number)
             elif events & WRITE:
                 self._send(number)
@@ -128,10 +153,11 @@ class Server:
             return
         there.unsent += line
         there.last = last
+        self._send(client)
         if len(there.unsent) > WAITING_MOST:
             self._drop(client)
-        else:
-            self._send(client)
+        elif sum(len(one.unsent) for one in self._clients.values()) > TOGETHER_MOST:
+            self._drop(max(self._clients, key=lambda number: len(self._clients[number].unsent)))
 
     def take_clients(self, other: Server) -> None:
         """Go on with those who are connected to the server that this one follows, under the numbers that they have."""
@@ -147,9 +173,9 @@ class Server:
         if not self.listening:
             return
         self.listening = False
-        if self.holds_path:
+        if self._inode:
             with suppress(OSError):  # the directory is not ours any more; the next start knows a stale file
-                os.unlink(self.path)
+                unixsocket.remove(self.path, self._inode)
         self._epoll.unregister(self._listener.fileno())
         self._listener.close()
 
@@ -166,8 +192,11 @@ class Server:
     def _accept(self) -> None:
         try:
             sock, _ = self._listener.accept()
-        except OSError:  # it has gone again, or there are too many open files
+        except OSError as error:
+            # One that has gone again leaves the queue; without descriptors or memory it stays there.
+            self.hindrance = str(error.strerror) if error.errno in EXHAUSTED else ""
             return
+        self.hindrance = ""
         sock.setblocking(False)
         client = _Client(sock)
         if not self._may(client):
@@ -193,14 +222,9 @@ class Server:
         manner = self._manner
         if client.uid in (0, os.geteuid()):
             return True
-        if client.uid == manner.workers or not manner.group:
+        if client.uid in manner.workers or not manner.group:
             return False  # an application is not to rule over its master
-        try:
-            group = privileges.gid_of(manner.group)
-            name = pwd.getpwuid(client.uid).pw_name
-        except (PrivilegeError, KeyError):  # it was removed meanwhile
-            return False
-        return group in os.getgrouplist(name, client.gid)
+        return self._group is not None and client.is_member(self._group)
 
     def _receive(self, number: int) -> Iterator[Asking]:
         client = self._clients[number]
@@ -210,24 +234,19 @@ class Server:
             return
         except OSError:  # it has gone
             data = b""
-        if not data and client.asked:
-            client.deaf = True  # it may have ended what it sends, and still read
-            self._epoll.modify(client.sock.fileno(), client.awaited)
-            return
         if not data:
             self._drop(number)
             return
-        if client.asked or client.last:
-            return  # one request a connection: the rest is dropped
         client.read += data
         line, newline, _ = client.read.partition(b"\n")
         if not newline and len(line) < protocol.LINE_MOST:
             return
         client.asked = True
+        self._epoll.modify(client.sock.fileno(), client.awaited)
         try:
             request = protocol.parse(line if newline else b"")
         except Misunderstood as reason:
-            self.say(number, protocol.answer(ok=False, reason=str(reason)), last=True)
+            self.say(number, protocol.refused(str(reason)), last=True)
         else:
             yield Asking(number, request, client.pid, client.uid)
 
@@ -235,7 +254,7 @@ class Server:
         client = self._clients[number]
         try:
             while client.unsent:
-                client.unsent = client.unsent[client.sock.send(client.unsent) :]
+                del client.unsent[: client.sock.send(client.unsent[:PIECE])]
         except BlockingIOError:
             pass  # the rest when there is room
         except OSError:  # it has gone
@@ -257,9 +276,17 @@ class Server:
         return client
 
 
+def _number_of(group: str | None) -> int | None:
+    """The number of a group, looked up once; None if there is none."""
+    try:
+        return privileges.gid_of(group) if group else None
+    except PrivilegeError:
+        return None  # whoever opens the socket's file says so
+
+
 def _turn_away(sock: socket.socket, reason: str) -> None:
     with sock, suppress(OSError):  # it has gone again
-        sock.send(protocol.answer(ok=False, reason=reason))
+        sock.send(protocol.refused(reason))
 
 
 def _bind(path: str, manner: Manner, *, over: int | None) -> socket.socket:

@@ -1,7 +1,8 @@
 """Pure. What ``preforkctl`` prints for people: aligned tables within 80 columns, and sentences.
 
-What came from a worker or from the network may hold anything: of every text only what is printable reaches the
-terminal.
+Rules. Whatever a response holds is untrusted: it may quote a worker or the network, and what listens at the socket may
+not be preforkd. Every function here makes the whole message printable before it looks at it, so a new field cannot be
+forgotten. A message of another shape raises KeyError, TypeError, ValueError or AttributeError: see ``ctl``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,27 @@ from typing import Any
 
 WIDTH = 80
 GAP = "  "
+LONG = frozenset({"reason", "faults", "traceback", "stacks"})  # fields that have several lines
 Reply = Mapping[str, Any]
+
+
+def printable(value: Any, *, long: bool = False) -> Any:
+    """The same message, with every text in it (names of fields too) safe for a terminal: control characters escaped.
+
+    ``long``: line breaks stay.
+    """
+    if isinstance(value, str):
+        return lines(value) if long else text(value)
+    if isinstance(value, Mapping):
+        return {text(name): printable(one, long=name in LONG) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable(one, long=long) for one in value]
+    return value
+
+
+def filled(shape: str, message: Reply) -> str:
+    """A sentence with the fields of a message in place of their names. Raises KeyError for a field that it lacks."""
+    return shape.format_map({name: text(value) for name, value in message.items()})
 
 
 def text(value: object) -> str:
@@ -20,7 +41,7 @@ def text(value: object) -> str:
 
 
 def lines(value: object) -> str:
-    """The same of a text that may have several lines, such as a traceback."""
+    """A text of several lines, such as a traceback, with everything else that is not printable escaped."""
     return "\n".join(text(line.expandtabs()) for line in str(value).splitlines())
 
 
@@ -51,7 +72,8 @@ def span(seconds: float) -> str:
 
 
 def status(reply: Reply) -> str:
-    """The whole service."""
+    """The whole service, in tables."""
+    reply = printable(reply)
     parts = [_service(reply), _pools(reply["pools"]), _workers(reply["workers"])]
     if reply.get("listeners"):
         parts.append(table(("LISTENER", "ADDRESS"), sorted(reply["listeners"].items())))
@@ -59,22 +81,23 @@ def status(reply: Reply) -> str:
 
 
 def _service(reply: Reply) -> str:
-    said = [f"prefork {reply['version']}, master {reply['pid']}, {text(reply['config'])}"]
-    rest = ", its workers rest until HUP" if reply.get("paused") else ""
+    said = [f"prefork {reply['version']}, master {reply['pid']}, {reply['config']}"]
+    rest = ", workers paused (WINCH); HUP resumes" if reply.get("paused") else ""
     said.append(f"{reply['state']}, generation {reply['generation']}{rest}")
     if reply.get("reload"):
         said.append(_reload(reply["reload"]))
     if reply["upgrade"]["state"] != "none":
         said.append(f"upgrade: the successor {reply['upgrade']['successor']} is {reply['upgrade']['state']}")
     if reply.get("predecessor"):
-        said.append("upgrade: the old master still serves beside this one")
+        old = f" {reply['predecessor']}" if reply["predecessor"] is not True else ""
+        said.append(f"upgrade: the old master{old} is still running beside this one")
     return "\n".join(said)
 
 
 def _reload(last: Reply) -> str:
     ended = last.get("ended_seconds_ago")
     when = f"began {span(last['began_seconds_ago'])} ago" if ended is None else f"{span(ended)} ago"
-    faults = "".join(f"\n  {line}" for fault in last["faults"] for line in lines(fault).splitlines())
+    faults = "".join(f"\n  {line}" for fault in last["faults"] for line in fault.splitlines())
     return f"last reload: {last['state']}, {when}{faults}"
 
 
@@ -90,68 +113,54 @@ def _pool(name: str, pool: Reply) -> tuple[object, ...]:
 
 def _workers(workers: Sequence[Reply]) -> str:
     return table(
-        ("WORKER", "PID", "GENERATION", "LIFE", "AGE", "SERVED", "REQUEST"), [_worker(worker) for worker in workers]
+        ("WORKER", "PID", "GENERATION", "STATE", "AGE", "SERVED", "REQUEST"), [_worker(worker) for worker in workers]
     )
 
 
 def _worker(worker: Reply) -> tuple[object, ...]:
     busy = f"{span(worker['busy_seconds'])}: {worker['request']}" if worker.get("request") else ""
-    life = f"{worker['state']}, worn" if worker.get("worn") else worker["state"]
+    state = f"{worker['state']}, recycle due" if worker.get("recycle_due") else worker["state"]
     age = span(worker["age"])
-    return name_of(worker), worker["pid"], worker["generation"], life, age, worker["served"], busy
+    return name_of(worker), worker["pid"], worker["generation"], state, age, worker["served"], busy
 
 
 def name_of(worker: Reply) -> str:
-    """As it is called in commands: pool/number; a template has no number."""
+    """A worker's name in commands, pool/number; a template has no number."""
     return f"{worker['pool']}/{worker['worker']}" if "worker" in worker else f"{worker['pool']} template"
 
 
-def deaths(found: Sequence[Reply]) -> str:
-    """The newest last, as in a log."""
+def deaths(reply: Reply) -> str:
+    """The workers that died, the newest last, as in a log."""
+    found = printable(reply)["deaths"]
     if not found:
-        return "no worker has died unasked, or was stuck, as far as is remembered"
+        return "no worker is remembered that died unasked or was stuck"
     return "\n\n".join(_death(one) for one in found)
 
 
 def _death(one: Reply) -> str:
     ago = f", {span(one['seconds_ago'])} ago" if "seconds_ago" in one else ""
-    said = [f"{name_of(one)} (pid {one.get('pid')}, generation {one.get('generation')}){ago}: {text(one.get('cause'))}"]
+    said = [f"{name_of(one)} (pid {one.get('pid')}, generation {one.get('generation')}){ago}: {one.get('cause')}"]
     for field, name in (("ending", "ended with"), ("served", "served"), ("age", "age in seconds")):
         if field in one:
-            said.append(f"  {name}: {text(one[field])}")
+            said.append(f"  {name}: {one[field]}")
     request = one.get("request") or one.get("last_request")
     if request:
         busy = f" ({span(one['busy_seconds'])})" if "busy_seconds" in one else ""
-        said.append(f"  last request: {text(request)}{busy}")
+        said.append(f"  last request: {request}{busy}")
     for field in ("traceback", "stacks"):
-        said += [f"  {line}" for line in lines(one.get(field) or "").splitlines()]
+        said += [f"  {line}" for line in (one.get(field) or "").splitlines()]
     return "\n".join(said)
 
 
-def dumps(workers: Sequence[Reply]) -> str:
+def dumps(reply: Reply) -> str:
     """The stacks of each worker, under its name and what it is at."""
-    return "\n\n".join(_dump(worker) for worker in workers)
+    return "\n\n".join(_dump(worker) for worker in printable(reply)["workers"])
 
 
 def _dump(worker: Reply) -> str:
-    busy = f", {span(worker['busy_seconds'])} in {text(worker['request'])}" if worker.get("request") else ", idle"
-    stacks = lines(worker.get("stacks") or "it has not written its stacks in time")
+    busy = f", {span(worker['busy_seconds'])} in {worker['request']}" if worker.get("request") else ", idle"
+    stacks = worker.get("stacks") or "it has not written its stacks in time"
     return f"{name_of(worker)}, pid {worker['pid']}{busy}\n{stacks}"
-
-
-# Events that people who wait want to hear of -> how they read. Fields that an event lacks are left empty.
-PROGRESS: Mapping[str, str] = {
-    "reload_started": "the configuration is read",
-    "worker_ready": "{pool}/{worker} of generation {generation} is ready (pid {pid}, after {boot_seconds} s)",
-    "template_ready": "the template of {pool} is ready (pid {pid}, after {boot_seconds} s)",
-    "worker_retired": "{pool}/{worker} of generation {generation} has gone (pid {pid})",
-    "worker_died": "{pool}/{worker} of generation {generation} died: {cause}",
-    "template_died": "the template of {pool} died: {cause}",
-    "adjustment_kept": "{pool} keeps its {workers} workers (the file says {file})",
-    "restart_needed": "{keys}: takes effect at an upgrade or a restart",
-    "upgrade_started": "the successor is started",
-    "upgrade_ready": "the successor {successor} is ready; {hint}",
-}
 
 
 class _Fields(dict[str, object]):
@@ -159,7 +168,13 @@ class _Fields(dict[str, object]):
         return ""
 
 
-def progress(event: Reply) -> str:
-    """A line about an event for whoever waits; empty where it says nothing to them."""
-    shape = PROGRESS.get(event["event"], "")
+def progress(event: Reply, shapes: Mapping[str, str]) -> str:
+    """A line about an event for whoever waits, by the shape of such events; empty if it has none."""
+    shape = shapes.get(str(event["event"]), "")
     return shape.format_map(_Fields({name: text(value) for name, value in event.items()}))
+
+
+def refusal(reply: Reply) -> str:
+    """Why a request was not granted."""
+    reason = printable(reply).get("reason")
+    return f"refused: {reason}" if reason else "refused (no reason given)"

@@ -14,6 +14,8 @@ from json.encoder import encode_basestring_ascii
 from prefork.http.events import Request
 from prefork.observe.sink import Sink
 
+REST = 1024  # bytes of a line that are not a client's choice, at most
+TEXTS = 4  # of a line that are: method, target, referer, user agent
 MOST = 256  # lines that wait at most: a long turn must not gather them without end
 _UNPRINTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -23,7 +25,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 # accepted, if this was its first request. A plain tuple, for it is the hot path's.
 # The address is not escaped: whatever a proxy says, it is one.
 Visit = tuple[Request | None, str, int, int, int, int]
-Lines = Callable[[list[Visit], float], list[str]]
+# The lines of visits at a time; of what a client chose no more than so many bytes each, 0 being all.
+Lines = Callable[[list[Visit], float, int], list[str]]
 
 
 # What a line says of a request, escaped: method (a token, which needs none), target, protocol, referer, user agent.
@@ -33,8 +36,12 @@ Story = tuple[str, str, str, str, str]
 class AccessLog:
     """Gathers lines, and writes them when the loop has nothing else to do."""
 
-    def __init__(self, sink: Sink, form: str, fields: Mapping[str, object]) -> None:
+    def __init__(
+        self, sink: Sink, form: str, fields: Mapping[str, object], lost: Callable[[int], object] | None = None
+    ) -> None:
+        """``lost`` is told how many lines could not be written, once writing works again."""
         self._sink = sink
+        self._tell_lost = lost
         self._lines = FORMS[form](fields)
         self._visits: list[Visit] = []
 
@@ -49,15 +56,28 @@ class AccessLog:
         if not self._visits:
             return
         visits, self._visits = self._visits, []
-        self._sink.write("".join(self._lines(visits, time.time())).encode())
+        now, limit = time.time(), self._sink.limit
+        made = self._lines(visits, now, 0)
+        if limit:
+            for index, line in enumerate(made):
+                if len(line) > limit:  # the log takes no more in one piece: what a client chose is cut, not the line
+                    made[index] = self._lines([visits[index]], now, (limit - REST) // TEXTS)[0]
+        self._sink.write("".join(made).encode())
+        if self._tell_lost and (count := self._sink.recovered()):
+            self._tell_lost(count)
 
 
-def _story(request: Request | None, escape: Callable[[str], str]) -> Story:
+def _story(request: Request | None, escape: Callable[[str], str], most: int) -> Story:
     if request is None:
         nothing = escape("")
         return "", nothing, "", nothing, nothing
     # From the request, not the environ: that is the application's to change and to empty.
     line, said = request.line, request.headers.get
+    if most:
+        texts = (line.method, line.target, said("HTTP_REFERER", ""), said("HTTP_USER_AGENT", ""))
+        method, target, referer, agent = (_fitted(text, most) for text in texts)
+        protocol = "HTTP/1.1" if line.minor else "HTTP/1.0"
+        return method, escape(target), protocol, escape(referer), escape(agent)
     return (
         line.method,
         escape(line.target),
@@ -67,6 +87,13 @@ def _story(request: Request | None, escape: Callable[[str], str]) -> Story:
     )
 
 
+def _fitted(text: str, most: int) -> str:
+    r"""A text of at most so many bytes when it is escaped, ``\\u00ff`` being the longest escape there is."""
+    while (size := len(encode_basestring_ascii(text))) > most:
+        text = text[: min(len(text) - 4, len(text) * (most - 8) // size)] + "..."
+    return text
+
+
 def _json(fields: Mapping[str, object]) -> Lines:
     """One object a line; the fields of the worker are at its end."""
     quoted = encode_basestring_ascii
@@ -74,9 +101,9 @@ def _json(fields: Mapping[str, object]) -> Lines:
         f', "{name}": {value if isinstance(value, int) else quoted(str(value))}' for name, value in fields.items()
     )
 
-    def line(visit: Visit, start: str) -> str:
+    def line(visit: Visit, start: str, most: int) -> str:
         request, remote, status, sent, took, queued = visit
-        method, target, protocol, referer, agent = _story(request, quoted)
+        method, target, protocol, referer, agent = _story(request, quoted, most)
         wait = f', "queue_ms": {queued // 1_000_000}' if queued else ""
         return (
             f'{start}{remote}", "method": "{method}", "target": {target}, '
@@ -84,10 +111,10 @@ def _json(fields: Mapping[str, object]) -> Lines:
             f'"referer": {referer}, "user_agent": {agent}{tail}}}\n'
         )
 
-    def lines(visits: list[Visit], now: float) -> list[str]:
+    def lines(visits: list[Visit], now: float, most: int) -> list[str]:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
         start = f'{{"time": "{stamp}", "event": "request", "remote": "'
-        return [line(visit, start) for visit in visits]
+        return [line(visit, start, most) for visit in visits]
 
     return lines
 
@@ -95,23 +122,23 @@ def _json(fields: Mapping[str, object]) -> Lines:
 def _common(_fields: Mapping[str, object]) -> Lines:
     """The Common Log Format, as every tool for logs reads it."""
 
-    def lines(visits: list[Visit], now: float) -> list[str]:
+    def lines(visits: list[Visit], now: float, most: int) -> list[str]:
         stamp = _clf_time(now)
-        return [f"{_common_part(visit, _story(visit[0], _escaped), stamp)}\n" for visit in visits]
+        return [f"{_common_part(visit, _story(visit[0], _escaped, most), stamp)}\n" for visit in visits]
 
     return lines
 
 
 def _combined(_fields: Mapping[str, object]) -> Lines:
-    """The same with referer and user agent."""
+    """The Common Log Format with referer and user agent, as Apache and nginx write it."""
 
-    def line(visit: Visit, stamp: str) -> str:
-        story = _story(visit[0], _escaped)
+    def line(visit: Visit, stamp: str, most: int) -> str:
+        story = _story(visit[0], _escaped, most)
         return f'{_common_part(visit, story, stamp)} "{story[3] or "-"}" "{story[4] or "-"}"\n'
 
-    def lines(visits: list[Visit], now: float) -> list[str]:
+    def lines(visits: list[Visit], now: float, most: int) -> list[str]:
         stamp = _clf_time(now)
-        return [line(visit, stamp) for visit in visits]
+        return [line(visit, stamp, most) for visit in visits]
 
     return lines
 

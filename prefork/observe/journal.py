@@ -15,11 +15,14 @@ from prefork.observe.syslog import SEVERITIES, connect
 PATH = "/run/systemd/journal/socket"
 LIMIT = 32 * 1024  # bytes of a value
 FIELDS = 32  # of an event
+ENTRY_MOST = 160 * 1024  # bytes of an event: a socket's buffer has 208 KiB (net.core.wmem_default)
 NOT_IN_A_NAME = re.compile("[^A-Z0-9_]")
 
 
 class Journal:
     """A target of ``prefork.observe.sink``."""
+
+    limit = LIMIT
 
     def __init__(self, ident: str, path: str = PATH) -> None:
         self._ident = ident
@@ -28,6 +31,10 @@ class Journal:
     def open(self) -> int:
         """A connection to the journal. Raises OSError."""
         return connect(self._path)
+
+    def separate(self, descriptor: int) -> int:
+        """A connection of its own. Raises OSError."""
+        return self.open()
 
     def frame(self, lines: bytes, level: str, fields: Mapping[str, object]) -> Iterable[bytes]:
         """One datagram an event, or a line."""
@@ -41,7 +48,9 @@ class Journal:
             _field("SYSLOG_IDENTIFIER", self._ident.encode()),
         ]
         for name, value in list(fields.items())[:FIELDS]:
-            entry.append(_field(_name(name), _text(value)))
+            field = _field(_name(name), _text(value))
+            if sum(map(len, entry)) + len(field) <= ENTRY_MOST:
+                entry.append(field)
         return b"".join(entry)
 
 

@@ -62,11 +62,11 @@ def _console(fields: Fields, colour: str, dim: str, bold: str, reset: str) -> by
     rest = {name: value for name, value in fields.items() if name not in ("time", "level", "event", "traceback")}
     clock = str(fields.get("time", ""))[11:23]
     pairs = [f"{dim}{NOT_IN_A_KEY.sub('_', name)}={reset}{_quoted(value)}" for name, value in rest.items()]
-    event = f"{bold}{_escaped(_text(fields.get('event', '')))}{reset}"
-    head = f"{dim}{clock}{reset} {colour}{_text(fields.get('level', '')):<8}{reset}{event}"
+    event = f"{bold}{_escaped(as_text(fields.get('event', '')))}{reset}"
+    head = f"{dim}{clock}{reset} {colour}{as_text(fields.get('level', '')):<8}{reset}{event}"
     text = " ".join((head, *pairs)) + "\n"
     if "traceback" in fields:
-        trace = _escaped(_text(fields["traceback"]), but=CONTROL)
+        trace = _escaped(as_text(fields["traceback"]), but=CONTROL)
         text += "".join(f"{INDENT}{line}\n" for line in trace.split("\n"))
     return text.encode("ascii")
 
@@ -84,10 +84,11 @@ def _safe(value: object) -> object:
     try:
         return json.loads(json.dumps(value, default=_odd, allow_nan=False))
     except Exception:  # it is no JSON for a reason of its own: then as text
-        return _text(value)
+        return as_text(value)
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A value as text, whatever it is. Never raises."""
     try:
         return value if isinstance(value, str) else str(_odd(value))
     except Exception:  # an object of an application may fail to be text
@@ -97,7 +98,7 @@ def _text(value: object) -> str:
 def _quoted(value: object) -> str:
     if value is True or value is False or value is None:
         return json.dumps(value)
-    text = _text(value)
+    text = as_text(value)
     return text if PLAIN.fullmatch(text) else json.dumps(text).replace(DELETE, r"\u007f")
 
 

@@ -1,32 +1,36 @@
-"""The structured log: an event name and fields become one line of a sink.
+"""The structured log: an event name and fields go through a chain of processors and become one line of a sink.
 
-Rules. Nothing that is logged may raise or forge a line, whatever it is: a value of the network, of an application or a
-traceback. The chain is ours alone: an application that configures structlog or logging for itself neither changes this
-log nor gets into it. The level can change at any time.
+Rules. The chain (structlog's) is filter_level, add_time_and_level, add_traceback, render_line; what a line is to have
+is a processor, never a special case. Nothing that is logged may raise or forge a line, whatever it is: a value of the
+network, of an application or a traceback. It is ours alone: an application that configures structlog or logging for
+itself neither changes this log nor gets into it. The level can change at any time.
+Diagnostics. log_lines_lost.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from collections.abc import Mapping, MutableMapping
-from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any
 
 import structlog
 
 from prefork.observe import lines
+from prefork.observe.shorten import fitted
 from prefork.observe.sink import Sink
 
-RANKS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+RANKS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "exception": 40, "critical": 50}
 RESERVED = ("time", "level", "event")
 
+Event = MutableMapping[str, Any]
 ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
 class _Output:
-    """Where every logger of this process ends: rendered bytes go to the sink.
+    """Where every logger of this process ends, and what the chain of processors goes by.
 
     One object, so that a level or a sink that changes is in force for loggers that were made before.
     """
@@ -36,21 +40,52 @@ class _Output:
         self.threshold = RANKS["info"]
         self.render = lines.RENDERERS["json"]
         self.static: Mapping[str, object] = {}
+        self._second, self._stamp = -1, ""
 
-    def process(self, _logger: object, method: str, given: MutableMapping[str, Any]) -> tuple[tuple[Any, ...], Any]:
-        """The last processor of the chain: level, order, text."""
-        level = "error" if method == "exception" else method
-        if self.sink is None or RANKS.get(level, RANKS["info"]) < self.threshold:
+    # The processors, in their order.
+
+    def filter_level(self, _logger: object, method: str, event: Event) -> Event:
+        """Drop what is below the level in force, before anything is worked out for it."""
+        if self.sink is None or RANKS.get(method, RANKS["info"]) < self.threshold:
             raise structlog.DropEvent
-        fields = _ordered(level, given, self.static)
-        return (self.sink, self.render(fields), level, fields), {}
+        return event
+
+    def add_time_and_level(self, _logger: object, method: str, event: Event) -> Event:
+        """Time, level and event first, then the static fields, then the others as they came."""
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        fields: dict[str, Any] = {
+            "time": f"{self._stamp}.{int(now % 1 * 1000):03d}Z",
+            "level": "error" if method == "exception" else method,
+            "event": event.pop("event", ""),
+        }
+        fields.update(self.static)
+        if not event.keys().isdisjoint(RESERVED):
+            event = {f"{name}_" if name in RESERVED else name: value for name, value in event.items()}
+        fields.update(event)
+        return fields
+
+    def add_traceback(self, _logger: object, _method: str, event: Event) -> Event:
+        """The text of ``exc_info`` as the last field."""
+        if "exc_info" in event:
+            trace = _traceback(event.pop("exc_info"))
+            if trace:
+                event["traceback"] = trace
+        return event
+
+    def render_line(self, _logger: object, _method: str, event: Event) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """One line of the log's format, as long as the sink takes it in one piece."""
+        assert self.sink is not None  # else it was dropped
+        return (self.sink, fitted(event, self.render, self.sink.limit), event["level"], event), {}
 
     def emit(self, sink: Sink, line: bytes, level: str, fields: Mapping[str, object]) -> None:
         """Write, and once writing works again, say what was lost meanwhile."""
         sink.send(line, level, fields)
         lost = sink.recovered()
         if lost:
-            owing = _ordered("warning", {"event": "log_lines_lost", "count": lost}, self.static)
+            owing = self.add_time_and_level(None, "warning", {"event": "log_lines_lost", "count": lost})
             sink.send(self.render(owing), "warning", owing)
 
     debug = info = warning = error = critical = exception = emit
@@ -90,28 +125,18 @@ def get(**bound: object) -> structlog.typing.FilteringBoundLogger:
     # Never structlog's global configuration: that is the application's.
     logger = structlog.wrap_logger(
         _output,
-        processors=[_output.process],
+        processors=[
+            _output.filter_level,
+            _output.add_time_and_level,
+            _output.add_traceback,
+            _output.render_line,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(RANKS["debug"]),
         context_class=dict,
         cache_logger_on_first_use=True,
     )
     bound_logger: structlog.typing.FilteringBoundLogger = logger.bind(**bound)
     return bound_logger
-
-
-def _ordered(level: str, given: Mapping[str, Any], static: Mapping[str, object]) -> dict[str, object]:
-    """Time, level and event first, then the fields as they came, then the traceback."""
-    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    fields: dict[str, object] = {"time": now, "level": level, "event": given.get("event", "")}
-    trace = ""
-    for name, value in {**static, **given}.items():
-        if name == "exc_info":
-            trace = _traceback(value)
-        elif name != "event":
-            fields[f"{name}_" if name in RESERVED else name] = value
-    if trace:
-        fields["traceback"] = trace
-    return fields
 
 
 def _traceback(given: object) -> str:

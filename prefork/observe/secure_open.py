@@ -36,6 +36,15 @@ def open_log(path: str, flags: int, mode: int) -> int:
         os.close(directory)
 
 
+def open_again(descriptor: int, flags: int) -> int:
+    """Another open file description of what a descriptor is, wherever its file is now (proc(5), /proc/self/fd).
+
+    No rights are gained by it: the file is open already, and the flags are those of a log. Raises OSError for a
+    socket, for what this user may not open any more, and where there is no /proc.
+    """
+    return os.open(f"{PROC}/self/fd/{descriptor}", flags)
+
+
 def hint(error: OSError, path: str) -> str:
     """What the operator could do about an error of ``open_log``."""
     if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM):

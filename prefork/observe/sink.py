@@ -1,69 +1,35 @@
 """Where log lines go: a file, standard error, syslog or the journal, each behind one descriptor.
 
-Rules. Logging costs lines, never a request: nothing raises once the log is open, and nothing waits longer than a
-blink for a reader that is stuck. The descriptor keeps its number for life: a log that is opened anew is put in its
-place, by the master, which passes it on to workers that may not open it themselves.
+Rules. A line is there whole or not at all, whoever else writes: to a pipe it goes in one piece of at most PIPE_BUF
+bytes (pipe(7)), so a line must not be longer than ``limit``; to a terminal or a socket it goes under a lock. Logging
+costs lines, never a request: nothing raises once the log is open, and nothing waits longer than a blink for a reader
+that is stuck. The descriptor keeps its number for life: a log that is opened anew is put in its place, by the master,
+which passes it on to workers that may not open it themselves.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
+import socket
 import stat
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+import time
+from collections.abc import Iterator, Mapping
 
 from prefork.errors import FileError
 from prefork.observe import secure_open
-from prefork.observe.journal import Journal
-from prefork.observe.syslog import Syslog
+from prefork.observe.targets import Target, target_of
 
-MODE = 0o640  # of a log file; the umask takes away from it
 PATIENCE = 100  # milliseconds that a full pipe or terminal is waited for; not again until it has taken a line
-PIECE = select.PIPE_BUF  # what a pipe that polls as writable takes without blocking (pipe(7))
+FINISH = 1.0  # seconds in which a terminal has to take the rest of a line that it has begun
+LOCK_LOOK = 0.001  # seconds between looks at a lock
 GONE = (errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOTCONN, errno.EPIPE)  # a logging daemon that was restarted
+# What a system says that cannot write without blocking by a flag of the call (pwritev2(2), RWF_NOWAIT; macOS has none).
+NO_FLAG = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ESPIPE)
 
 Fields = Mapping[str, object]
-
-
-class Target(Protocol):
-    """One kind of place for lines."""
-
-    def open(self) -> int:
-        """A fresh descriptor, close-on-exec. Raises OSError."""
-
-    def frame(self, lines: bytes, level: str, fields: Fields) -> Iterable[bytes]:
-        """What is written for these lines, each part by one system call."""
-
-
-class File:
-    """A file, a fifo or a terminal, by its path."""
-
-    def __init__(self, path: str) -> None:
-        self._path = os.path.abspath(path)  # the master may change directory
-
-    def open(self) -> int:
-        """Made anew if it has gone. Raises OSError."""
-        # Non-blocking for the sake of a fifo; a disk does not know it.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-        return secure_open.open_log(self._path, flags, MODE)
-
-    def frame(self, lines: bytes, level: str, fields: Fields) -> Iterable[bytes]:
-        """As they are."""
-        return (lines,)
-
-
-class Stderr(File):
-    """Descriptor 2 itself: whoever started us chose what it is, so there is nothing to open anew."""
-
-    def __init__(self) -> None:
-        super().__init__(os.devnull)
-
-    def open(self) -> int:
-        """2. Raises OSError if it is closed."""
-        os.fstat(2)
-        return 2
 
 
 class Sink:
@@ -74,29 +40,32 @@ class Sink:
         self.name = name
         self.place = place  # as the configuration says it
         self.lost = 0  # lines that could not be written, since the start
+        self.limit = 0  # bytes that a line may have at most; 0: any number
         self._target = target
         self._descriptor = target.open() if descriptor is None else descriptor
         self._owed = 0  # of those lost, how many have not been told of
         self._torn = False  # the last line is there in part only: the next must not be glued to it
         self._patience = PATIENCE
+        self._lock_stuck = self._without_lock = False
+        self._by_flag = hasattr(os, "RWF_NOWAIT")
         self._learn_kind()
 
     @classmethod
     def open(cls, target: str, *, name: str) -> Sink:
-        """``target``: a path, ``stderr``, ``syslog`` or ``journal``. Raises PreforkError if it cannot be opened."""
+        """``target``: a path, ``stderr``, ``syslog`` or ``journal``. Raises FileError if it cannot be opened."""
         try:
-            return cls(_target(target, name), name, target)
+            return cls(target_of(target, name), name, target)
         except OSError as error:
             hint = secure_open.hint(error, os.path.abspath(target))
             raise FileError(f"the log {target} cannot be opened: {error.strerror}", hint=hint) from error
 
     @classmethod
     def inherit(cls, target: str, *, name: str, descriptor: int) -> Sink:
-        """The same, open already. In a program that was executed with the descriptor."""
-        return cls(_target(target, name), name, target, descriptor)
+        """A log that is open already. In a program that was executed with the descriptor."""
+        return cls(target_of(target, name), name, target, descriptor)
 
     def fileno(self) -> int:
-        """The same for life."""
+        """The descriptor, whose number is the same for life."""
         return self._descriptor
 
     def write(self, data: bytes) -> None:
@@ -104,12 +73,13 @@ class Sink:
         self.send(data, "info", {})
 
     def send(self, data: bytes, level: str, fields: Fields) -> None:
-        """The same, with the level and the fields of the event for the targets that keep them apart."""
+        """Append lines with the level and the fields of their event, for the targets that keep them apart."""
         for part in self._target.frame(data, level, fields):
-            if not self._put(part):
-                count = max(1, part.count(b"\n"))
-                self.lost += count
-                self._owed += count
+            for piece in self._pieces(part) if self._stream else (part,):
+                if not self._put(piece):
+                    count = max(1, piece.count(b"\n"))
+                    self.lost += count
+                    self._owed += count
 
     def recovered(self) -> int:
         """How many lines were lost before the last one that was written; 0 if none, or while it still fails. Once."""
@@ -121,12 +91,31 @@ class Sink:
     def reopen(self) -> OSError | None:
         """Open the log anew, under the same descriptor. What hindered it is returned; then the old one stays."""
         try:
-            fresh = self._target.open()
+            self.adopt(self._target.open())
         except OSError as error:
             return error
-        if fresh != self._descriptor:
-            self.adopt(fresh)
         return None
+
+    def separate(self) -> None:
+        """Go on with an open file description that nobody else has. In a child, before it runs an application.
+
+        Where there is none to be had, the old one stays: a socket, or a pipe that another user made.
+        """
+        try:
+            fresh = self._target.separate(self._descriptor)
+        except OSError:
+            return
+        self.adopt(fresh)
+
+    def lend(self) -> int:
+        """A descriptor for a worker to adopt, with a description of its own where one is to be had.
+
+        The caller closes it when it has been passed on. Raises OSError. In the master.
+        """
+        try:
+            return self._target.separate(self._descriptor)
+        except OSError:
+            return fcntl.fcntl(self._descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
     def adopt(self, fd: int) -> None:
         """Go on with a descriptor that the master opened anew; ``fd`` is closed. In the worker."""
@@ -142,8 +131,24 @@ class Sink:
 
     def _learn_kind(self) -> None:
         mode = os.fstat(self._descriptor).st_mode
-        self._can_block = not stat.S_ISREG(mode)
-        self._datagrams = not isinstance(self._target, File)
+        self._datagrams = bool(self._target.limit)
+        self._stream = not self._datagrams and not stat.S_ISREG(mode)
+        self._pipe = stat.S_ISFIFO(mode)
+        self._is_socket = stat.S_ISSOCK(mode)
+        self.limit = select.PIPE_BUF if self._stream else self._target.limit
+
+    def _pieces(self, part: bytes) -> Iterator[bytes]:
+        """Whole lines, as many at once as a pipe takes in one piece; a line that is longer is one piece."""
+        if len(part) <= self.limit:
+            yield part
+            return
+        gathered = b""
+        for line in part.splitlines(keepends=True):
+            if gathered and len(gathered) + len(line) > self.limit:
+                yield gathered
+                gathered = b""
+            gathered += line
+        yield gathered
 
     def _put(self, part: bytes) -> bool:
         """Write one part, and say whether all of it went."""
@@ -169,28 +174,85 @@ class Sink:
 
     def _write(self, part: bytes) -> int:
         """How many bytes went. Raises OSError if none could."""
-        if not self._can_block:
-            return os.write(self._descriptor, part)
+        if self._pipe:
+            return self._write_at_once(part)
+        if self._stream:
+            return self._write_locked(part)
         if self._datagrams:
-            return os.write(self._descriptor, part) if self._is_writable() else 0
-        done = 0
-        while done < len(part) and self._is_writable():
-            try:
-                done += os.write(self._descriptor, part[done : done + PIECE])
-            except OSError:
-                break
-        return done
+            return self._try(part) if self._is_writable(self._patience) else 0
+        return os.write(self._descriptor, part)
 
-    def _is_writable(self) -> bool:
+    def _write_at_once(self, part: bytes) -> int:
+        """All of it or nothing, to a pipe: nothing that is longer than PIPE_BUF, which would be torn by others."""
+        if len(part) > select.PIPE_BUF:
+            return 0
+        latest = time.monotonic() + self._patience / 1000
+        while self._is_writable(max(0, int((latest - time.monotonic()) * 1000))):
+            try:
+                return self._try(part)
+            except BlockingIOError:  # somebody else was there first
+                if time.monotonic() >= latest:
+                    break
+        return 0
+
+    def _write_locked(self, part: bytes) -> int:
+        """To a terminal or a stream socket, which take a line in parts: nobody of ours writes between them."""
+        locked = self._lock()
+        # Unlocked, who holds the lock may be in the middle of a line: ours does not begin there.
+        text = part if locked or self._without_lock else b"\n" + part
+        latest = time.monotonic() + self._patience / 1000
+        done = 0
+        try:
+            while done < len(text) and self._is_writable(max(0, int((latest - time.monotonic()) * 1000))):
+                latest += 0 if done else FINISH
+                done += self._try(text[done:])
+        except OSError:
+            return max(0, done - len(text) + len(part))  # what has gone decides whether the line is torn
+        finally:
+            if locked:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+        return max(0, done - len(text) + len(part))
+
+    def _lock(self) -> bool:
+        """Hold the log's lock (fcntl(2): a process that dies lets it go).
+
+        One that is stopped does not: it is waited for once, and then lines are written all the same, until the lock is
+        free. False: it is not held.
+        """
+        latest = time.monotonic() + (0 if self._lock_stuck else FINISH + self._patience / 1000)
+        while True:
+            try:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):  # POSIX allows EAGAIN and EACCES
+                self._lock_stuck = time.monotonic() >= latest
+                if self._lock_stuck:
+                    return False
+                time.sleep(LOCK_LOOK)
+            except OSError:  # a device without locks
+                self._without_lock = True
+                return False
+            else:
+                self._lock_stuck = False
+                return True
+
+    def _try(self, part: bytes) -> int:
+        """One system call that never blocks, whatever flags others have set. Raises OSError."""
+        if self._is_socket:
+            sock = socket.socket(fileno=self._descriptor)
+            try:
+                return sock.send(part, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            finally:
+                sock.detach()
+        if self._by_flag:
+            try:
+                return os.pwritev(self._descriptor, [part], -1, os.RWF_NOWAIT)
+            except OSError as error:
+                if error.errno not in NO_FLAG:
+                    raise
+                self._by_flag = False
+        return os.write(self._descriptor, part)
+
+    def _is_writable(self, patience: int) -> bool:
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
-        return bool(poll.poll(self._patience))
-
-
-def _target(place: str, name: str) -> Target:
-    ident = "prefork" if name == "log" else f"prefork-{name}"
-    if place == "stderr":
-        return Stderr()
-    if place == "syslog":
-        return Syslog(ident)
-    return Journal(ident) if place == "journal" else File(place)
+        return bool(poll.poll(patience))

@@ -1,7 +1,7 @@
 """The local syslog daemon: one datagram a line, in the form of RFC 3164 that syslog(3) sends.
 
-A line longer than the daemon would take is cut. What is not text of one line is made so: a newline would be a record
-of its own to some daemons.
+A line longer than the daemon would take has been shortened before; what has not, is cut. What is not text of one line
+is made so: a newline would be a record of its own to some daemons.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 PATH = "/dev/log"
 DAEMON = 3 << 3  # the facility (RFC 3164 section 4.1.1)
-LIMIT = 32 * 1024  # bytes of a line
+LIMIT = 8000  # bytes of a line: what common daemons take (rsyslog's maxMessageSize is 8 KiB) with the head before it
 SEVERITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -33,6 +33,8 @@ def connect(path: str) -> int:
 class Syslog:
     """A target of ``prefork.observe.sink``."""
 
+    limit = LIMIT
+
     def __init__(self, ident: str, path: str = PATH) -> None:
         self._ident = ident
         self._path = path
@@ -40,6 +42,10 @@ class Syslog:
     def open(self) -> int:
         """A connection to the daemon. Raises OSError."""
         return connect(self._path)
+
+    def separate(self, descriptor: int) -> int:
+        """A connection of its own. Raises OSError."""
+        return self.open()
 
     def frame(self, lines: bytes, level: str, fields: Mapping[str, object]) -> Iterable[bytes]:
         """One datagram a line; the lines of one event stay together in one."""

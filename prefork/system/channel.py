@@ -34,6 +34,7 @@ class Kind(bytes, Enum):
     RECYCLE_DUE = b"W"  # it has reached a limit of [pool.*.recycle]; which one follows, one of RECYCLE_REASONS
     # From the master.
     DRAIN = b"D"  # the service stops: serve what waits in the accept queue before closing it
+    LOOK = b"A"  # look at the listeners again: the process that was woken for a connection may have ended
     REOPEN = b"L"  # a log was opened anew: its name follows, its descriptor travels along
     # To a template: fork a worker; to a warm worker: fork a template. Its place follows as JSON, its channel and the
     # pipe of its stacks travel along.

@@ -6,6 +6,7 @@ version wrote and this one does not understand is refused by name, before anythi
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 from collections.abc import Mapping, MutableMapping
@@ -61,6 +62,8 @@ def take(environment: MutableMapping[str, str]) -> Handoff | None:
 
     Raises HandoffError if the value is not one that this version understands. In the master, at its start.
     """
+    if environment is os.environ:
+        _erase(VARIABLE)
     text = environment.pop(VARIABLE, None)
     if text is None:
         return None
@@ -81,6 +84,21 @@ def take(environment: MutableMapping[str, str]) -> Handoff | None:
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise HandoffError(f"{VARIABLE} cannot be understood: {error!r}") from error
     return handoff
+
+
+def _erase(name: str) -> None:
+    """Blank a variable's value in the memory that /proc/PID/environ shows: workers have a copy of that memory."""
+    prefix = f"{name}=".encode()
+    try:
+        entries = ctypes.POINTER(ctypes.c_void_p).in_dll(ctypes.CDLL(None), "environ")
+    except (OSError, ValueError):  # a platform that keeps its environment elsewhere
+        return
+    index = 0
+    while entry := entries[index]:
+        text = ctypes.string_at(entry)
+        if text.startswith(prefix):
+            ctypes.memset(entry + len(prefix), 0, len(text) - len(prefix))
+        index += 1
 
 
 def report_ready(descriptor: int) -> None:

@@ -2,13 +2,15 @@
 
 Rules. One socket a listener, never one a worker: with ``SO_REUSEPORT`` the close of one resets its queue. A listening
 socket is never shut down, for that refuses everybody who shares it; it is only closed. A unix socket that somebody
-listens on is never taken over, and what is no socket is never touched.
+listens on is never taken over, and what is not a socket is never touched. Workers share the socket with everybody, and
+an application can do to it what it likes: what can be undone is undone by the master, and nobody waits on it.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import struct
 import time
@@ -21,6 +23,7 @@ from prefork.errors import BindError, PrivilegeError
 from prefork.system import activation, unixsocket
 
 TCP = (socket.AF_INET, socket.AF_INET6)
+LONGEST_ACCEPT = 50_000  # microseconds
 AGAIN = 0.02  # seconds between two looks at an address in use
 
 # Classic BPF for a listening TCP socket (socket(7)): all may pass but a SYN without ACK, which begins a connection.
@@ -46,10 +49,17 @@ class Listener:
         if sock.family in TCP:
             # Accepted sockets inherit it on Linux: one system call less a connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if ours:
+            # A worker may have made the socket a blocking one: no accept then waits longer than this.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, LONGEST_ACCEPT))
         self.name = name
         self.address = text_of(sock)
         self.socket = sock
         self.ours = ours
+        self.backlog = socket.SOMAXCONN
+        self.shut_down = False  # for good: it cannot be mended
+        self._bound = sock.getsockname()
+        self._refusing = False
         self._path = path
         self._inode = unixsocket.inode_of(path) if path else None
 
@@ -72,15 +82,72 @@ class Listener:
 
         Raises OSError or PrivilegeError if its file is not ours to give.
         """
+        self.backlog = backlog
         self.socket.listen(backlog)
-        if self._path and self._is_there():
-            with suppress(FileNotFoundError):  # it was removed just now
-                unixsocket.give(self._path, mode, user, group)
+        if self._path and self._inode:
+            with suppress(FileNotFoundError):  # it was removed, or another is there
+                unixsocket.give(self._path, self._inode, mode, user, group)
 
     @property
     def reachable(self) -> bool:
         """Clients can connect: of a unix socket somebody may have removed the file."""
         return self._path is None or self._is_there()
+
+    @property
+    def fault(self) -> str:
+        """Why clients cannot connect, where opening it anew would help; empty if they can."""
+        if not self.reopens:
+            return ""
+        if self.shut_down:
+            return "it was shut down by a worker"
+        return "" if self.reachable else "its file was removed or replaced"
+
+    @property
+    def reopens(self) -> bool:
+        """It can be opened anew beside this one: no other address lets two sockets listen."""
+        return self._path is not None and self.ours
+
+    def mend(self) -> str:
+        """Undo what a worker did to the socket, which all share; what it was, or an empty text. In the master.
+
+        What cannot be undone sets ``shut_down``. Never raises.
+        """
+        found = []
+        try:
+            if os.get_blocking(self.socket.fileno()):
+                os.set_blocking(self.socket.fileno(), False)
+                found.append("it was made blocking")
+            if self.ours and not self._refusing and self._take_filter_off():
+                found.append("it was given a filter")
+            if self._hung_up():
+                found.append("it was shut down")
+                self._listen_again()
+        except OSError as error:
+            self.shut_down = True
+            found.append(f"it cannot be mended: {error.strerror}")
+        return "; ".join(found)
+
+    def _take_filter_off(self) -> bool:
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+        except OSError as error:
+            if error.errno == errno.EPERM:  # and it was locked (SO_LOCK_FILTER)
+                raise
+            return False  # there is none
+        return True
+
+    def _hung_up(self) -> bool:
+        poll = select.poll()
+        poll.register(self.socket.fileno(), select.POLLRDHUP)
+        return bool(poll.poll(0))
+
+    def _listen_again(self) -> None:
+        """TCP listens again where it did; of a unix socket the end is final (unix(7))."""
+        if self.socket.family in TCP:
+            with suppress(OSError):  # EINVAL: it has its port yet, which the kernel had not chosen
+                self.socket.bind(self._bound)
+            self.socket.listen(self.backlog)
+        self.shut_down = self._hung_up()
 
     def refuse_newcomers(self) -> None:
         """Nobody is to connect any more, while those who are in the queue still wait. In the master, at its end.
@@ -90,6 +157,7 @@ class Listener:
         another server, or is refused, which every client and proxy knows how to deal with. Of a unix socket, which has
         no such thing, the path goes first.
         """
+        self._refusing = True
         if self.ours and self.socket.family in TCP:
             program = array("Q", b"".join(struct.pack("=HBBI", *step) for step in NO_NEWCOMERS))
             where, steps = program.buffer_info()
@@ -98,10 +166,9 @@ class Listener:
 
     def close(self, *, unlink: bool) -> None:
         """Close it in this process; ``unlink`` removes a unix socket's file, if it is still the one that we bound."""
-        # The kernel keeps the file's inode until the socket is closed: till then its number cannot be another's.
-        if unlink and self._path and self._is_there():
+        if unlink and self._path and self._inode:
             with suppress(OSError):  # the directory is not ours any more; the next start knows a stale file
-                os.unlink(self._path)
+                unixsocket.remove(self._path, self._inode)
         self.socket.close()
 
     def _is_there(self) -> bool:
@@ -126,11 +193,14 @@ def open_listener(
     end = time.monotonic() + patience
     while True:
         try:
-            return _open(name, address, backlog, mode, user, group)
+            listener = _open(name, address, backlog, mode, user, group)
         except BindError as error:
             cause = error.__cause__
             if not isinstance(cause, OSError) or cause.errno != errno.EADDRINUSE or time.monotonic() >= end:
                 raise
+        else:
+            listener.backlog = backlog
+            return listener
         time.sleep(AGAIN)
 
 

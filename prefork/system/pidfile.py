@@ -1,8 +1,11 @@
 """The pidfile: which process is the master, and that there is one only.
 
-Rules. The lock (flock(2)) says whether a daemon lives, the number in the file only who it is: so a number that
-another process has by now does no harm. A file is written and locked under a temporary name before it gets its own:
-nobody ever sees one that is empty or unlocked. Workers close the descriptor; the lock is the master's.
+Rules. The lock (``filelock.py``) says whether a daemon lives, the number in the file only who it is: so a number that
+another process has by now does no harm, and who may only read the file blocks nobody. A file is written and locked
+under a temporary name before it gets its own: nobody ever sees one that is empty or unlocked. Who gives or takes names
+does so alone, by a lock file that nobody else can open and that is there for that moment. Workers close the
+descriptor; the lock is the master's.
+Diagnostics. AlreadyRunning, FileError; the events pidfile_lost, pidfile_not_removed are logged by the callers.
 """
 
 from __future__ import annotations
@@ -11,20 +14,24 @@ import errno
 import fcntl
 import os
 import stat
-import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from prefork.errors import AlreadyRunning, FileError
+from prefork.system import filelock
+from prefork.system.directory import Directory, directory_of
 
 TAKEOVER = 1.0  # seconds that another start may need to replace a stale file
+LOOK = 0.01  # seconds between looks at it
 BOUND = 64  # bytes of a pidfile that are looked at
 
 
 def read(path: str) -> int | None:
     """The pid in a pidfile; None if there is none to be read. It may be stale."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with directory_of(path) as directory:
+            descriptor = directory.open(os.path.basename(path))
     except OSError:
         return None
     try:
@@ -45,7 +52,7 @@ class Pidfile:
     def acquire(self, *, succeeding: bool = False) -> None:
         """Become the only one; ``succeeding``, beside the old master whose file has been named ``.oldbin`` as well.
 
-        Raises AlreadyRunning if another lives, PreforkError if the file cannot be written.
+        Raises AlreadyRunning if another lives, FileError if the file cannot be written.
         """
         try:
             self._publish(self.path, over=self.oldbin if succeeding else None)
@@ -58,33 +65,39 @@ class Pidfile:
 
         Raises AlreadyRunning if a former master still lives there, OSError.
         """
-        if not self._is_ours(self.path):
-            self._publish(self.oldbin)  # somebody removed it; the lock of the new file takes over
-            return
-        rival = _stale(self.oldbin)
-        try:
-            if rival >= 0:
-                os.unlink(self.oldbin)
-            os.link(self.path, self.oldbin)
-        finally:
-            _close(rival)
+        with directory_of(self.path) as directory, _alone(directory, self._name(".lock")):
+            if self._is_ours(directory, self.path):
+                if _is_stale(directory, self.oldbin):
+                    directory.unlink(self._name(".oldbin"))
+                directory.link(self._name(), self._name(".oldbin"))
+                return
+        self._publish(self.oldbin)  # somebody removed it; the lock of the new file takes over
 
     def restore(self) -> None:
         """Take the first name back, over what a dead successor left, and give up the second.
 
         Raises AlreadyRunning if one lives there, OSError.
         """
-        if self._is_ours(self.path):
-            if self._is_ours(self.oldbin):
-                os.unlink(self.oldbin)
-        elif self._is_ours(self.oldbin):
-            rival = _stale(self.path)
-            try:
-                os.rename(self.oldbin, self.path)
-            finally:
-                _close(rival)
-        else:
-            self._publish(self.path)
+        with directory_of(self.path) as directory, _alone(directory, self._name(".lock")):
+            second = self._is_ours(directory, self.oldbin)
+            if self._is_ours(directory, self.path):
+                if second:
+                    directory.unlink(self._name(".oldbin"))
+                return
+            if second:
+                _is_stale(directory, self.path)
+                directory.rename(self._name(".oldbin"), self._name())
+                return
+        self._publish(self.path)
+
+    def forget_predecessor(self) -> None:
+        """Remove the second name that a master before this one has left: it was killed, and has removed nothing.
+
+        Raises AlreadyRunning if one lives there, OSError.
+        """
+        with directory_of(self.path) as directory, _alone(directory, self._name(".lock")):
+            if not self._is_ours(directory, self.oldbin) and _is_stale(directory, self.oldbin):
+                directory.unlink(self._name(".oldbin"))
 
     def release(self, *, leave: bool = False) -> OSError | None:
         """Remove what is ours, and let the lock go. What hindered the removal is returned, to be logged.
@@ -93,10 +106,11 @@ class Pidfile:
         """
         hindrance: OSError | None = None
         try:
-            ours = [place for place in (self.path, self.oldbin) if self._is_ours(place)]
-            for place in ours:
-                if not (leave and place == self.path):
-                    os.unlink(place)
+            with directory_of(self.path) as directory:
+                ours = [place for place in (self.path, self.oldbin) if self._is_ours(directory, place)]
+                for place in ours:
+                    if not (leave and place == self.path):
+                        directory.unlink(os.path.basename(place))
             if not (ours or leave):
                 hindrance = FileNotFoundError(errno.ENOENT, "it has been removed or replaced", self.path)
         except OSError as error:
@@ -105,125 +119,124 @@ class Pidfile:
         return hindrance
 
     def _publish(self, place: str, *, over: str | None = None) -> None:
-        descriptor, temporary = tempfile.mkstemp(prefix=os.path.basename(place) + ".", dir=os.path.dirname(place))
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.fchmod(descriptor, 0o644)
-            os.write(descriptor, b"%d\n" % os.getpid())
-            if over and _are_one(place, over):
-                os.rename(temporary, place)  # the old master keeps its file under its other name
-            else:
-                self.was_stale = _name(temporary, place)
-        except BaseException:
-            os.close(descriptor)
-            with suppress(OSError):  # it has the other name already, or the directory has gone
-                os.unlink(temporary)
-            raise
+        name = os.path.basename(place)
+        with directory_of(place) as directory:
+            descriptor, temporary = directory.create_temporary(name, 0o600)
+            try:
+                filelock.hold(descriptor)
+                os.fchmod(descriptor, 0o644)  # after the lock: until then nobody could open it
+                os.write(descriptor, b"%d\n" % os.getpid())
+                with _alone(directory, self._name(".lock")):
+                    if over and _are_one(directory, place, over):
+                        directory.rename(temporary, name)  # the old master keeps its file under its other name
+                    else:
+                        self.was_stale = _is_stale(directory, place)
+                        _give_name(directory, temporary, name, over=self.was_stale)
+            except BaseException:
+                os.close(descriptor)
+                with suppress(OSError):  # it has the other name already, or the directory has gone
+                    directory.unlink(temporary)
+                raise
         self._let_go()
         self._descriptor = descriptor
 
+    def _name(self, suffix: str = "") -> str:
+        return os.path.basename(self.path) + suffix
+
     def _let_go(self) -> None:
-        _close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
         self._descriptor = -1
 
-    def _is_ours(self, place: str) -> bool:
-        return self._descriptor >= 0 and _is_at(self._descriptor, place)
+    def _is_ours(self, directory: Directory, place: str) -> bool:
+        return self._descriptor >= 0 and directory.is_at(self._descriptor, os.path.basename(place))
 
 
-def _name(temporary: str, place: str) -> bool:
-    """Give a finished file its name, which is free or a stale file's; whether it was stale. Raises AlreadyRunning."""
-    while True:
-        try:
-            os.link(temporary, place)
-        except FileExistsError:
-            rival = _stale(place)
-        else:
-            os.unlink(temporary)
-            return False
-        if rival >= 0:  # its lock is ours now: whoever else found it stale has to wait, and then finds ours
-            try:
-                os.rename(temporary, place)
-            finally:
-                os.close(rival)
-            return True
+def _give_name(directory: Directory, temporary: str, name: str, *, over: bool) -> None:
+    """Give a finished file its name: a stale file's, or one that is free."""
+    if over:
+        directory.rename(temporary, name)
+    else:
+        directory.link(temporary, name)
+        directory.unlink(temporary)
 
 
-def _stale(place: str) -> int:
-    """The stale file at a place, locked by us until its descriptor is closed; -1 if there is none.
+@contextmanager
+def _alone(directory: Directory, name: str) -> Iterator[None]:
+    """Nobody else gives or takes the names of a pidfile meanwhile.
 
-    Raises AlreadyRunning if it is locked by a living daemon, OSError if it is no pidfile at all.
+    Raises AlreadyRunning if another start is at it for too long, OSError.
     """
+    descriptor = _locked(directory, name)
+    try:
+        yield
+    finally:
+        directory.unlink(name)  # while it is locked: who waits for it finds that it has gone, and makes another
+        os.close(descriptor)
+
+
+def _locked(directory: Directory, name: str) -> int:
     latest = time.monotonic() + TAKEOVER
     while True:
-        try:
-            descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return -1
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _insist_on_pidfile(descriptor, place)
-        except BlockingIOError:
-            pid = _pid_in(descriptor)
-            os.close(descriptor)
-            # The lock of a dead master's file is held by another start that is replacing it, and that one is who runs.
-            if _lives(pid) or time.monotonic() >= latest:
-                raise AlreadyRunning(_sentence(pid, place), hint=f"'kill -TERM {pid}' stops it") from None
-            time.sleep(0.01)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        else:
-            if _is_at(descriptor, place):
+        with suppress(FileExistsError, FileNotFoundError):  # another start made it, or removed it, just now
+            descriptor = directory.open(name) if directory.stat(name) else directory.create(name, 0o600)
+            if _lock(descriptor, name) and directory.is_at(descriptor, name):
                 return descriptor
-            os.close(descriptor)  # it was replaced between the open and the lock
+            os.close(descriptor)
+        if time.monotonic() >= latest:
+            raise AlreadyRunning(f"another start of prefork holds {name}", hint="'fuser' names it; it may be stopped")
+        time.sleep(LOOK)
 
 
-def _sentence(pid: int | None, place: str) -> str:
-    return f"prefork is running already: process {pid or 'unknown'} holds {place}"
+def _lock(descriptor: int, name: str) -> bool:
+    """Whether the lock file is locked by us now. Raises OSError if it is not one of ours."""
+    try:
+        _insist_on_ours(os.fstat(descriptor), name)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return True
 
 
-def _insist_on_pidfile(descriptor: int, place: str) -> None:
-    """A typing error in the configuration must not cost a file that is something else."""
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise OSError(errno.EEXIST, "it is no regular file", place)
-    if os.fstat(descriptor).st_size and _pid_in(descriptor) is None:
-        raise OSError(errno.EEXIST, "the file there is no pidfile", place)
+def _insist_on_ours(found: os.stat_result, name: str) -> None:
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise OSError(errno.EPERM, "somebody else made the lock file beside it", name)
+
+
+def _is_stale(directory: Directory, place: str) -> bool:
+    """Whether a file is there, which nobody holds; False if there is none.
+
+    Raises AlreadyRunning if it is held by a living daemon, OSError if it is not a pidfile at all.
+    """
+    try:
+        descriptor = directory.open(os.path.basename(place))
+    except FileNotFoundError:
+        return False
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EEXIST, "it is not a regular file", place)
+        pid = _pid_in(descriptor)
+        if filelock.is_held(descriptor):
+            sentence = f"prefork is running already: process {pid or 'unknown'} holds {place}"
+            raise AlreadyRunning(sentence, hint=f"'kill -TERM {pid}' stops it")
+        if os.fstat(descriptor).st_size and pid is None:  # a typing error must not cost a file that is something else
+            raise OSError(errno.EEXIST, "the file there is not a pidfile", place)
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _pid_in(descriptor: int) -> int | None:
     try:
         text = os.pread(descriptor, BOUND, 0).strip()
-    except OSError:  # no regular file
+    except OSError:  # not a regular file
         return None
     return int(text) if text.isdigit() and len(text) < 20 else None
 
 
-def _lives(pid: int | None) -> bool:
-    if pid is None:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):  # somebody else's process is one too; a number too large for a pid is none
-        return pid < 2**31
-    return True
-
-
-def _is_at(descriptor: int, place: str) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.lstat(place))
-    except OSError:
-        return False
-
-
-def _are_one(place: str, other: str) -> bool:
-    try:
-        return os.path.samestat(os.lstat(place), os.lstat(other))
-    except OSError:
-        return False
-
-
-def _close(descriptor: int) -> None:
-    if descriptor >= 0:
-        os.close(descriptor)
+def _are_one(directory: Directory, place: str, other: str) -> bool:
+    one, two = directory.stat(os.path.basename(place)), directory.stat(os.path.basename(other))
+    return one is not None and two is not None and os.path.samestat(one, two)

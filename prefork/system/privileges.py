@@ -12,22 +12,14 @@ import os
 import pwd
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 
 from prefork.errors import PrivilegeError
+from prefork.worker.spec import Identity
 
-PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A user, a group and the supplementary groups; ``name`` and ``home`` are empty for a number without an entry."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
-    name: str = ""
-    home: str = ""
+PR_GET_DUMPABLE = 3  # linux/prctl.h
+PR_SET_DUMPABLE = 4
+PR_SET_NO_NEW_PRIVS = 38
+DUMPABLE = 1
 
 
 def identity(user: str | None, group: str | None) -> Identity | None:
@@ -142,6 +134,21 @@ def _can_become_root() -> bool:
     return True
 
 
+def hide() -> None:
+    """Keep other processes of this user from tracing this one and reading its memory, until it executes a program.
+
+    A process that root has made somebody else is so already, unless the system wants its core dumps (proc(5),
+    suid_dumpable): then it is left at that. In a child (prctl(2), PR_SET_DUMPABLE).
+    """
+    if sys.platform == "linux" and _prctl(PR_GET_DUMPABLE) == DUMPABLE:
+        _prctl(PR_SET_DUMPABLE, 0)
+
+
+def is_hidden() -> bool:
+    """Whether other processes of this user are kept from looking into this one."""
+    return sys.platform == "linux" and _prctl(PR_GET_DUMPABLE) != DUMPABLE
+
+
 def no_new_privs() -> bool:
     """From now on no exec gives this process or its children more rights, set-uid programs included.
 
@@ -149,6 +156,9 @@ def no_new_privs() -> bool:
     """
     if sys.platform != "linux":
         return False
+    return _prctl(PR_SET_NO_NEW_PRIVS, 1) == 0
+
+
+def _prctl(what: int, argument: int = 0) -> int:
     number = ctypes.c_ulong
-    prctl = ctypes.CDLL(None).prctl
-    return bool(prctl(PR_SET_NO_NEW_PRIVS, number(1), number(0), number(0), number(0)) == 0)
+    return int(ctypes.CDLL(None).prctl(what, number(argument), number(0), number(0), number(0)))

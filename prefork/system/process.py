@@ -22,6 +22,7 @@ from typing import NoReturn
 from prefork.system import signals
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+READS_MOST = 10  # reads of a pipe that may fail
 NOT_EXECUTED = 127  # what shells give a command that was not found
 
 
@@ -145,6 +146,26 @@ def fork() -> int:
     return pid
 
 
+def leave_terminal() -> None:
+    """Be in a session of one's own, with nothing to read and no terminal to control. In a child, right after the fork.
+
+    Else a child could type into the terminal of whoever started its parent (tty_ioctl(4), TIOCSTI), read along there,
+    or reach its siblings by a signal to the process group.
+    """
+    with suppress(PermissionError):  # it leads a session already: it has executed another interpreter since
+        os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    if null != 0:
+        os.dup2(null, 0)
+        os.close(null)
+    for descriptor in (1, 2):
+        with suppress(OSError):  # closed, or a terminal that cannot be opened again: then it can be read as well
+            if os.isatty(descriptor):
+                terminal = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NOCTTY)
+                os.dup2(terminal, descriptor)
+                os.close(terminal)
+
+
 def kill_and_reap(pid: int) -> None:
     """End a child that was just forked and that nobody can hear. In the parent."""
     send_signal(pid, signal.SIGKILL)
@@ -230,16 +251,34 @@ def spawn_detached(
         raise
     finally:
         os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        said = dict(line.split() for line in pipe.read().splitlines())
-    with suppress(ChildProcessError):  # reaped already, where SIGCHLD is ignored
-        os.waitpid(middle, 0)
+    try:
+        said = dict(line.split() for line in _read_all(reader).splitlines())
+    finally:
+        os.close(reader)
+        with suppress(OSError):  # reaped already, where SIGCHLD is ignored
+            os.waitpid(middle, 0)
     if b"errno" in said:
         number = int(said[b"errno"])
         raise OSError(number, os.strerror(number), argv[0])
     if b"pid" not in said:
         raise OSError(errno.ECHILD, "it was killed before it could start", argv[0])
     return int(said[b"pid"])
+
+
+def _read_all(descriptor: int) -> bytes:
+    """Everything up to the end of a pipe. A read that fails is tried again: what is in there is said once."""
+    said, failures = b"", 0
+    while True:
+        try:
+            piece = os.read(descriptor, 4096)
+        except OSError:
+            failures += 1
+            if failures > READS_MOST:
+                raise
+        else:
+            if not piece:
+                return said
+            said += piece
 
 
 def _start_and_exit(

@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from prefork.system import privileges
+from prefork.system.directory import Directory, directory_of
 
 # Connecting needs the right to write. The owner and the group: a reverse proxy is let in by naming its group. Never
 # everybody by default, and never by the umask, which is meant for files.
 DEFAULT_MODE = 0o660
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 NOBODY, UNKNOWN = 0, -1  # instead of a pid
-NO_SOCKET = "the file there is no socket"
+NO_SOCKET = "the file there is not a socket"
 PATIENCE = 1.0  # seconds that another start in the directory is waited for
 
 
@@ -40,10 +41,10 @@ def bind(
     final = path
     if over is not None:  # a short name: a path of the greatest length has to do as well
         path = os.path.join(os.path.dirname(final), f".{os.getpid()}")
-    with _alone_in(os.path.dirname(path) or "."):
+    with directory_of(path) as directory, _alone_in(os.path.dirname(path) or "."):
         if over is not None:
             _check_whose(final, over)
-        _clear_stale(path)
+        _clear_stale(directory, path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             _bind_under_safe_umask(sock, path)
@@ -54,32 +55,60 @@ def bind(
             _give(path, mode, owner)
             sock.listen(backlog)
             if over is not None:
-                os.rename(path, final)
+                directory.rename(os.path.basename(path), os.path.basename(final))
         except BaseException:
-            os.unlink(path)
+            with suppress(FileNotFoundError):  # somebody removed it just now
+                directory.unlink(os.path.basename(path))
             sock.close()
             raise
     return sock
 
 
-def give(path: str, mode: int | None, user: str | None, group: str | None) -> None:
-    """Make the file of an open socket theirs. Raises OSError, PrivilegeError for an unknown owner."""
-    _give(path, mode, _owner(user, group))
+Inode = tuple[int, int]  # what tells one file from another: device and number
+
+
+def give(path: str, inode: Inode, mode: int | None, user: str | None, group: str | None) -> None:
+    """Make the file of an open socket theirs, if it is still there.
+
+    Raises OSError, which is FileNotFoundError if the path leads to another file, PrivilegeError for an unknown owner.
+    """
+    _give(path, mode, _owner(user, group), inode)
+
+
+def remove(path: str, inode: Inode) -> None:
+    """Remove the file of an open socket, if it is still there. Raises OSError.
+
+    Until the socket is closed the kernel keeps the inode: its number cannot be another file's.
+    """
+    with directory_of(path) as directory:
+        found = directory.stat(os.path.basename(path))
+        if found is not None and (found.st_dev, found.st_ino) == inode:
+            directory.unlink(os.path.basename(path))
+
+
+def is_alive(path: str) -> bool:
+    """Whether anybody listens at the path; when in doubt, yes. Never raises."""
+    try:
+        return _is_socket(path) and _listener(path) != NOBODY
+    except FileExistsError:  # a file or a link: nobody can listen there
+        return False
+    except OSError:
+        return True
 
 
 def _owner(user: str | None, group: str | None) -> tuple[int, int]:
     return privileges.uid_of(user) if user else -1, privileges.gid_of(group) if group else -1
 
 
-def _give(path: str, mode: int | None, owner: tuple[int, int]) -> None:
-    with _held(path) as place:
+def _give(path: str, mode: int | None, owner: tuple[int, int], inode: Inode | None = None) -> None:
+    with _held(path, inode) as place:
         if owner != (-1, -1):
             os.chown(place, *owner)
         os.chmod(place, DEFAULT_MODE if mode is None else mode)  # after the owner: his rights are not for ours
 
 
 @contextmanager
-def _held(path: str) -> Iterator[str]:
+def _held(path: str, inode: Inode | None) -> Iterator[str]:
     """The socket at a path, by a name that follows no change there (proc(5), /proc/self/fd).
 
     Who owns the directory could have put a link to any other file in its place, and we may be root. Raises OSError.
@@ -89,8 +118,11 @@ def _held(path: str) -> Iterator[str]:
         return
     descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        if not stat.S_ISSOCK(found.st_mode):
             raise FileExistsError(errno.EEXIST, NO_SOCKET, path)
+        if inode not in (None, (found.st_dev, found.st_ino)):
+            raise FileNotFoundError(errno.ENOENT, "the file there is another one", path)
         name = f"/proc/self/fd/{descriptor}"
         yield name if os.path.exists(name) else path  # there may be no /proc
     finally:
@@ -109,14 +141,14 @@ def _bind_under_safe_umask(sock: socket.socket, path: str) -> None:
         os.umask(before)
 
 
-def _clear_stale(path: str) -> None:
+def _clear_stale(directory: Directory, path: str) -> None:
     """Remove the socket of a dead server. Raises OSError if the path is taken by anything else."""
     if not _is_socket(path):
         return
-    if _is_alive(path):
+    if _listener(path) != NOBODY:  # when in doubt, it is alive
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
     with suppress(FileNotFoundError):  # whoever left it has removed it meanwhile
-        os.unlink(path)
+        directory.unlink(os.path.basename(path))
 
 
 def _is_socket(path: str) -> bool:
@@ -134,11 +166,6 @@ def _check_whose(path: str, pid: int) -> None:
     """Raises OSError if the path is of anybody else than this process, as far as that can be told."""
     if _is_socket(path) and _listener(path) not in (pid, NOBODY, UNKNOWN):
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
-
-
-def _is_alive(path: str) -> bool:
-    """Whether anybody listens there. When in doubt, yes."""
-    return _listener(path) != NOBODY
 
 
 def _listener(path: str) -> int:
@@ -188,7 +215,7 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def inode_of(path: str) -> tuple[int, int] | None:
+def inode_of(path: str) -> Inode | None:
     """What tells one file from another; None if there is none."""
     try:
         found = os.lstat(path)

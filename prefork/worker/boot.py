@@ -3,6 +3,8 @@
 Runs in the worker only. The order matters: stacks first, so that a boot that hangs can be explained; then the
 identity, so that no line of the application runs with the master's rights; then the application. Until it is ready a
 worker that is told to go just goes, for it serves nobody.
+
+Diagnostics. ``worker_failed``, ``hook_failed``; a boot that fails is reported to the master with its traceback.
 """
 
 from __future__ import annotations
@@ -12,17 +14,16 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
-from typing import Any
 
 from prefork.errors import BootError, PreforkError
+from prefork.observe import logs
 from prefork.observe.access import AccessLog
-from prefork.observe.sink import Sink
 from prefork.system import privileges, process, signals
 from prefork.system.channel import Channel
-from prefork.system.privileges import Identity
 from prefork.system.scoreboard import Row
 from prefork.worker import importer, probe, supervision
 from prefork.worker.protocol import Log, Worker, WorkerContext, WsgiApp
@@ -30,27 +31,10 @@ from prefork.worker.recycle import RecycleLimits
 from prefork.worker.refork import Refork
 from prefork.worker.server_state import Errors
 from prefork.worker.settings import Settings
+from prefork.worker.spec import Handles, WorkerSpec
 from prefork.worker.supervision import MasterLink
 
 LOOPS = {"sync": "prefork.worker.sync:SyncWorker"}
-
-
-@dataclass(frozen=True)
-class Duty:
-    """Everything that a newborn worker has."""
-
-    settings: Settings
-    number: int
-    generation: int
-    row: Row
-    channel: Channel
-    stacks: int
-    listeners: Mapping[str, Any]  # name -> listening socket
-    sinks: Mapping[str, Sink]
-    log: Log
-    access_format: str
-    umask: int | None
-    identity: Identity | None
 
 
 @dataclass(frozen=True)
@@ -61,14 +45,14 @@ class Loaded:
     loop: Callable[[WorkerContext], Worker]
 
 
-def serve(duty: Duty) -> int:
+def serve(spec: WorkerSpec, handles: Handles) -> int:
     """A worker's life, forked by the master. Returns its exit code; the caller ends the process with it."""
-    return _serve(duty, lambda: take_place(duty.settings, umask=duty.umask, identity=duty.identity), None, None)
+    return _serve(spec, handles, partial(take_place, spec), None, None)
 
 
-def serve_in_place(duty: Duty, loaded: Loaded | None, refork: Refork | None) -> int:
-    """The same, forked by a template: it has the place already, and, where the pool preloads, the application."""
-    return _serve(duty, lambda: None, loaded, refork)
+def serve_in_place(spec: WorkerSpec, handles: Handles, loaded: Loaded | None, refork: Refork | None) -> int:
+    """A worker's life, forked by a template: it has the place already, and the application where the pool preloads."""
+    return _serve(spec, handles, lambda: None, loaded, refork)
 
 
 def load(settings: Settings) -> Loaded:
@@ -77,25 +61,30 @@ def load(settings: Settings) -> Loaded:
     return Loaded(application, importer.load_attribute(LOOPS.get(settings.kind, settings.kind)))
 
 
-def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: Refork | None) -> int:
-    begin(duty.stacks, f"worker {duty.settings.pool} {duty.number} gen {duty.generation}")
+def _serve(
+    spec: WorkerSpec, handles: Handles, take: Callable[[], None], loaded: Loaded | None, refork: Refork | None
+) -> int:
+    begin(spec, handles)
+    settings, hooks = spec.settings, spec.settings.hooks
+    log = logs.get(pool=settings.pool, worker=spec.number, generation=spec.generation)
     try:
+        row = _take_row(spec, handles)
         take()
-        _introduce(duty)
-        run_hook(duty.settings.hooks.post_fork)
-        loaded = loaded or load(duty.settings)
-        if duty.settings.hooks.abort:
-            supervision.run_on_abort(importer.load_hook(duty.settings.hooks.abort), duty.stacks)
-        run_hook(duty.settings.hooks.ready)
-        if duty.settings.probe:
-            errors = Errors(duty.log)
+        _introduce(spec)
+        run_hook(hooks.post_fork)
+        loaded = loaded or load(settings)
+        if hooks.abort:
+            supervision.run_on_abort(importer.load_hook(hooks.abort), handles.stacks)
+        run_hook(hooks.ready)
+        if settings.probe:
+            errors = Errors(log)
             try:
-                probe.ask(loaded.application, duty.settings.probe, errors)
+                probe.ask(loaded.application, settings.probe, errors)
             finally:
                 errors.flush()
         # From here on signals are heard by the loop; until now, being told to go was to go.
-        line = MasterLink(duty.row, duty.channel, duty.sinks, RecycleLimits(duty.settings.recycle), refork)
-        worker = loaded.loop(_context(duty, loaded.application, line))
+        line = MasterLink(row, handles.channel, handles.sinks, RecycleLimits(settings.recycle), refork)
+        worker = loaded.loop(_context(spec, handles, loaded.application, line, log))
         if refork:
             refork.worker = worker
         supervision.run_on_expiry(getattr(worker, "expire", None))
@@ -103,44 +92,63 @@ def _serve(duty: Duty, take: Callable[[], None], loaded: Loaded | None, refork: 
         gc.collect()
         gc.freeze()
     except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
-        return fail(duty.channel, error)
-    return _work(duty, worker)
+        return fail(handles.channel, error)
+    return _work(spec, worker, log)
 
 
-def _work(duty: Duty, worker: Worker) -> int:
+def _work(spec: WorkerSpec, worker: Worker, log: Log) -> int:
     try:
         worker.run()
     except Exception:  # a fault of the loop: the log is the only place left to say so
-        duty.log.error("worker_failed", traceback=traceback.format_exc())
+        log.error("worker_failed", traceback=traceback.format_exc())
         return 1
     finally:
-        run_hook_safely(duty.settings.hooks.exit, duty.log)
+        run_hook_safely(spec.settings.hooks.exit, log)
     return 0
 
 
-def take_place(settings: Settings, *, umask: int | None, identity: Identity | None) -> None:
+def _take_row(spec: WorkerSpec, handles: Handles) -> Row:
+    """Map the row, and let go of the descriptors that a row was made of: application code has no use for them."""
+    row = Row.map(handles.row, handles.words, spec.slot)
+    os.close(handles.row)
+    if not spec.warm_at:  # else it may become a template, whose workers need the master's words as well
+        os.close(handles.words)
+    return row
+
+
+def take_place(spec: WorkerSpec) -> None:
     """Give this process the identity, directory, environment and import path of a pool's worker.
 
     Raises PrivilegeError, or BootError for a directory that cannot be entered.
     """
-    if umask is not None:
-        os.umask(umask)
-    if identity is not None:
-        privileges.drop(identity)
-        privileges.no_new_privs()
+    settings = spec.settings
+    if spec.umask is not None:
+        os.umask(spec.umask)
+    if spec.identity is not None:
+        was_root = os.geteuid() == 0
+        privileges.drop(spec.identity)
+        if was_root:
+            privileges.hide()
+        if spec.no_new_privileges:
+            privileges.no_new_privs()
     try:
         os.chdir(settings.directory)
     except OSError as error:
         raise BootError(f"directory {settings.directory}: {error.strerror}", hint="pool.*.directory") from error
     os.environ.update(settings.environment)
+    find_modules(settings)
+
+
+def find_modules(settings: Settings) -> None:
+    """Have the application's own modules found first."""
     sys.path[:0] = [*settings.python_path, settings.directory]
 
 
-def _introduce(duty: Duty) -> None:
+def _introduce(spec: WorkerSpec) -> None:
     """Let the application know which worker it is in, by its environment: for metrics, and for the curious."""
-    os.environ["PREFORK_POOL"] = duty.settings.pool
-    os.environ["PREFORK_WORKER"] = str(duty.number)
-    os.environ["PREFORK_GENERATION"] = str(duty.generation)
+    os.environ["PREFORK_POOL"] = spec.settings.pool
+    os.environ["PREFORK_WORKER"] = str(spec.number)
+    os.environ["PREFORK_GENERATION"] = str(spec.generation)
 
 
 def run_hook(spec: str) -> None:
@@ -150,33 +158,37 @@ def run_hook(spec: str) -> None:
 
 
 def run_hook_safely(spec: str, log: Log) -> None:
-    """The same where nothing may be stopped by it."""
+    """Run a hook where nothing may be stopped by it: what it raises goes to the log."""
     try:
         run_hook(spec)
     except Exception:  # whatever it is, the worker is ending already
         log.error("hook_failed", hook=spec, traceback=traceback.format_exc())
 
 
-def _context(duty: Duty, application: WsgiApp, line: MasterLink) -> WorkerContext:
-    fields = {"pool": duty.settings.pool, "worker": duty.number, "pid": os.getpid()}
-    access = duty.sinks.get("access")
+def _context(spec: WorkerSpec, handles: Handles, application: WsgiApp, line: MasterLink, log: Log) -> WorkerContext:
+    fields = {"pool": spec.settings.pool, "worker": spec.number, "pid": os.getpid()}
+    access = handles.sinks.get("access")
+
+    def lost(count: int) -> None:
+        log.warning("log_lines_lost", log="access", count=count)
+
     return WorkerContext(
-        settings=duty.settings,
-        number=duty.number,
+        settings=spec.settings,
+        number=spec.number,
         app=application,
-        listeners=duty.listeners,
+        listeners=handles.listeners,
         supervisor=line,
-        log=duty.log,
-        access=AccessLog(access, duty.access_format, fields) if access else None,
+        log=log,
+        access=AccessLog(access, spec.access_format, fields, lost) if access else None,
     )
 
 
-def begin(stacks: int, title: str) -> None:
+def begin(spec: WorkerSpec, handles: Handles) -> None:
     """First of all after a fork: from here on the process can be explained, and told to go."""
-    supervision.leave_stacks(stacks)
+    supervision.leave_stacks(handles.stacks)
     _leave_when_told()
     signals.unblock()
-    process.set_title(f"prefork: {title}")
+    process.set_title(f"prefork: {spec.title}")
 
 
 def _leave_when_told() -> None:

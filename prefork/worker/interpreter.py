@@ -1,8 +1,10 @@
 """Going on under the application's own interpreter (``python = "..."``): what a process hands itself across the exec.
 
-The process has the identity of a worker before it executes: nothing of an application's environment runs with the
-master's rights. There, the application and its environment come first on the import path, and what prefork needs of
-its own comes last. Everything crosses as JSON in a file without a name, and as descriptors.
+Rules. The process has the identity of a worker before it executes: nothing of an application's environment runs with
+the master's rights. There, the application and its environment come first on the import path, and what prefork needs
+of its own comes last. The spec crosses as JSON in sealed memory, everything else as descriptors: no directory has to be
+writable. Whatever goes wrong on the way is told: by Python itself on descriptor 2, which is the pipe of the stacks
+until the bootstrap runs, and from there on by its traceback.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import json
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,102 +23,113 @@ import prefork
 from prefork.errors import BootError
 from prefork.observe import logs
 from prefork.observe.sink import Sink
+from prefork.system import memory, privileges
 from prefork.system.channel import Channel
-from prefork.system.scoreboard import Scoreboard
 from prefork.worker import dry_run, template
-from prefork.worker.settings import Settings
-from prefork.worker.template import Origin
+from prefork.worker.spec import Handles, WorkerSpec
 
-# Understood by any Python: one that is too old says so. What is told, and where, is the caller's to choose.
+# Understood by any Python: one that is too old says so. The arguments: the descriptors of what was handed over, of the
+# place for a failure, and of standard error; how a failure is written; whether other processes of its user are to be
+# kept from looking into this one; what comes last on the import path.
 BOOTSTRAP = """
 import os, sys
-handed, writer, complaint = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+handed, writer, stderr = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+def fail(text):
+    if sys.argv[4] == "message":
+        os.write(writer, ("F" + text[-8000:]).encode("utf-8", "replace"))
+    else:
+        import json
+        os.write(writer, (json.dumps({"path": ["python"], "problem": text}) + "\\ndone\\n").encode())
+    os._exit(70)
+if sys.argv[5] == "1":
+    try:
+        import ctypes
+        ctypes.CDLL(None).prctl(4, *[ctypes.c_ulong(0)] * 4)
+    except Exception:
+        fail("%s cannot be protected from other processes of its user: %s" % (sys.executable, sys.exc_info()[1]))
+os.dup2(stderr, 2)
+os.close(stderr)
 if sys.version_info < (3, 10):
-    os.write(writer, (complaint % ("it is Python %d.%d, and 3.10 is needed" % sys.version_info[:2])).encode())
-    sys.exit(70)
-sys.path[:] = [entry for entry in sys.path if entry] + sys.argv[4:]
-from prefork.worker import interpreter
-sys.exit(interpreter.main(handed))
+    fail("%s is Python %d.%d; prefork needs 3.10 or newer" % ((sys.executable,) + tuple(sys.version_info[:2])))
+sys.path[:] = [entry for entry in sys.path if entry] + sys.argv[6:]
+try:
+    from prefork.worker import interpreter
+    code = interpreter.main(handed)
+except BaseException:
+    import traceback
+    fail(traceback.format_exc())
+sys.exit(code)
 """
-FAILED = "F%s"  # as the channel has it
-FAULT = '{"path": ["python"], "problem": "%s"}\n' + dry_run.DONE
 
 
-def go_on_as_template(python: str, origin: Origin, *, level: str, form: str | None) -> NoReturn:
-    """Execute the interpreter, which is then the template. Raises BootError if that cannot be done."""
-    listeners = {name: sock.fileno() for name, sock in origin.listeners.items()}
-    sinks = {name: (sink.place, sink.fileno()) for name, sink in origin.sinks.items()}
-    descriptors = [origin.channel.fileno(), origin.stacks, origin.board.descriptor, *listeners.values()]
-    descriptors += (descriptor for _place, descriptor in sinks.values())
+def go_on_as_template(spec: WorkerSpec, handles: Handles) -> NoReturn:
+    """Execute the interpreter of the spec, which is then the template. Raises BootError if that cannot be done."""
     value = {
         "task": "template",
-        "settings": origin.settings.as_json(),
-        "generation": origin.generation,
-        "board": (origin.board.capacity, origin.board.descriptor),
-        "channel": origin.channel.fileno(),
-        "stacks": origin.stacks,
-        "listeners": listeners,
-        "sinks": sinks,
-        "access_format": origin.access_format,
-        "log": {"level": level, "format": form},
+        "spec": spec.as_json(),
+        "handles": {
+            "channel": handles.channel.fileno(),
+            "stacks": handles.stacks,
+            "words": handles.words,
+            "listeners": {name: listener.fileno() for name, listener in handles.listeners.items()},
+            "sinks": {name: (sink.place, sink.fileno()) for name, sink in handles.sinks.items()},
+        },
     }
-    _execute(python, origin.settings, value, descriptors, (origin.channel.fileno(), FAILED))
+    _execute(spec, value, handles.descriptors(), (handles.channel.fileno(), "message"), handles.stacks)
 
 
-def go_on_as_dry_run(python: str, settings: Settings, writer: int) -> NoReturn:
+def go_on_as_dry_run(spec: WorkerSpec, writer: int) -> NoReturn:
     """Execute the interpreter, which then tells every failure. Raises BootError if that cannot be done."""
-    value = {"task": "dry_run", "settings": settings.as_json(), "writer": writer}
-    _execute(python, settings, value, [writer], (writer, FAULT))
+    value = {"task": "dry_run", "spec": spec.as_json(), "writer": writer}
+    _execute(spec, value, [writer], (writer, "line"), writer)
 
 
 def _execute(
-    python: str, settings: Settings, value: Mapping[str, Any], keep: Iterable[int], complain: tuple[int, str]
+    spec: WorkerSpec, value: Mapping[str, Any], keep: Iterable[int], failures: tuple[int, str], stderr: int
 ) -> NoReturn:
-    handed = tempfile.TemporaryFile()  # noqa: SIM115 - it is open across the exec
-    handed.write(json.dumps(value).encode())
-    handed.seek(0)
-    for descriptor in (handed.fileno(), *keep):
-        os.set_inheritable(descriptor, True)
+    """``failures``: where the bootstrap writes its failure, and how; ``stderr``: what Python itself complains to."""
+    hidden = "1" if privileges.is_hidden() else "0"  # an exec ends it
     trees = dict.fromkeys(str(Path(module.__file__ or "").parents[1]) for module in (prefork, structlog))
-    arguments = [str(handed.fileno()), str(complain[0]), complain[1], *trees]
+    environment = {**os.environ, **spec.settings.environment}
+    ours = os.dup(2)
     try:
-        os.execve(python, [python, "-c", BOOTSTRAP, *arguments], {**os.environ, **settings.environment})  # noqa: S606
+        handed = memory.written("prefork-spec", json.dumps(value).encode())
+        for descriptor in (handed, ours, *keep):
+            os.set_inheritable(descriptor, True)
+        arguments = [str(number) for number in (handed, failures[0], ours)]
+        os.dup2(stderr, 2)
+        os.execve(spec.python, [spec.python, "-c", BOOTSTRAP, *arguments, failures[1], hidden, *trees], environment)  # noqa: S606
     except OSError as error:
-        raise BootError(f"{python} cannot be executed: {error.strerror}", hint="pool.*.python") from error
+        os.dup2(ours, 2)
+        raise BootError(f"{spec.python} cannot be executed: {error.strerror}", hint="pool.*.python") from error
 
 
 def main(handed: int) -> int:
     """In the executed interpreter: go on with what was handed over. Returns the exit code."""
     with os.fdopen(handed, "rb") as file:
         value = json.load(file)
-    return TASKS[value["task"]](value)
+    return TASKS[value["task"]](WorkerSpec.of_json(value["spec"]), value)
 
 
-def _be_template(value: Mapping[str, Any]) -> int:
-    sinks = {name: Sink.inherit(place, name=name, descriptor=fd) for name, (place, fd) in value["sinks"].items()}
-    logs.configure(sinks["log"], static={}, **value["log"])
-    capacity, board = value["board"]
-    held = [value["channel"], value["stacks"], board, *value["listeners"].values()]
-    for descriptor in (*held, *(sink.fileno() for sink in sinks.values())):
-        os.set_inheritable(descriptor, descriptor <= 2)  # what the application starts is not to have them
-    return template.serve(
-        Origin(
-            settings=Settings.of_json(value["settings"]),
-            generation=value["generation"],
-            board=Scoreboard(capacity, board),
-            channel=Channel.adopt(value["channel"]),
-            stacks=value["stacks"],
-            listeners={name: socket.socket(fileno=fd) for name, fd in value["listeners"].items()},
-            sinks=sinks,
-            access_format=value["access_format"],
-            umask=None,  # both were taken before the exec
-            identity=None,
-        )
+def _be_template(spec: WorkerSpec, value: Mapping[str, Any]) -> int:
+    given = value["handles"]
+    sinks = {name: Sink.inherit(place, name=name, descriptor=fd) for name, (place, fd) in given["sinks"].items()}
+    logs.configure(sinks["log"], static={}, level=spec.log_level, format=spec.log_format)
+    handles = Handles(
+        channel=Channel.adopt(given["channel"]),
+        stacks=given["stacks"],
+        row=-1,
+        words=given["words"],
+        listeners={name: socket.socket(fileno=fd) for name, fd in given["listeners"].items()},
+        sinks=sinks,
     )
+    for descriptor in handles.descriptors():
+        os.set_inheritable(descriptor, descriptor <= 2)  # what the application starts is not to have them
+    return template.serve(spec, handles, placed=True)
 
 
-def _dry_run(value: Mapping[str, Any]) -> int:
-    writer, settings = value["writer"], Settings.of_json(value["settings"])
+def _dry_run(spec: WorkerSpec, value: Mapping[str, Any]) -> int:
+    writer, settings = value["writer"], spec.settings
     os.set_inheritable(writer, False)
     dry_run.explain_stalls(writer)
     sys.path[:0] = [*settings.python_path, settings.directory]
@@ -126,4 +138,4 @@ def _dry_run(value: Mapping[str, Any]) -> int:
     return 0
 
 
-TASKS: Mapping[str, Callable[[Mapping[str, Any]], int]] = {"template": _be_template, "dry_run": _dry_run}
+TASKS: Mapping[str, Callable[[WorkerSpec, Mapping[str, Any]], int]] = {"template": _be_template, "dry_run": _dry_run}

@@ -18,7 +18,7 @@ from types import FrameType
 from prefork.observe.sink import Sink
 from prefork.system import signals
 from prefork.system.channel import LIMIT, Channel, Kind, Message
-from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, WATCHED, Row
+from prefork.system.scoreboard import BUSY_SINCE, QUEUED, SENT, SERVED, TEXT, TEXT_LENGTH, Row
 from prefork.system.signals import SignalInbox
 from prefork.worker.protocol import Directive
 from prefork.worker.recycle import NEVER, RecycleLimits
@@ -77,6 +77,8 @@ class MasterLink:
     ) -> None:
         self._cells = row.cells
         self._text = row.text
+        self._word = row.word
+        self._rung = -1  # the master's word for which it has been rung already
         self._channel = channel
         self._sinks = sinks
         self._directive = Directive.SERVE
@@ -145,10 +147,10 @@ class MasterLink:
         if queued != self._queued:
             numbers[QUEUED] = self._queued = queued
         now = numbers[BUSY_SINCE] = monotonic_ns()
-        if not numbers[WATCHED]:
-            # Set here as well: until the master has woken, one ring is enough.
-            numbers[WATCHED] = 1
-            self._channel.send(Kind.REQUEST_STARTED)
+        word = self._word[0]
+        # Odd: the master watches. Even: it does not, and one ring is enough until it says another word.
+        if not word & 1 and word != self._rung and self._channel.send(Kind.REQUEST_STARTED):
+            self._rung = word
         if now >= self._measure_at:
             self._measure(now)
         return now

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import heapq
 import itertools
+import os
 import select
 import socket
 import time
@@ -98,6 +99,7 @@ class SyncWorker:
                     self._accept(descriptor)
                 elif descriptor in lines:
                     self._obey(self._context.supervisor.attend())
+                    self._look_again()
             if self._yielding:
                 self._resume()
             self._keep_time()
@@ -185,6 +187,7 @@ class SyncWorker:
         if self._resume_accepting < inf:
             return  # another listener has just found that there is no room
         listener = self._listeners[descriptor]
+        os.set_blocking(descriptor, False)  # all share the flag, and an application may have taken it away
         try:
             sock, peer = listener.accept()
         except BlockingIOError:
@@ -217,6 +220,17 @@ class SyncWorker:
             for descriptor in self._listeners:
                 self._epoll.unregister(descriptor)
         self._resume_accepting = time.monotonic() + PAUSE
+
+    def _look_again(self) -> None:
+        """Line up anew for each listener, which finds what waits there already.
+
+        Of those who wait for a listener the kernel wakes one alone. Should that one end before it accepts, nobody else
+        is woken for that connection; the master knows of the end, and its word has just come.
+        """
+        if self._resume_accepting == inf:
+            for descriptor in self._listeners:
+                self._epoll.unregister(descriptor)
+                self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
 
     # Time.
 
@@ -256,6 +270,8 @@ class SyncWorker:
         if directive is Directive.DRAIN and self._listeners:
             self._drain()
         if directive is not Directive.SERVE and self._directive is Directive.SERVE:
+            if directive is Directive.RETIRE:
+                self._take_what_woke()
             self._retire()
         self._directive = directive
 
@@ -263,11 +279,17 @@ class SyncWorker:
         """Nobody accepts after this worker: what waits in the queues is taken now, or it would be reset."""
         for listener in self._listeners.values():
             for _ in range(DRAIN_MOST):
+                os.set_blocking(listener.fileno(), False)  # as in _accept
                 try:
                     sock, peer = listener.accept()
                 except OSError:  # the queue is empty, or we are out of descriptors: there is nothing left to do
                     break
                 self._welcome(listener, sock, peer)
+
+    def _take_what_woke(self) -> None:
+        """We may have been woken for a connection as well, and nobody else was: it is ours. One of each listener."""
+        for descriptor in tuple(self._listeners):
+            self._accept(descriptor)
 
     def _retire(self) -> None:
         graceful = self._server_state.timeout.graceful

@@ -1,7 +1,10 @@
-"""The process that the workers of a pool are forked from: it has their place, and the application if it is preloaded.
+"""A template: the process that workers of a pool are forked from.
 
-It serves nobody, and sleeps until the master orders a fork. A worker is forked twice, so that it is orphaned and the
-master, a child subreaper, adopts it; who it is, the master has from the kernel.
+It has their place, and the application if the pool preloads. It serves nobody, and sleeps until the master orders a
+fork. A worker is forked twice, so that it is orphaned and the master, a child subreaper, adopts it; who it is, the
+master has from the kernel.
+
+Diagnostics. ``template_not_fork_safe``, ``fork_failed``.
 """
 
 from __future__ import annotations
@@ -10,88 +13,79 @@ import gc
 import json
 import os
 import select
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from prefork.errors import BootError
 from prefork.observe import logs
-from prefork.observe.sink import Sink
 from prefork.system import process
 from prefork.system.channel import Channel, Kind, Message
-from prefork.system.privileges import Identity
-from prefork.system.scoreboard import Scoreboard
 from prefork.worker import boot
-from prefork.worker.boot import Duty, Loaded
+from prefork.worker.boot import Loaded
 from prefork.worker.fork_safety import ForkSafety
+from prefork.worker.protocol import Log
 from prefork.worker.refork import LetGo, Refork
-from prefork.worker.settings import Settings
+from prefork.worker.spec import Handles, WorkerSpec
 from prefork.worker.supervision import follow, report_failure, run_on_expiry
 
 HINT = "start or open it in the post_fork hook: a forked worker has no such thread, and shares such a socket"
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Everything that a newborn template has, and that it hands to the workers that it forks."""
+def serve(spec: WorkerSpec, handles: Handles, *, placed: bool = False) -> int:
+    """A template's life. Returns its exit code; the caller ends the process with it.
 
-    settings: Settings
-    generation: int
-    board: Scoreboard
-    channel: Channel
-    stacks: int
-    listeners: Mapping[str, Any]  # name -> listening socket
-    sinks: Mapping[str, Sink]
-    access_format: str
-    umask: int | None
-    identity: Identity | None
-
-
-def serve(origin: Origin) -> int:
-    """A template's life, forked by the master. Returns its exit code; the caller ends the process with it."""
-    settings = origin.settings
-    boot.begin(origin.stacks, f"template {settings.pool} gen {origin.generation}")
+    ``placed``: it has its identity and directory already, for it took them before it executed another interpreter.
+    """
+    boot.begin(spec, handles)
     try:
-        boot.take_place(settings, umask=origin.umask, identity=origin.identity)
-        loaded = _preload(origin) if settings.preload else None
+        if placed:
+            boot.find_modules(spec.settings)
+        else:
+            boot.take_place(spec)
+        loaded = _preload(spec) if spec.settings.preload else None
     except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
-        return boot.fail(origin.channel, error)
-    return _offer(origin, loaded)
+        return boot.fail(handles.channel, error)
+    return _offer(spec, handles, loaded)
 
 
-def _offer(origin: Origin, loaded: Loaded | None) -> int:
+def _offer(spec: WorkerSpec, handles: Handles, loaded: Loaded | None) -> int:
     # A worker's first collection would otherwise write to, and so copy, every page that it shares with us.
     gc.collect()
     gc.freeze()
-    origin.channel.send(Kind.READY)
-    return _obey(origin, loaded)
+    handles.channel.send(Kind.READY)
+    return _obey(spec, handles, loaded)
 
 
-def _preload(origin: Origin) -> Loaded:
+def _preload(spec: WorkerSpec) -> Loaded:
     fork_safety = ForkSafety()
-    loaded = boot.load(origin.settings)
+    loaded = boot.load(spec.settings)
     for finding in fork_safety.findings():
-        log = logs.get(pool=origin.settings.pool, generation=origin.generation)
-        log.warning("template_not_fork_safe", found=finding, hint=HINT)
+        _log(spec).warning("template_not_fork_safe", found=finding, hint=HINT)
     return loaded
 
 
-def _obey(origin: Origin, loaded: Loaded | None) -> int:
+def _log(spec: WorkerSpec) -> Log:
+    log: Log = logs.get(pool=spec.settings.pool, generation=spec.generation)
+    return log
+
+
+def _obey(spec: WorkerSpec, handles: Handles, loaded: Loaded | None) -> int:
     """Fork when told to, until the master ends it, or has gone."""
     poll = select.poll()
-    poll.register(origin.channel.fileno(), select.POLLIN)
+    poll.register(handles.channel.fileno(), select.POLLIN)
     while True:
         poll.poll()
         try:
-            message = origin.channel.receive()
+            message = handles.channel.receive()
         except EOFError:
             return 0
         if message is not None and message.kind == Kind.FORK:
-            _fork(origin, loaded, message)
+            _fork(spec, handles, loaded, message)
         elif message is not None:
-            follow(origin.sinks, message)
+            follow(handles.sinks, message)
 
 
 def _nothing() -> Sequence[str]:
@@ -99,19 +93,20 @@ def _nothing() -> Sequence[str]:
     return ()
 
 
-def _fork(origin: Origin, loaded: Loaded | None, message: Message, let_go: LetGo = _nothing) -> None:
+def _fork(
+    spec: WorkerSpec, handles: Handles, loaded: Loaded | None, message: Message, let_go: LetGo = _nothing
+) -> None:
     """Fork a process that forks the child and ends. The child goes on when the end of the pipe says that it has."""
     pipe: tuple[int, ...] = ()
     try:
         pipe = os.pipe()
         middle = process.fork()
         if middle == 0:
-            _fork_again(origin, loaded, message, let_go, pipe)
+            _fork_again(spec, handles, loaded, message, let_go, pipe)
         with suppress(ChildProcessError):  # reaped already, where an application ignores SIGCHLD
             os.waitpid(middle, 0)
     except OSError as error:
-        log = logs.get(pool=origin.settings.pool, generation=origin.generation)
-        log.error("fork_failed", reason=str(error))  # the master sees that the worker's channel has ended
+        _log(spec).error("fork_failed", reason=str(error))  # the master sees that the worker's channel has ended
     finally:
         message.discard()
         for descriptor in pipe:
@@ -119,7 +114,7 @@ def _fork(origin: Origin, loaded: Loaded | None, message: Message, let_go: LetGo
 
 
 def _fork_again(
-    origin: Origin, loaded: Loaded | None, message: Message, let_go: LetGo, pipe: tuple[int, int]
+    spec: WorkerSpec, handles: Handles, loaded: Loaded | None, message: Message, let_go: LetGo, pipe: tuple[int, int]
 ) -> NoReturn:
     code = 1
     try:
@@ -128,48 +123,36 @@ def _fork_again(
             os.close(writer)
             os.read(reader, 1)
             os.close(reader)
-            code = _live(origin, loaded, message, let_go())
+            code = _live(spec, handles, loaded, message, let_go())
     finally:
         os._exit(code)
 
 
-def _live(origin: Origin, loaded: Loaded | None, message: Message, hindrances: Sequence[str]) -> int:
+def _live(
+    spec: WorkerSpec, handles: Handles, loaded: Loaded | None, message: Message, hindrances: Sequence[str]
+) -> int:
     """The whole life of the child: a worker, or the next template, unless something hinders it."""
-    origin.channel.close()
-    os.close(origin.stacks)
-    place = json.loads(message.text)
-    descriptor, stacks = message.descriptors
+    process.leave_terminal()
+    handles.channel.close()
+    os.close(handles.stacks)
+    descriptor, stacks, *row = message.descriptors
     channel = Channel.adopt(descriptor)
     if not channel.send(Kind.HELLO):
         return 0  # it is not wanted any more
-    origin = replace(origin, channel=channel, stacks=stacks)
-    if not place["number"]:
-        return _succeed(origin, loaded, hindrances)
-    settings = origin.settings
-    log = logs.get(pool=settings.pool, worker=place["number"], generation=origin.generation)
-    refork = Refork(place["warm_at"], partial(_fork, origin, loaded), log) if place["warm_at"] else None
-    duty = Duty(
-        settings=settings,
-        number=place["number"],
-        generation=origin.generation,
-        row=origin.board.row(place["slot"]),
-        channel=channel,
-        stacks=stacks,
-        listeners=origin.listeners,
-        sinks=origin.sinks,
-        log=log,
-        access_format=origin.access_format,
-        umask=origin.umask,
-        identity=origin.identity,
-    )
-    return boot.serve_in_place(duty, loaded, refork)
+    handles = replace(handles, channel=channel, stacks=stacks, row=row[0] if row else -1)
+    spec = replace(spec, **json.loads(message.text))
+    if not spec.number:
+        return _succeed(spec, handles, loaded, hindrances)
+    log = logs.get(pool=spec.settings.pool, worker=spec.number, generation=spec.generation)
+    refork = Refork(spec.warm_at, partial(_fork, spec, handles, loaded), log) if spec.warm_at else None
+    return boot.serve_in_place(spec, handles, loaded, refork)
 
 
-def _succeed(origin: Origin, loaded: Loaded | None, hindrances: Sequence[str]) -> int:
+def _succeed(spec: WorkerSpec, handles: Handles, loaded: Loaded | None, hindrances: Sequence[str]) -> int:
     """Be the next template, with all that the worker has become that forked this process."""
-    boot.begin(origin.stacks, f"template {origin.settings.pool} gen {origin.generation}")
+    boot.begin(spec, handles)
     run_on_expiry(None)
     if hindrances:
-        report_failure(origin.channel, "\n".join((*hindrances, HINT)))
+        report_failure(handles.channel, "\n".join((*hindrances, HINT)))
         return BootError.exit_code
-    return _offer(origin, loaded)
+    return _offer(spec, handles, loaded)

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import resource
 import signal
+import socket
+import time
+from pathlib import Path
 
 from tests.faults.limits import limited, next_descriptor
-from tests.operator.daemon import Preforkd, until
+from tests.operator.daemon import PATIENCE, Preforkd, until
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
@@ -48,6 +60,29 @@ def test_in_the_master(daemon: Preforkd):
     daemon.expect("reload_done")
     daemon.signal(signal.SIGUSR2)
     daemon.successor()
+
+
+def test_on_the_control_socket(daemon: Preforkd):
+    """M15. Who asks waits until there is room; the master says why once, and sleeps meanwhile."""
+    control = daemon.home / "control.sock"
+    daemon.configure(more=f'[control]\nsocket = "{control}"')
+    daemon.start()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        with limited(daemon.pid, resource.RLIMIT_NOFILE, next_descriptor(daemon.pid)):
+            client.connect(str(control))
+            client.sendall(b'{"prefork": 1, "do": "status"}\n')
+            failed = daemon.expect("control_accept_failed")
+            assert failed["reason"] == "Too many open files"
+            assert "ulimit" in failed["hint"]
+            before = cpu_seconds(daemon.pid)
+            assert daemon.process.poll() is None
+            time.sleep(2.5)  # the time in which it must not work
+            assert cpu_seconds(daemon.pid) - before < 0.5
+            assert daemon.get() == (200, b"hello")
+        assert json.loads(client.makefile().readline())["ok"]
+    assert len(daemon.events.named("control_accept_failed")) == 1
+    assert daemon.stop() == 0
 
 
 def test_in_a_template_and_in_a_warm_worker(daemon: Preforkd):

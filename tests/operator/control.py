@@ -39,8 +39,8 @@ def asked(daemon: Preforkd, *arguments: str) -> dict[str, Any]:
 
 def connect(path: Path) -> socket.socket:
     client = socket.socket(socket.AF_UNIX)
+    client.connect(str(path))  # it waits where many do at once
     client.settimeout(PATIENCE)
-    client.connect(str(path))
     return client
 
 

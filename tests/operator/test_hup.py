@@ -127,3 +127,23 @@ def test_ten_reloads_in_a_row_lose_no_request(daemon: Preforkd):
             daemon.expect("reload_done", generation=generation)
     assert clients.problems == []
     assert clients.answered > 100
+
+
+def test_more_workers_than_there_is_room_for(daemon: Preforkd):
+    """M1. The reload is refused in a sentence, and so is a start."""
+    many = "".join(
+        f'[listen.p{n}]\naddress = "unix:{daemon.home}/p{n}.sock"\n[pool.p{n}]\napp = "site_of_test:application"\n'
+        f'listen = ["p{n}"]\nworkers = 500\ndirectory = "{daemon.home}"\n'
+        for n in range(3)
+    )
+    daemon.configure()
+    daemon.start()
+    daemon.configure(pool='listen = ["http"]', more=many)
+    daemon.signal(signal.SIGHUP)
+    assert "room for 1024" in daemon.expect("reload_refused")["reason"]
+    assert daemon.get() == (200, b"hello")
+    assert daemon.stop() == 0
+    ended = daemon.run()
+    assert ended.returncode == 78
+    assert "room for 1024" in ended.stderr
+    assert "Traceback" not in ended.stderr

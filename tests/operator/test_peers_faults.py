@@ -53,7 +53,7 @@ SHOWN: dict[int, tuple[str, ...] | str] = {
     ),
     12: (
         "operator/test_peers_faults.py::test_a_fork_that_fails_is_tried_again",
-        "unit/arbiter/test_obey.py::test_a_fork_that_fails_is_a_fact",
+        "unit/arbiter/test_executor.py::test_a_fork_that_fails_is_a_fact",
     ),
     13: ("operator/test_peers_faults.py::test_the_master_neither_sleeps_nor_reads_the_wall_clock",),
     14: (

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -283,7 +284,7 @@ def test_the_path_leads_to_the_successor_and_back_again(served: Preforkd):
     served.signal(signal.SIGUSR2)
     new = served.successor()
     assert asked(served, "status")["pid"] == new
-    assert asked(served, "status")["predecessor"]
+    assert asked(served, "status")["predecessor"] == served.pid
     served.signal(signal.SIGTERM, new)
     while not served.events.named("upgrade_backed_out"):
         assert path.is_socket()
@@ -448,6 +449,25 @@ def run_as(uid: int, gid: int, daemon: Preforkd, *arguments: str) -> subprocess.
         extra_groups=[],
         cwd=Path(__file__).parents[2],
     )
+
+
+def test_fifty_clients_that_stall_and_flood_hold_nobody_up(served: Preforkd):
+    """M14. Half lines, floods, and answers that nobody reads: the master serves, and answers who asks properly."""
+    path = served.home / "control.sock"
+    with ExitStack() as crowd:
+        for number in range(50):
+            client = crowd.enter_context(connect(path))
+            client.setblocking(False)
+            with suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+                client.send(b'{"prefork": 1, "do": "stat')
+                while number % 5 == 0:
+                    client.send(b"us" * 30_000)
+                if number % 5 == 1:
+                    client.send(b'us"}\n')
+        assert asked(served, "status")["pid"] == served.pid
+        assert served.get()[0] == 200
+        assert ctl(served, "reload", "--wait").returncode == 0
+    assert asked(served, "status")["generation"] == 2
 
 
 @pytest.mark.parametrize("what", ["nothing", "stale"])

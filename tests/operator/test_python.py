@@ -105,13 +105,13 @@ def test_an_application_has_its_own_pydantic(daemon: Preforkd):
     [
         ("/nonexistent/python", "/nonexistent/python cannot be executed: No such file or directory"),
         ("/bin/true", "a template ended before it was ready: exit code 0"),
-        *((OTHERS[version], f"it is Python {version}, and 3.10 is needed") for version in OLD[-1:]),
+        *((OTHERS[version], f"is Python {version}; prefork needs 3.10 or newer") for version in OLD[-1:]),
     ],
 )
 def test_an_interpreter_that_cannot_be_used_is_refused(daemon: Preforkd, python: str, reason: str):
     """By -t at its key, at the start with status 70, and by a reload, which changes nothing."""
     daemon.configure(pool=f'python = "{python}"')
-    assert daemon.run("-t").returncode == 78
+    assert daemon.run("-t").returncode == 70
     started = daemon.run()
     assert started.returncode == 70
     assert reason in started.stderr.replace('\\"', '"')
@@ -130,7 +130,7 @@ def test_a_fault_of_the_application_is_told_by_its_own_interpreter(daemon: Prefo
     python = environment(OTHERS[CURRENT[0]], daemon.home)
     daemon.configure(app="broken:app", pool=f'python = "{python}"')
     checked = daemon.run("-t")
-    assert checked.returncode == 78
+    assert checked.returncode == 70
     assert f"RuntimeError: under {daemon.home}/venv" in checked.stderr
     started = daemon.run()
     assert started.returncode == 70

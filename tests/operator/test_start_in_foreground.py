@@ -74,3 +74,15 @@ def test_it_starts_with_its_standard_streams_closed(daemon: Preforkd):
 
 def title_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+
+
+def test_nothing_is_imported_from_the_directory_of_the_start(daemon: Preforkd):
+    """M15. A module of somebody else's directory is not run by a master that is started in there with -m."""
+    place = daemon.home / "theirs"
+    place.mkdir()
+    for name in ("pydantic", "tomli", "tempfile", "fcntl", "setproctitle"):
+        (place / f"{name}.py").write_text(f"open({str(daemon.home / 'taken')!r}, 'w')\nraise SystemExit(3)\n")
+    daemon.configure()
+    daemon.start(cwd=place)
+    assert not (daemon.home / "taken").exists()
+    assert daemon.stop() == 0

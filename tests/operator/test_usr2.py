@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -153,3 +154,31 @@ def test_nobody_is_let_in_by_an_old_master_that_outlives_the_new_one(daemon: Pre
         (daemon.home / "go").touch()
         assert busy.recv(1000).endswith(b"waited")
     assert daemon.wait() == 0
+
+
+def test_then_the_old_master_is_killed(daemon: Preforkd):
+    """M15. It can remove nothing of its own: the new one removes the second name of its pidfile."""
+    daemon.configure()
+    daemon.start()
+    daemon.signal(signal.SIGUSR2)
+    new = daemon.successor()
+    oldbin = daemon.pidfile.with_name("preforkd.pid.oldbin")
+    assert oldbin.exists()
+    daemon.signal(signal.SIGKILL)
+    daemon.expect("upgrade_completed")
+    until(lambda: not oldbin.exists(), "the second name to go")
+    assert daemon.pidfile.read_text() == f"{new}\n"
+    assert daemon.get() == (200, b"hello")
+
+
+def test_then_nothing_of_the_handoff_is_inherited(daemon: Preforkd):
+    """M15. Neither the new master nor what it forks shows what was handed over (proc(5), environ)."""
+    daemon.configure()
+    daemon.start()
+    daemon.signal(signal.SIGUSR2)
+    new = daemon.successor()
+    for pid in (new, *children(new)):
+        assert b'"listeners"' not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert daemon.stop() == 0
+    daemon.expect("upgrade_completed")
+    assert daemon.get("/environ?PREFORK_HANDOFF") == (200, b"")

@@ -141,8 +141,8 @@ DAY = (
     "preforkctl reload --wait",
     'preforkctl reload --wait || echo "the old one serves on"',
     "preforkd -c prefork.toml --plan --against /etc/prefork.toml",
-    "old=$(cat /run/prefork/preforkd.pid)",
-    'kill -USR2 "$old"',
+    "old=$(preforkctl --json status | jq .pid)",
+    "preforkctl upgrade --keep --wait",
     'kill -TERM "$old"',
     "systemctl reload preforkd || journalctl -u preforkd -n 20",
     "systemctl status preforkd",
@@ -186,13 +186,11 @@ def test_a_day_of_an_operator(operator: Operator):
     types('preforkctl reload --wait || echo "the old one serves on"')
     machine.write("/root/prefork/prefork.toml", CONFIG.replace("workers = 2", "workers = 3"))
     assert "pool.web.workers" in types("preforkd -c prefork.toml --plan --against /etc/prefork.toml")
-    ready = "until grep -q upgrade_ready /var/log/prefork/prefork.log; do sleep 0.1; done"
     old = machine.property("preforkd", "MainPID")
     types(
-        "old=$(cat /run/prefork/preforkd.pid)",
-        'kill -USR2 "$old"',
+        "old=$(preforkctl --json status | jq .pid)",
+        "preforkctl upgrade --keep --wait",
         'kill -TERM "$old"',
-        between=f'[ -z "$begun" ] || {ready}; begun=yes',
     )
     machine.await_property("preforkd", "MainPID", lambda value: value != old)
     types("systemctl reload preforkd || journalctl -u preforkd -n 20")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from tests.operator.daemon import until
+from tests.packaging.machine import Machine
 from tests.packaging.service import CONFIG, SHOP, Service
 
 LOG = "/var/log/prefork/prefork.log"
+PAGE = Path(__file__).parents[2].joinpath("packaging/man/prefork.toml.5").read_text()
+EXAMPLE = PAGE.partition(".SH EXAMPLES\n.nf\n")[2].partition(".fi\n")[0].replace("\\-", "-")
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 PIDFILE = "/run/prefork/preforkd.pid"
 
 
@@ -23,6 +29,28 @@ def test_it_starts_and_says_how_it_stands(service: Service):
     assert str(service.master) in machine.run("preforkctl", "status").stdout
     # By default systemd would stop the whole service for one worker that took too much memory.
     assert machine.property("preforkd", "OOMPolicy") == "continue"
+
+
+def test_the_example_of_the_manual_page_is_served(service: Service):
+    """U3: as it stands in prefork.toml(5), with an application where it says, under the unit as it is shipped."""
+    machine = service.machine
+    machine.sh("rm /srv/shop/shop.py")
+    machine.write("/srv/shop/shop/wsgi.py", SHOP.replace("def app(", "def application("))
+    machine.write("/srv/shop/shop/settings.py", "")
+    machine.sh("python3 -m venv --without-pip /srv/shop/.venv && chown -R prefork /srv/shop")
+    service.configure(EXAMPLE)
+    assert machine.run("runuser", "-u", "prefork", "--", "preforkd", "-t").stdout == "ok\n"
+    service.ctl("restart")
+    get = ["curl", "--silent", "--unix-socket", "/run/prefork/web.sock", "http://localhost/"]
+    assert machine.run(*get).stdout == "hello"
+
+
+def test_every_link_of_the_documentation_leads_to_a_file(machine: Machine):
+    """U3: README.md and the pages that it names, in the package as in a checkout."""
+    pages = machine.files / "usr/share/doc/prefork"
+    found = [(page, link) for page in pages.rglob("*.md") for link in LINK.findall(page.read_text())]
+    assert found
+    assert [(page.name, link) for page, link in found if not (page.parent / link).exists()] == []
 
 
 def test_a_good_reload(service: Service):

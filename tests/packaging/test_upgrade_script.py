@@ -158,7 +158,7 @@ def test_whatever_breaks_it_off_leaves_one_that_serves(daemon: Preforkd, upgrade
     first = os.readlink(upgrade.current)
     (daemon.home / "hold").touch()
     with upgrade.begin(NEWER) as process:
-        daemon.expect("upgrade_started")
+        daemon.events.expect("upgrade_started", 240)  # an environment is made before that
         os.killpg(process.pid, signal.SIGHUP)
         _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1

@@ -17,7 +17,7 @@ from typing import Any
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.facts import Fact, RequestSeen
-from prefork.arbiter.fleet import ServiceState, WorkerState
+from prefork.arbiter.fleet import ServiceState, Worker, WorkerState
 from prefork.arbiter.master import Master
 from prefork.arbiter.rolling import surge_of
 from prefork.config.models import Config
@@ -83,13 +83,22 @@ class Kernel:
         self.exit: orders.Exit | None = None
         self.births = 0
         self.told: list[orders.Report] = []
-        self.master = Master(self.config, lambda pool: pool.workers)  # type: ignore[arg-type,return-value]
+        self.cores = rng.choice([1, 2, 8])
+        self.master = Master(self.config, lambda pool: pool.workers, cores=self.cores)  # type: ignore[arg-type,return-value]
         self._queue: list[tuple[float, int, Callable[[], Fact | None]]] = []
         self._serial = itertools.count()
         self._reaped: set[int] = set()
         self._ordered: Counter[tuple[Any, ...]] = Counter()
+        self.configs = {1: self.config}  # by generation
         self.successor = False
+        self.successor_serves = False
+        self.whole = False  # the operator wants both masters of an upgrade to end
         self._busy_turns = 0
+        self._failures: dict[str, int] = {}
+        self._looked: set[int] = set()
+        self._failed_at: dict[str, float] = {}
+        self._told_time = False  # the fact of the moment is that time has passed
+        self._adopted = False  # by the fact of the moment a generation came into force
 
     # Running.
 
@@ -101,14 +110,21 @@ class Kernel:
         waiting = [fact]
         while waiting and self.exit is None:
             before = {pool: self.ready(pool) for pool in self.master.config.pool}
-            found = self.master.handle(waiting.pop(0), self.now)
+            fact = waiting.pop(0)
+            self._note(fact)
+            sharers = self._sharers(fact)
+            found = self.master.handle(fact, self.now)
+            self._check_answer(fact, found)
             self._check_retirements(found, before)
+            self._check_recycled(found)
+            self._check_looked(fact, found, sharers)
             for order in found:
                 raises = self.chance(0.3) and not isinstance(order, orders.Exit | orders.Report)
                 answer = facts.OrderFailed(order, "out of memory") if raises else EXECUTE[type(order)](self, order)
                 if answer is not None:
                     waiting.append(answer)
             self._check_numbers()
+            self._check_backoff()
 
     def run(self, until: float) -> None:
         """Let time pass until then, or until the master exits."""
@@ -135,6 +151,70 @@ class Kernel:
         self._busy_turns = self._busy_turns + 1 if moment == self.now else 0
         assert self._busy_turns < 200, f"the master spins at {self.now}: {self.told[-5:]}"
 
+    def _note(self, fact: Fact) -> None:
+        """What the operator and the successor have said, as far as a rule depends on it."""
+        self._told_time = isinstance(fact, facts.TimePassed)
+        if isinstance(fact, facts.StopRequested):
+            self.whole |= fact.plan.whole_service
+        elif isinstance(fact, facts.SuccessorReady):
+            self.successor_serves = True
+
+    def _check_answer(self, fact: Fact, found: list[orders.Order]) -> None:
+        """A reload is begun or refused in so many words, and one that is in force leaves no pool waiting."""
+        if isinstance(fact, facts.ReloadRequested):
+            said = [order for order in found if isinstance(order, orders.Report)]
+            begun = any(isinstance(order, orders.LoadConfig) for order in found)
+            assert begun or any(report.event == "reload_refused" for report in said), "HUP was dropped"
+        self._adopted = any(isinstance(order, orders.AdoptGeneration) for order in found)
+        for order in found:
+            if isinstance(order, orders.AdoptGeneration):
+                assert not any(self.master.pools.backoff_of(name).failures for name in order.config.pool)
+
+    def _check_backoff(self) -> None:
+        """A pool that has failed is forgiven when a worker has been ready for five seconds since, and not before.
+
+        Nor is it ever forgotten: it is called again in time.
+        """
+        for name in self.master.config.pool:
+            before, failures = self._failures.get(name, 0), self.master.pools.backoff_of(name).failures
+            self._failures[name] = failures
+            if failures > before:
+                self._failed_at[name] = self.now
+            fresh = self._ready_since(name, self._failed_at.get(name, 0.0))
+            if failures and self._told_time and self.master.state is not ServiceState.STOPPING:
+                assert all(self.now < w.life.ready_at + 5.001 for w in fresh if w.ready), f"{name}: not forgiven"
+            if before and not failures and not self._adopted:
+                assert any(self.now - w.life.ready_at > 4.999 for w in fresh), f"{name}: nobody has stayed up"
+
+    def _ready_since(self, name: str, since: float) -> list[Worker]:
+        return [w for w in self.master.fleet.of(name) if w.was_ready and w.life.ready_at >= since]
+
+    def _check_recycled(self, found: list[orders.Order]) -> None:
+        """Nobody is recycled beside a roll."""
+        for order in found:
+            worker = self.master.fleet.get(order.worker) if isinstance(order, orders.RetireWorker) else None
+            if worker and worker.life.cause.startswith("recycled"):
+                old = [w for w in self.master.fleet.of(worker.pool) if w.serving and w.generation < worker.generation]
+                assert not old, worker.pool
+
+    def _sharers(self, fact: Fact) -> set[int]:
+        """Those to whom the connections come now that came to a worker that has been killed."""
+        dead = self.processes.get(fact.worker) if isinstance(fact, facts.ChildExited) and not fact.clean else None
+        if dead is None or not dead.ready or dead.template:
+            return set()
+        return {w.id for w in self.master.fleet.of(dead.pool) if w.ready and w.id != dead.worker}
+
+    def _check_looked(self, fact: Fact, found: list[orders.Order], sharers: set[int]) -> None:
+        """A wake-up that died with a worker is made good: the others of its pool look at their listeners."""
+        asked = {one for order in found if isinstance(order, orders.LookAgain) for one in order.workers}
+        if isinstance(fact, facts.ChildExited) and self.master.fleet.get(fact.worker) is None:
+            assert sharers <= asked or fact.worker in self._looked
+            self._looked.add(fact.worker)
+
+    def _check_config(self, order: orders.SpawnWorker | orders.SpawnTemplate) -> None:
+        """Whatever is forked is given the configuration of its own generation."""
+        assert order.config is self.configs[order.generation], order.generation
+
     def _check_retirements(self, found: list[orders.Order], before: dict[str, int]) -> None:
         """Ready capacity never falls below what is wanted, or below what it was, because of a reload or a scaling."""
         if self.master.state is not ServiceState.SERVING or self.master.pools.paused:
@@ -159,10 +239,12 @@ class Kernel:
         for name in self.master.config.pool:
             workers = self.master.fleet.of(name)
             serving = [w for w in workers if w.serving and w.generation == self.master.generation]
-            worn = any(w.worn for w in serving)  # its replacement is ready before it goes
+            worn = any(w.life.worn for w in serving)  # its replacement is ready before it goes
             if self.master.state is not ServiceState.STOPPING:
                 assert len(serving) <= self.master.pools.wanted(name) + worn, name
-            assert sum(w.cause.startswith("recycled") and w.state is WorkerState.RETIRING for w in workers) <= 1, name
+            assert sum(w.life.cause.startswith("recycled") and w.state is WorkerState.RETIRING for w in workers) <= 1, (
+                name
+            )
 
     def _check_surge(self, order: orders.SpawnWorker) -> None:
         """A roll forks only while there are no more serving workers than wanted and the surge."""
@@ -170,7 +252,10 @@ class Kernel:
             return
         wanted = self.master.pools.wanted(order.pool)
         serving = [w for w in self.master.fleet.of(order.pool) if w.serving and w.generation <= order.generation]
-        assert len(serving) <= wanted + surge_of(order.config.pool[order.pool], wanted), order.pool
+        surge = surge_of(order.config.pool[order.pool], wanted)
+        assert len(serving) <= wanted + surge, order.pool
+        booting = [w for w in serving if not w.ready and w.generation == order.generation]
+        assert len(booting) <= max(surge, self.cores), "more boot than there are cores"
 
     def _once(self, *what: Any) -> None:
         """No order is repeated without a new cause."""
@@ -192,6 +277,7 @@ class Kernel:
 
     def spawn(self, order: orders.SpawnWorker) -> Fact | None:
         self._once("spawn", order.worker)
+        self._check_config(order)
         self._check_surge(order)
         self._check_template(order)
         self.births += 1
@@ -211,6 +297,7 @@ class Kernel:
 
     def spawn_template(self, order: orders.SpawnTemplate) -> Fact | None:
         self._once("spawn", order.worker)
+        self._check_config(order)
         self.births += 1
         if self.chance(0.5):
             return facts.SpawnFailed(order.worker, "Resource temporarily unavailable")
@@ -271,7 +358,9 @@ class Kernel:
         if self.rng.random() < 0.2:
             self.at(self.rng.expovariate(0.1), lambda: facts.RecycleDue(process.worker, "requests"))
         if process.warm_at:
-            self.at(self.rng.expovariate(1 / process.warm_at), lambda: facts.WorkerWarm(process.worker))
+            self.at(
+                self.rng.expovariate(1 / process.warm_at), lambda: facts.WorkerWarm(process.worker, process.warm_at)
+            )
         return facts.WorkerReady(process.worker)
 
     def _take_request(self, process: Process) -> Fact | None:
@@ -345,12 +434,23 @@ class Kernel:
     def board(self, order: orders.ReadScoreboard) -> Fact:
         return facts.ScoreboardRead({w: RequestSeen(self._living(w).busy_since, "GET /", 1) for w in order.workers})
 
+    def measure(self, order: orders.MeasureRoom) -> Fact:
+        available, each = self.rng.choice([(0, 0), (1000, 1), (2, 1)])
+        return facts.RoomMeasured(order.pool, order.workers, order.force, available, each, 1024)
+
+    def look_again(self, order: orders.LookAgain) -> None:
+        """Only living ones that accept are asked."""
+        for worker in order.workers:
+            assert self._living(worker).ready
+
     def load(self, _order: orders.LoadConfig) -> Fact:
         if self.chance():
             return facts.ReloadRefused(("prefork.toml:1:1: it is broken",))
         return facts.ConfigLoaded(config_of(self.rng) if self.rng.random() < 0.5 else self.master.config)
 
     def open(self, order: orders.OpenListeners) -> Fact:
+        assert order.generation not in self.configs, "a number is given out once"
+        self.configs[order.generation] = order.config
         if self.chance():
             return facts.ReloadRefused(("Address already in use",))
         return facts.ListenersOpened(order.generation)
@@ -359,7 +459,7 @@ class Kernel:
         assert not self.successor, "one successor at a time"
         if self.chance():
             return facts.SuccessorFailed("No such file or directory")
-        self.successor = True
+        self.successor, self.successor_serves = True, False
         if not self.chance():  # else it is silent
             failing = self.chance()
             report = facts.SuccessorFailed("the app is broken") if failing else facts.SuccessorReady()
@@ -376,13 +476,18 @@ class Kernel:
 
     def kill_successor(self, _order: orders.KillSuccessor) -> None:
         assert self.successor
+        assert self.whole or not self.successor_serves, "it is the service"
         self.at(SOON, self.end_successor)
 
     def restore_pidfile(self, _order: orders.RestorePidfile) -> None:
         assert not self.successor, "the name belongs to a living successor"
 
     def report(self, order: orders.Report) -> None:
+        """Only what was busy for long enough is told of as slow."""
         self.told.append(order)
+        if order.event == "request_slow":
+            slow = self.configs[order.fields["generation"]].pool[order.fields["pool"]].timeout.slow
+            assert 0 < slow <= order.fields["busy_seconds"] + SOON
 
     def end(self, order: orders.Exit) -> None:
         assert not any(process.alive for process in self.processes.values()), "a child is left"
@@ -400,6 +505,8 @@ EXECUTE: dict[type, Callable[[Kernel, Any], Fact | None]] = {
     orders.DumpStacks: Kernel.dump,
     orders.WatchWorker: Kernel.watch,
     orders.ReadScoreboard: Kernel.board,
+    orders.MeasureRoom: Kernel.measure,
+    orders.LookAgain: Kernel.look_again,
     orders.LoadConfig: Kernel.load,
     orders.OpenListeners: Kernel.open,
     orders.AdoptGeneration: Kernel.nothing,

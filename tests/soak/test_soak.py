@@ -43,9 +43,9 @@ def size_of(pid: int) -> Size:
     status = Path(f"/proc/{pid}/status").read_text()
     memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:"))
     descriptors, rows = list(Path(f"/proc/{pid}/fd").iterdir()), 0
-    for entry in descriptors:
-        with contextlib.suppress(FileNotFoundError):  # it was closed just now
-            rows += entry.stat().st_size if "prefork-scoreboard" in os.readlink(entry) else 0
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        begin, end = line.split()[0].split("-")
+        rows += int(end, 16) - int(begin, 16) if "prefork-row" in line else 0
     return Size(len(descriptors), len(children(pid)), rows, memory * 1024)
 
 

@@ -28,6 +28,7 @@ PURE = {
     "prefork.config.rules",
     "prefork.config.suggest",
     "prefork.http",
+    "prefork.arbiter.attempt",
     "prefork.arbiter.facts",
     "prefork.arbiter.orders",
     "prefork.arbiter.fleet",
@@ -46,9 +47,11 @@ PURE = {
     "prefork.arbiter.commands",
     "prefork.arbiter.master",
     "prefork.arbiter.overview",
+    "prefork.control.commands",
     "prefork.control.shown",
     "prefork.control.protocol",
     "prefork.worker.settings",
+    "prefork.worker.spec",
     "prefork.worker.protocol",
 }
 IMPURE = {"os", "socket", "time", "threading", "random", "logging", "subprocess", "select", "selectors"}
@@ -70,6 +73,7 @@ IN_WORKERS = (
     "prefork.observe",
     "prefork.system.scoreboard",
     "prefork.system.channel",
+    "prefork.system.memory",
 )
 FOR_WORKERS = set(sys.stdlib_module_names) | {"httptools", "structlog", "setproctitle", "uvloop", "wsproto", "h2"}
 

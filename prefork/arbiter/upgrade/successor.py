@@ -25,7 +25,6 @@ class Successor:
     """In the old master. ``report`` becomes readable when it has reported, or never will."""
 
     def __init__(self, pid: int, report: int, stderr: int) -> None:
-        os.set_blocking(report, False)
         self.pid = pid
         self.report = report
         self._stderr = stderr
@@ -86,6 +85,7 @@ def _descriptors(ours: ExitStack, its: ExitStack) -> tuple[tuple[int, int], int,
     report = os.pipe2(os.O_CLOEXEC)
     ours.callback(os.close, report[0])
     its.callback(os.close, report[1])
+    os.set_blocking(report[0], False)  # now: once it is started, nothing may fail here
     stderr = memory_file("prefork-successor")
     ours.callback(os.close, stderr)
     original = os.dup(2)

@@ -19,11 +19,13 @@ def _default_listeners() -> dict[str, Listen]:
 class Config(Section):
     """One file, or several by ``include``. The order of pools and listeners is that of the file."""
 
-    include: Texts = Field((), description="More files, by path or glob; a key stands in one file only.")
+    include: Texts = Field(
+        (), description="More configuration files, as paths or globs. A key may be set in one file only."
+    )
     master: Master = Field(default_factory=Master, description="The master process.")
     log: Log = Field(default_factory=Log, description="The log.")
-    control: Control | None = Field(None, description="The socket for preforkctl; absent: none.")
-    status: Status | None = Field(None, description="The status page; absent: none.")
+    control: Control | None = Field(None, description="The socket that preforkctl talks to. Default: none.")
+    status: Status | None = Field(None, description="The status page. Default: none.")
     listen: dict[Name, Listen] = Field(
         default_factory=_default_listeners, min_length=1, description="The listeners, by name."
     )

@@ -18,21 +18,24 @@ class Tls(Section):
 
     place: ClassVar[str] = "listen.*.tls"
 
-    certificate: AbsolutePath = Field(description="The certificate chain, PEM.")
-    key: AbsolutePath = Field(description="The private key, PEM.")
+    certificate: AbsolutePath = Field(description="Certificate chain, PEM.")
+    key: AbsolutePath = Field(description="Private key, PEM.")
 
 
 class Listen(Section):
-    """Where clients connect."""
+    """A listener: where clients connect."""
 
     place: ClassVar[str] = "listen.*"
 
     address: ListenAddress = Field(description="host:port, [v6]:port, unix:/path, unix:@name, fd:N or systemd:NAME.")
-    backlog: Count = Field(2048, description="How many connections may wait to be accepted; the kernel caps it.")
-    mode: Octal = Field(SOCKET_MODE, description="The permission bits of a unix socket.")
-    user: Text | None = Field(None, description="Who owns a unix socket; absent: whom the master runs as.")
-    group: Text | None = Field(None, description="The group of a unix socket; absent: that of the master.")
-    tls: Tls | None = Field(None, description="Speak TLS with this certificate; absent: plain text.")
+    backlog: Count = Field(
+        2048,
+        description="Number of connections that may wait to be accepted; the kernel may cap it (net.core.somaxconn).",
+    )
+    mode: Octal = Field(SOCKET_MODE, description="Permission bits of a unix socket.")
+    user: Text | None = Field(None, description="Owner of a unix socket. Default: the master's user.")
+    group: Text | None = Field(None, description="Group of a unix socket. Default: the master's group.")
+    tls: Tls | None = Field(None, description="Certificate and key for TLS. Default: plain text.")
 
     @model_validator(mode="after")
     def _owned(self) -> Listen:

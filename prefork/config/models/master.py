@@ -16,21 +16,25 @@ class Master(Section):
     place: ClassVar[str] = "master"
 
     daemonize: bool = Field(False, description="Detach from the terminal and run in the background.")
-    pidfile: AbsolutePath | None = Field(None, description="Where to write the master's pid; absent: nowhere.")
+    pidfile: AbsolutePath | None = Field(None, description="File that the master writes its pid to. Default: none.")
     working_directory: AbsolutePath | None = Field(
-        None, description='The master\'s directory; absent: "/" when daemonized, else where it was started.'
+        None, description='Working directory of the master. Default: "/" when daemonized, else where it was started.'
     )
-    umask: Octal = Field(0o022, description="Permission bits that new files do not get.")
+    umask: Octal = Field(0o022, description="File mode creation mask: permission bits that new files do not get.")
     user: Text | None = Field(
         None,
-        description="User that workers run as, by name or uid; absent: the master's.",
+        description="User that workers run as (name or uid). Default: the master's user.",
     )
     group: Text | None = Field(
         None,
-        description="Group that workers run as, by name or gid; absent: the user's.",
+        description="Group that workers run as (name or gid). Default: the group of the user.",
+    )
+    no_new_privileges: bool = Field(
+        True, description="With user or group: no program that workers start, sudo included, gets more rights."
     )
     upgrade: Literal["manual", "auto"] = Field(
-        "manual", description="After USR2: manual, the old master waits for TERM; auto, it retires by itself."
+        "manual",
+        description="After USR2, the old master waits for TERM (manual), or retires when the new one is ready (auto).",
     )
 
 
@@ -39,8 +43,10 @@ class Access(Section):
 
     place: ClassVar[str] = "log.access"
 
-    file: LogTarget = Field(description='A path, "stderr", "syslog" or "journal".')
-    format: Literal["json", "combined", "common"] = Field("json", description="json, combined or common.")
+    file: LogTarget = Field(description='Where the access log is written: a path, "stderr", "syslog" or "journal".')
+    format: Literal["json", "combined", "common"] = Field(
+        "json", description="Format of the access log: json, combined or common."
+    )
 
 
 class Log(Section):
@@ -48,12 +54,14 @@ class Log(Section):
 
     place: ClassVar[str] = "log"
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error.")
-    format: Literal["json", "logfmt", "console"] | None = Field(
-        None, description="json, logfmt or console; absent: console on a terminal, else json."
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged: debug, info, warning or error."
     )
-    file: LogTarget = Field("stderr", description='A path, "stderr", "syslog" or "journal".')
-    access: Access | None = Field(None, description="The access log; absent: none.")
+    format: Literal["json", "logfmt", "console"] | None = Field(
+        None, description="Format of the log: json, logfmt or console. Default: console on a terminal, else json."
+    )
+    file: LogTarget = Field("stderr", description='Where the log is written: a path, "stderr", "syslog" or "journal".')
+    access: Access | None = Field(None, description="The access log. Default: none.")
 
 
 class Control(Section):
@@ -61,9 +69,9 @@ class Control(Section):
 
     place: ClassVar[str] = "control"
 
-    socket: SocketPath = Field(description="The path of the unix socket.")
-    mode: Octal = Field(0o660, description="The permission bits of the socket.")
-    group: Text | None = Field(None, description="The group that owns the socket; absent: the master's.")
+    socket: SocketPath = Field(description="Path of the unix socket.")
+    mode: Octal = Field(0o660, description="Permission bits of the socket.")
+    group: Text | None = Field(None, description="Group that owns the socket. Default: the master's group.")
 
 
 class Status(Section):
@@ -71,4 +79,6 @@ class Status(Section):
 
     place: ClassVar[str] = "status"
 
-    listen: ListenAddress = Field(description="Where /metrics, /healthz, /status.json and a page for people are.")
+    listen: ListenAddress = Field(
+        description="Address that serves /metrics, /healthz, /status.json and a page for people."
+    )

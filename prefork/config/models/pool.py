@@ -23,6 +23,7 @@ from prefork.config.models.values import (
     Requests,
     Size,
     Surge,
+    Text,
     Texts,
     Variables,
     WorkerKind,
@@ -39,8 +40,8 @@ class WorkerRange(Section):
 
     place: ClassVar[str] = "pool.*.workers"
 
-    min: OfWorkers = Field(description="Never fewer.")
-    max: OfWorkers = Field(description="Never more.")
+    min: OfWorkers = Field(description="Least number of workers.")
+    max: OfWorkers = Field(description="Greatest number of workers.")
 
     @model_validator(mode="after")
     def _ordered(self) -> WorkerRange:
@@ -91,59 +92,65 @@ Workers = Annotated[int | Literal["auto"] | WorkerRange, _WorkersRule()]
 
 
 class Timeout(Section):
-    """Time limits; 0 switches one off."""
+    """Time limits. 0 disables a limit."""
 
     place: ClassVar[str] = "pool.*.timeout"
 
-    boot: Duration = Field(60.0, description="For a worker to become ready.")
+    boot: Duration = Field(60.0, description="Time for a worker to become ready.")
     request: Duration = Field(
-        30.0, description="For the application to answer; longer: stacks dumped, the worker aborted and replaced."
+        30.0,
+        description="Time for the application to respond; then stacks are logged, 504 is sent, the worker replaced.",
     )
-    slow: Duration = Field(5.0, description="Longer: a stack dump to the log, and nothing else.")
-    graceful: Duration = Field(30.0, description="For a retiring worker to finish what it has.")
-    keepalive: Duration = Field(5.0, description="For the next request on an open connection.")
-    header: Duration = Field(10.0, description="For a client to send the whole head of a request.")
-    body: Duration = Field(30.0, description="Without a byte of the body.")
+    slow: Duration = Field(5.0, description="Time after which the stacks of a request are logged; the request goes on.")
+    graceful: Duration = Field(30.0, description="Time for a retiring worker to finish its requests.")
+    keepalive: Duration = Field(5.0, description="Time that an open connection may wait for its next request.")
+    header: Duration = Field(10.0, description="Time for a client to send the whole head of a request.")
+    body: Duration = Field(
+        30.0,
+        description="Time that a client may let pass without a byte of a body, or without taking any of a response.",
+    )
 
 
 class Recycle(Section):
-    """When a healthy worker is replaced, the new one ready first; 0 is never."""
+    """Limits after which a healthy worker is replaced, its successor ready first. 0 disables a limit."""
 
     place: ClassVar[str] = "pool.*.recycle"
 
-    requests: Requests = Field(0, description="After so many requests.")
-    age: Duration = Field(0.0, description="When it is so old.")
-    memory: Size = Field(0, description="When it has so much memory of its own (USS).")
-    jitter: float = Field(0.1, ge=0, le=1, description="The share by which these vary, so that workers take turns.")
+    requests: Requests = Field(0, description="Replace a worker after this number of requests.")
+    age: Duration = Field(0.0, description="Replace a worker after this age.")
+    memory: Size = Field(0, description="Replace a worker that has more memory of its own (USS) than this.")
+    jitter: float = Field(
+        0.1, ge=0, le=1, description="Share (0 to 1) by which these limits vary, so that workers take turns."
+    )
 
 
 class Hooks(Section):
-    """Functions that run in the worker, never in the master, as "module:function"; empty for none."""
+    """Functions, as "module:function", that run in the worker, without arguments. Empty for none."""
 
     place: ClassVar[str] = "pool.*.hooks"
 
-    post_fork: Function = Field("", description="After the fork, before the application is imported.")
-    ready: Function = Field("", description="Before the worker reports that it is ready.")
-    exit: Function = Field("", description="Before the worker ends.")
-    abort: Function = Field("", description="On ABRT, before the worker dies.")
+    post_fork: Function = Field("", description="Function called after the fork, before the application is imported.")
+    ready: Function = Field("", description="Function called before the worker reports that it is ready.")
+    exit: Function = Field("", description="Function called before the worker ends.")
+    abort: Function = Field("", description="Function called on ABRT, before the worker dies.")
 
 
 class Http(Section):
-    """Limits and manners of HTTP."""
+    """HTTP limits and settings."""
 
     place: ClassVar[str] = "pool.*.http"
 
-    max_request_line: Size = Field(8 * KIB, description="Of method, target and version; longer: 414.")
-    max_header_fields: Count = Field(100, description="Fields in the head; more: 431.")
-    max_header_size: Size = Field(32 * KIB, description="All fields of the head together; larger: 431.")
-    max_body: Size = Field(100 * MIB, description="Of a request; larger: 413.")
+    max_request_line: Size = Field(8 * KIB, description="Greatest length of a request line; a longer one gets 414.")
+    max_header_fields: Count = Field(100, description="Greatest number of header fields; more get 431.")
+    max_header_size: Size = Field(32 * KIB, description="Greatest size of all header fields together; larger gets 431.")
+    max_body: Size = Field(100 * MIB, description="Greatest size of a request body; a larger one gets 413.")
     trusted_proxies: Proxies = Field(
         ("127.0.0.1", "::1", "unix:"),
-        description="Proxies, by address or network, whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix count, or "
-        "Forwarded in a request without the first three. Clients write these as well: a proxy must set or remove each.",
+        description="Addresses and networks of proxies whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix are "
+        "believed, or Forwarded in a request without the first three. A proxy must set or remove each of them.",
     )
-    proxy_protocol: bool = Field(False, description="Expect a PROXY line or header before each connection's data.")
-    server_header: HeaderValue = Field("prefork", description="The Server field of every answer; empty for none.")
+    proxy_protocol: bool = Field(False, description="Expect a PROXY protocol header at the start of each connection.")
+    server_header: HeaderValue = Field("prefork", description="Value of the Server field; empty for none.")
 
 
 class Pool(Section):
@@ -151,25 +158,43 @@ class Pool(Section):
 
     place: ClassVar[str] = "pool.*"
 
-    app: App = Field(description='The application, as "module:attribute" or "module:factory()".')
-    worker: WorkerKind = Field("sync", description='sync, thread, asgi, task, or "package.module:Class".')
-    listen: Names | None = Field(None, description="Which listeners it serves; absent: every one.")
-    workers: Workers = Field(1, description='A number, "auto" (two for each usable core and one more), or a range.')
-    threads: Count = Field(8, description='For worker = "thread": threads of each worker.')
-    preload: bool = Field(False, description="Import the application once and share its memory among the workers.")
-    python: AbsolutePath | None = Field(None, description="The application's own interpreter; absent: preforkd's.")
-    directory: AbsolutePath | None = Field(
-        None, description="The workers' directory; absent: master.working_directory, or where preforkd was started."
+    app: App = Field(description='The application: "module:attribute" or "module:factory()".')
+    worker: WorkerKind = Field(
+        "sync", description='Kind of worker: sync, thread, asgi, task, or "package.module:Class".'
     )
-    python_path: Texts = Field((), description="Where to look for modules first.")
+    listen: Names | None = Field(None, description="Names of the listeners that the pool serves. Default: all.")
+    workers: Workers = Field(
+        1, description='Number of workers, "auto" (two for each usable core, plus one), or a range.'
+    )
+    threads: Count = Field(8, description='Threads of each worker, for worker = "thread".')
+    preload: bool = Field(False, description="Import the application once and share its memory among the workers.")
+    python: AbsolutePath | None = Field(
+        None, description="Interpreter of the application's own environment. Default: the one that runs preforkd."
+    )
+    user: Text | None = Field(
+        None, description="User that this pool's workers run as (name or uid). Default: master.user."
+    )
+    group: Text | None = Field(
+        None, description="Group of this pool's workers (name or gid). Default: the user's own, or master.group."
+    )
+    directory: AbsolutePath | None = Field(
+        None,
+        description="Working directory of workers. Default: master.working_directory, or where preforkd was started.",
+    )
+    python_path: Texts = Field((), description="Directories to search for modules first.")
     environment: Variables = Field(default_factory=dict, description="Environment variables for the application.")
-    surge: Surge = Field("25%", description="How many workers above the wanted number a roll may use, at least one.")
-    refork: Counts = Field((), description="After so many requests a warm worker becomes the template.")
-    probe: ProbePath = Field("", description="Ready only when the application answered this path without a 5xx.")
+    surge: Surge = Field(
+        "25%",
+        description="How many workers above the wanted number a roll may use: a percentage or a number, at least one.",
+    )
+    refork: Counts = Field((), description="Numbers of requests after which a warm worker becomes the template.")
+    probe: ProbePath = Field(
+        "", description="Path that the application must answer without a 5xx before a worker is ready. Default: none."
+    )
     timeout: Timeout = Field(default_factory=Timeout, description="Time limits.")
     recycle: Recycle = Field(default_factory=Recycle, description="When to replace healthy workers.")
     hooks: Hooks = Field(default_factory=Hooks, description="Functions to call in the worker.")
-    http: Http = Field(default_factory=Http, description="Limits and manners of HTTP.")
+    http: Http = Field(default_factory=Http, description="HTTP limits and settings.")
 
     @property
     def templated(self) -> bool:

@@ -52,12 +52,15 @@ class Service:
         workers: dict[str, int] | None = None,
         master: dict[str, Any] | None = None,
         pool: dict[str, Any] | None = None,
+        *,
+        cores: int = 99,
         **timeout: float,
     ) -> None:
         self.now = 1000.0
         self.forks = True
         self.given: list[orders.Order] = []
-        self.master = Master(config(workers, master, pool, **timeout), workers_of)
+        self.room = (0, 0, 1024)  # bytes that are available, bytes that a worker has, rows
+        self.master = Master(config(workers, master, pool, **timeout), workers_of, cores=cores)
 
     def up(self) -> Service:
         """Start, and have every worker ready."""
@@ -83,6 +86,8 @@ class Service:
         while waiting:
             for order in self.master.handle(waiting.pop(0), self.now):
                 found.append(order)
+                if isinstance(order, orders.MeasureRoom):
+                    waiting.append(facts.RoomMeasured(order.pool, order.workers, order.force, *self.room))
                 if isinstance(order, orders.SpawnWorker):
                     pid = 1000 + order.worker
                     waiting.append(
@@ -96,7 +101,10 @@ class Service:
         """Wake the master at each of its deadlines, as the loop does."""
         end = self.now + seconds
         found: list[orders.Order] = []
+        turns = 0
         while (deadline := self.master.deadline()) <= end:
+            turns = turns + 1 if deadline <= self.now else 0
+            assert turns < 50, f"the master spins at {self.now}"
             self.now = max(self.now, deadline)
             found += self.tell(facts.TimePassed())
         self.now = end
@@ -109,8 +117,8 @@ class Service:
             found += self.tell(facts.WorkerReady(booting[0]))
         return found
 
-    def die(self, worker: int, ending: str = "signal SIGKILL") -> list[orders.Order]:
-        return self.tell(facts.ChildExited(worker, ending, clean=ending == "exit code 0"))
+    def die(self, worker: int, ending: str = "signal SIGKILL", *, killed: bool = False) -> list[orders.Order]:
+        return self.tell(facts.ChildExited(worker, ending, clean=ending == "exit code 0", killed=killed))
 
     def board(self, worker: int, busy_since: float) -> list[orders.Order]:
         return self.tell(facts.ScoreboardRead({worker: facts.RequestSeen(busy_since, "GET / HTTP/1.1", 1)}))
@@ -125,7 +133,7 @@ class Service:
     def retired_go(self) -> list[orders.Order]:
         """Everyone who was asked to end does."""
         found: list[orders.Order] = []
-        while leaving := [worker.id for worker in self.master.fleet if worker.unwanted]:
+        while leaving := [worker.id for worker in self.master.fleet if worker.life.unwanted]:
             found += self.die(leaving[0], "exit code 0")
         return found
 

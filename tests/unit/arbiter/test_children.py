@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from prefork.arbiter import facts, policy
 from prefork.arbiter.children import AT_ONCE, PIECE, Child
-from prefork.system import channel, scoreboard
+from prefork.system import channel, process, scoreboard
 from prefork.system.channel import Channel, Kind
-from prefork.system.scoreboard import Scoreboard
+from prefork.system.scoreboard import Row, Scoreboard
 from tests.unit.arbiter.service import Service
 
 WORKER = 7
@@ -170,8 +170,9 @@ def test_stacks_without_end_are_kept_to_a_bound_and_do_not_put_the_abort_off():
 @pytest.mark.parametrize("number", [0, 1, 2**32, 2**63, 2**64 - 1])
 def test_a_row_with_absurd_numbers_is_read(number: int):
     """Any number in any word: what comes out can be logged and compared."""
-    board = Scoreboard(2)
-    row = board.row(0)
+    board = Scoreboard()
+    descriptor = board.open_row(0)
+    row = Row.map(descriptor, board.words, 0)
     for word in range(scoreboard.CELLS):
         row.cells[word] = number
     row.text[:] = os.urandom(len(row.text))
@@ -179,7 +180,9 @@ def test_a_row_with_absurd_numbers_is_read(number: int):
     assert isfinite(seen.busy_since)
     assert len(seen.request) <= scoreboard.TEXT
     json.dumps(seen)
-    assert board.read(1) == scoreboard.Seen(0.0, 0, 0, 0, "", 0.0)
+    assert board.read(1) == scoreboard.IDLE
+    os.close(descriptor)
+    os.close(board.words)
 
 
 @pytest.mark.parametrize("busy_since", [1e-9, 1.8e10])
@@ -230,3 +233,16 @@ def test_what_was_said_while_the_master_slept_is_heard_before_anybody_is_late():
         assert service.master.handle(facts.WorkerReady(worker), service.now)
     assert service.tell(facts.TimePassed()) == []
     assert service.lives() == {"web": ["ready", "ready", "ready"]}
+
+
+def test_a_process_greets_once(hostile: Hostile, monkeypatch: pytest.MonkeyPatch):
+    """M7. A pid that is in the table already is not taken for another worker: the channel is given up."""
+    monkeypatch.setattr(process, "is_child", lambda _pid: True)
+    ours, theirs = Channel.pair(asks_sender=True)
+    child = Child(2, 1, 0, None, ours, hostile.child.stacks, taken=lambda pid: pid == os.getpid())
+    theirs.send(Kind.HELLO)
+    with pytest.raises(EOFError):
+        list(child.hear())
+    assert not child.pid
+    theirs.close()
+    ours.close()

@@ -10,14 +10,14 @@ from prefork.config.models import Pool
 
 def worker() -> Worker:
     one = Fleet().enlist("web", Pool(app="a:b"), 2, now=10.0)
-    one.pid = 4711
+    one.life.pid = 4711
     return one
 
 
 def test_a_retirement_is_no_death():
     """Why it was asked to, and what it had served."""
     one = worker()
-    one.cause = "scaled down"
+    one.life.cause = "scaled down"
     told = death_report.retirement(one, ChildExited(1, "exit code 0", clean=True, last=RequestSeen(served=9)))
     assert (told.level, told.event) == ("info", "worker_retired")
     assert told.fields == {
@@ -33,7 +33,7 @@ def test_a_retirement_is_no_death():
 def test_an_unasked_death_leaves_nothing_out():
     """The request, for how long, the stacks, the memory, the back-off."""
     one = worker()
-    one.stacks, one.failure = "Thread 0x1", "Traceback"
+    one.life.stacks, one.life.failure = "Thread 0x1", "Traceback"
     fact = ChildExited(1, "signal SIGSEGV", clean=False, peak_memory=5, last=RequestSeen(60.0, "GET / HTTP/1.1", 7))
     told = death_report.certificate(one, fact, 1.53, now=62.5)
     assert (told.level, told.event) == ("error", "worker_died")
@@ -64,10 +64,10 @@ def test_what_is_not_known_is_not_said():
 def test_a_cause_of_ours_comes_before_the_ending():
     """Fault 25: SIGKILL after a boot timeout is a boot timeout."""
     one = worker()
-    one.cause = "boot timeout"
+    one.life.cause = "boot timeout"
     fact = ChildExited(1, "signal SIGKILL", clean=False)
     assert death_report.certificate(one, fact, 0.0, now=11.0).fields["cause"] == "boot timeout"
-    one.stacks = "slow.py, line 1"
+    one.life.stacks = "slow.py, line 1"
     assert (
         death_report.boot_story(one, fact)
         == "pool web: a worker ended before it was ready: boot timeout\nslow.py, line 1"
@@ -78,5 +78,5 @@ def test_the_story_of_a_boot_is_its_traceback():
     """For the terminal of whoever started it."""
     one = worker()
     assert death_report.boot_story(one, ChildExited(1, "exit code 3", clean=False)).endswith("ready: exit code 3")
-    one.failure, one.stacks = "ImportError", "never mind"
+    one.life.failure, one.life.stacks = "ImportError", "never mind"
     assert death_report.boot_story(one, ChildExited(1, "exit code 70", clean=False)).endswith("\nImportError")

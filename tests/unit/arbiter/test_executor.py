@@ -56,8 +56,8 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
             load=lambda: settings,
             changed=lambda _old, _new: {},
             workers_of=lambda _pool: 1,
-            serve=lambda _berth: 0,
-            serve_template=lambda _berth: 0,
+            serve=lambda _birth, _handles: 0,
+            environments=0,
             announce=lambda: None,
             log=Journal(),
             set_level=lambda _level: None,
@@ -206,7 +206,10 @@ def test_logs_are_opened_anew_and_passed_on(arbiter: Arbiter, tmp_path: Path):
     arbiter.resources.children.adopt(Child(1, 0, os.getpid(), None, ours, reader))
     (tmp_path / "gone" / "x.log").unlink()
     (tmp_path / "gone").rmdir()
-    arbiter.executor.execute(orders.ReopenLogs())
+    answer = arbiter.executor.execute(orders.ReopenLogs())
+    assert isinstance(answer, facts.LogsReopened)
+    [failure] = answer.failures
+    assert failure.startswith("log gone: ")
     assert arbiter.services.log.events() == ["log_not_reopened", "logs_reopened"]
     assert arbiter.services.log.said[0][2]["log"] == "gone"
     for name in ("fine", "gone"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from prefork.arbiter.fleet import NEXT, Fleet, WorkerEvent, WorkerState
@@ -41,20 +43,73 @@ def test_nobody_is_found_by_an_old_number():
     assert fleet.get(worker.id) is None
 
 
+# Written down a second time, on purpose: what a worker is after each event, and its seconds until that state's deadline.
+# A blank is an event that changes nothing. ``inf`` is none at all.
+GRACEFUL, BOOT = 6.0, 60.0
+EXPECTED = {
+    "booting": {
+        "booted": ("ready", inf),
+        "retire": ("retiring", GRACEFUL),
+        "quit": ("quitting", 2.0),
+        "overdue": ("stuck", 1.0),
+    },
+    "ready": {"retire": ("retiring", GRACEFUL), "quit": ("quitting", 2.0), "overdue": ("stuck", 1.0)},
+    "retiring": {"quit": ("quitting", 2.0), "overdue": ("stuck", 1.0)},
+    "stuck": {"overdue": ("aborted", 2.0), "quit": ("killed", inf)},
+    "aborted": {"overdue": ("killed", inf), "quit": ("killed", inf)},
+    "quitting": {"overdue": ("killed", inf)},
+    "killed": {},
+}
+
+
 @pytest.mark.parametrize("state", WorkerState)
 @pytest.mark.parametrize("step", WorkerEvent)
-def test_a_step_is_taken_where_the_table_has_it_and_nowhere_else(state: WorkerState, step: WorkerEvent):
-    """So nothing is ordered twice: the same step from the same life is refused the second time."""
+def test_a_step_is_taken_where_it_may_be_and_nowhere_else(state: WorkerState, step: WorkerEvent):
+    """T. With the deadline of the new state; what may not be changes nothing, so that nothing is ordered twice."""
     fleet = Fleet()
-    worker = fleet.enlist("web", POOL, 1, 0.0)
-    worker.state = state
-    assert fleet.move(worker, step) is ((state, step) in NEXT)
-    assert worker.state is NEXT.get((state, step), state)
-    if (worker.state, step) not in NEXT:
-        assert not fleet.move(worker, step)
+    worker = fleet.enlist("web", Pool.model_validate({"app": "a:b", "timeout": {"graceful": 5.0}}), 1, 0.0)
+    worker.life.state, worker.watch.look_at = state, 7.0
+    expected = EXPECTED[state.value].get(step.value)
+    assert fleet.move(worker, step, 100.0) is (expected is not None)
+    if expected is None:
+        assert (worker.state, worker.life.deadline, worker.watch.look_at) == (state, BOOT, 7.0)
+        return
+    assert (worker.state.value, worker.life.deadline - 100.0) == expected
+    assert worker.life.ready_at == (100.0 if step is WorkerEvent.BOOTED else inf)
+    assert worker.watch.look_at == (7.0 if worker.state.value in ("ready", "retiring") else inf)
+
+
+def test_without_a_graceful_limit_one_that_boots_keeps_its_own():
+    """A worker that serves has none then; one that never gets so far must not stay for ever."""
+    fleet = Fleet()
+    worker = fleet.enlist("web", Pool.model_validate({"app": "a:b", "timeout": {"graceful": 0.0}}), 1, 0.0)
+    fleet.move(worker, WorkerEvent.RETIRE, 10.0)
+    assert worker.life.deadline == BOOT
+    ready = fleet.enlist("web", worker.settings, 1, 0.0)
+    fleet.move(ready, WorkerEvent.BOOTED, 10.0)
+    fleet.move(ready, WorkerEvent.RETIRE, 20.0)
+    assert ready.life.deadline == inf
+
+
+def test_a_boot_without_a_limit_has_no_deadline():
+    """0 switches it off."""
+    worker = Fleet().enlist("web", Pool.model_validate({"app": "a:b", "timeout": {"boot": 0.0}}), 1, 5.0)
+    assert worker.life.deadline == inf
 
 
 def test_no_step_leads_back_to_serving():
     """Whoever was asked to end never counts as capacity again."""
     ending = {WorkerState.RETIRING, WorkerState.STUCK, WorkerState.ABORTED, WorkerState.QUITTING, WorkerState.KILLED}
-    assert all(after in ending for (before, _step), after in NEXT.items() if before in ending)
+    assert all(after in ending for (before, _step), (after, _limit) in NEXT.items() if before in ending)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "shared"),
+    [(("a",), ("a",), True), (("a", "b"), ("b", "c"), True), (("a",), ("b",), False), (None, ("b",), True)],
+)
+def test_a_pool_that_names_no_listeners_has_all(ours: tuple[str, ...] | None, theirs: tuple[str, ...], *, shared: bool):
+    """M16. Who is woken for the connections of one listener, whatever the pools are called."""
+    fleet = Fleet()
+    one = fleet.enlist("web", POOL.model_copy(update={"listen": ours}), 1, 0.0)
+    other = fleet.enlist("shop", POOL.model_copy(update={"listen": theirs}), 1, 0.0)
+    assert one.shares_listener(other) is other.shares_listener(one) is shared

@@ -8,6 +8,7 @@ import pytest
 
 from prefork.arbiter import executor, facts, orders, policy, situation
 from prefork.arbiter.fleet import ServiceState
+from prefork.config.models import Config
 from tests.unit.arbiter.service import Service, config
 
 TERM = facts.StopRequested(graceful=True, signal="TERM")
@@ -60,9 +61,9 @@ class TestStart:
         service = Service()
         service.forks = False
         service.tell(facts.TimePassed())
-        assert service.reports("spawn_failed")[0]["next_try_in"] == 1.0
+        assert service.reports("spawn_failed")[0]["next_try_in"] == 0.1
         service.forks = True
-        service.pass_time(1.0)
+        service.pass_time(0.1)
         service.all_ready()
         assert service.master.state is ServiceState.SERVING
 
@@ -97,6 +98,13 @@ class TestStart:
         service.tell(fact)
         assert service.told(orders.LoadConfig) == []
         assert service.lives() == {"web": ["booting"]}
+
+    def test_hup_before_it_is_up_is_refused_in_so_many_words(self):
+        """T. Whoever sent it reads in the log that it was not taken, and why."""
+        service = Service()
+        service.tell(facts.TimePassed())
+        service.tell(facts.ReloadRequested())
+        assert [told["reason"] for told in service.reports("reload_refused")] == ["the service is starting"]
 
 
 class TestStop:
@@ -340,18 +348,22 @@ class TestReload:
         assert service.reports("restart_needed")[0]["keys"] == "master.pidfile"
 
     def test_a_reload_ends_the_back_off(self):
-        """The operator has mended it, and does not want to wait for half a minute."""
-        service = Service().up()
-        for _ in range(6):
-            service.tell(facts.TimePassed())
-            service.pass_time(30.0)
+        """T. The operator has mended it: what is still owed is forked when the canary is ready, not half a minute later."""
+        service = Service({"web": 3}).up()
+        service.pass_time(60.0)
+        service.die(1)
+        for _ in range(12):  # the application cannot boot any more, and the pauses are at their longest
             for worker in [w.id for w in service.master.fleet if w.state.value == "booting"]:
                 service.die(worker, "exit code 70")
-            if service.lives():
-                service.die(next(iter(service.master.fleet)).id)
+            service.pass_time(30.0)
+        for worker in [w.id for w in service.master.fleet if w.state.value == "booting"]:
+            service.die(worker, "exit code 70")
+        assert service.lives() == {"web": ["ready", "ready"]}
         service.reload()
+        now = service.now
         service.all_ready()
-        assert service.lives() == {"web": ["ready"]}
+        assert service.now == now
+        assert service.lives(generation=2) == {"web": ["ready"] * 3}
 
     def test_hup_during_the_back_off_of_an_empty_pool_brings_it_back(self):
         """The new generation is adopted though no old worker is there to be retired."""
@@ -437,8 +449,89 @@ class TestDeaths:
         assert service.lives() == {"api": ["booting"]}
         assert service.master.deadline() <= service.now + 1.5
 
+    def test_whoever_has_served_is_replaced_at_once(self):
+        """M13. Eight kills in twelve seconds on two workers: none of them costs a pause."""
+        service = Service({"web": 2}).up()
+        for _ in range(8):
+            service.die(max(w.id for w in service.master.fleet), killed=True)
+            assert service.lives()["web"].count("booting") == 1
+            service.pass_time(0.75)
+            service.all_ready()
+            service.pass_time(0.75)
+        assert all("next_try_in" not in died for died in service.reports("worker_died"))
+
+    def test_beyond_the_burst_there_are_pauses(self):
+        """M13. Ten for two workers within a minute; the eleventh says that it is no accident."""
+        service = Service({"web": 2}).up()
+        for _ in range(11):
+            service.die(max(w.id for w in service.master.fleet), "signal SIGSEGV")
+            service.all_ready()
+        told = service.reports("worker_died")
+        assert [died.get("next_try_in") for died in told] == [None] * 10 + [1.0]
+        assert service.lives() == {"web": ["ready"]}
+
+    def test_a_burst_goes_by_the_number_that_is_wanted_now(self):
+        """M13. Of a pool that was scaled, and of one that has gone, ten."""
+        service = Service({"web": 1, "old": 1}).up()
+        service.tell(facts.ScaleRequested(pool="web", workers=3))
+        service.all_ready()
+        for _ in range(16):
+            service.die(max(w.id for w in service.master.fleet.of("web")), "signal SIGSEGV")
+            service.all_ready()
+        assert [died.get("next_try_in") for died in service.reports("worker_died")] == [None] * 15 + [1.0]
+        service.reload(config({"web": 1}))
+        service.all_ready()
+        service.given.clear()
+        assert service.die(2, "signal SIGSEGV")[0].fields["pool"] == "old"
+
+    def test_one_that_is_killed_before_it_is_ready_counts_as_one_that_served(self):
+        """M13. Nothing that it does can send it that signal; but our own, after its boot timeout, is a failed boot."""
+        service = Service({"web": 2}, boot=5.0).up()
+        service.die(2)
+        service.die(3, killed=True)
+        assert service.lives() == {"web": ["ready", "booting"]}
+        service.pass_time(5.0)
+        service.pass_time(policy.STACKS_WITHIN)
+        service.die(4, killed=True)
+        assert service.reports("worker_died")[-1]["next_try_in"] == 1.0
+
+    def test_a_pool_does_not_wait_for_the_template_of_another(self):
+        """Its own back-off wakes the master, whatever boots elsewhere."""
+        service = Service({"web": 1, "api": 1}).up()
+        table = service.master.config.model_dump(mode="json", exclude_defaults=True)
+        table["pool"]["web"]["preload"] = True
+        service.reload(Config.model_validate(table))
+        service.all_ready()
+        service.retired_go()
+        [template] = service.master.fleet.templates
+        service.die(template.id)
+        [web], [api] = service.master.fleet.of("web"), service.master.fleet.of("api")
+        service.die(web.id)
+        assert [one.state.value for one in service.master.fleet.templates] == ["booting"]
+        service.die(api.id)
+        service.die(service.master.fleet.of("api")[0].id, "exit code 70")
+        assert service.master.fleet.of("api") == []
+        assert service.master.deadline() == pytest.approx(service.now + 0.1)
+
+    def test_a_pool_that_loses_its_last_ready_worker_waits_no_longer(self):
+        """M13. What was put off while another served is done when nobody does."""
+        service = Service({"web": 2}).up()
+        service.pass_time(60.0)
+        service.die(2)
+        for _ in range(5):
+            for worker in [w.id for w in service.master.fleet if w.state.value == "booting"]:
+                service.die(worker, "exit code 70")
+            service.pass_time(30.0)
+        for worker in [w.id for w in service.master.fleet if w.state.value == "booting"]:
+            service.die(worker, "exit code 70")
+        assert service.master.deadline() > service.now + 5.0
+        service.die(1)
+        assert service.master.deadline() <= service.now + 1.0
+        service.pass_time(1.0)
+        assert service.lives() == {"web": ["booting", "booting"]}
+
     def test_the_master_never_gives_up(self):
-        """For days, with pauses of half a minute."""
+        """For days, with pauses of five seconds, since nobody serves meanwhile."""
         service = Service().up()
         service.die(1)
         for _ in range(3000):
@@ -446,19 +539,50 @@ class TestDeaths:
             for worker in service.master.fleet:
                 service.die(worker.id, "exit code 70")
         assert service.told(orders.Exit) == []
-        assert service.reports("worker_died")[-1]["next_try_in"] == 30.0
+        assert service.reports("worker_died")[-1]["next_try_in"] == 5.0
 
     def test_a_worker_that_stays_up_ends_the_back_off(self):
-        """Five seconds are enough."""
+        """T. Five seconds are enough, and no less: the next boot that fails is the first again, not the second."""
         service = Service().up()
         service.die(1)
         service.die(2, "exit code 70")
+        service.pass_time(0.1)
+        service.all_ready()
+        backoff = service.master.pools.backoff_of("web")
+        service.pass_time(5.0 - 0.001)
+        assert backoff.failures == 1
+        assert service.master.deadline() == pytest.approx(service.now + 0.001)
+        service.pass_time(0.002)
+        assert backoff.failures == 0
+        assert service.asleep
+
+    def test_one_that_was_ready_before_does_not_end_it(self):
+        """T. That it serves says nothing about whether another can boot; nor does one that has just become ready."""
+        service = Service({"web": 2}).up()
+        service.pass_time(60.0)
+        service.die(2)
+        service.die(3, "exit code 70")
+        backoff = service.master.pools.backoff_of("web")
+        assert service.reports("worker_died")[-1]["next_try_in"] == 1.0
+        service.tell(facts.TimePassed())
+        assert backoff.failures == 1
+        service.pass_time(1.0)
+        service.die(4, "exit code 70")
+        assert service.reports("worker_died")[-1]["next_try_in"] == 1.5
         service.pass_time(1.5)
         service.all_ready()
-        service.pass_time(policy.SETTLED_AFTER)
-        assert service.asleep
-        service.die(max(w.id for w in service.master.fleet))
-        assert "next_try_in" not in service.reports("worker_died")[-1]
+        service.tell(facts.TimePassed())
+        assert backoff.failures == 2
+        service.pass_time(5.0)
+        assert backoff.failures == 0
+
+    @pytest.mark.parametrize(("stayed", "deaths"), [(5.0, 0), (5.0 - 0.001, 1)])
+    def test_one_that_stayed_up_for_five_seconds_costs_nothing(self, stayed: float, deaths: int):
+        """T. Its death is no part of a burst."""
+        service = Service().up()
+        service.pass_time(stayed)
+        service.die(1, "signal SIGSEGV")
+        assert len(service.master.pools.backoff_of("web").deaths) == deaths
 
     def test_an_end_that_nobody_asked_for_is_a_death_even_with_status_0(self):
         """An application that calls sys.exit."""
@@ -474,6 +598,55 @@ class TestDeaths:
         service.die(1, "signal SIGSEGV")
         assert service.reports("worker_died")[0]["ending"] == "signal SIGSEGV"
         assert service.lives() == {"web": ["ready"]}
+
+
+class TestWakeUps:
+    """M16. The kernel wakes one process for a connection, and nobody else if that one ends before it accepts."""
+
+    def test_the_others_look_at_their_listeners_when_one_dies(self):
+        """Those that accept: neither one that boots nor one that retires."""
+        service = Service({"web": 4}).up()
+        service.tell(facts.ScaleRequested(-1))
+        service.tell(facts.ScaleRequested(+1))
+        assert service.lives() == {"web": ["retiring", "ready", "ready", "ready", "booting"]}
+        service.die(2)
+        assert service.told(orders.LookAgain) == [orders.LookAgain((3, 4))]
+
+    def test_only_those_to_whom_the_same_connections_come(self):
+        """A listener is one pool's; but a pool that takes it over is on trial beside the one that has it."""
+        service = Service({"web": 2, "api": 2}).up()
+        table = config({"shop": 1, "slow": 1}).model_dump(mode="json", exclude_defaults=True)
+        table["listen"]["web"] = {"address": "unix:/run/web.sock"}
+        del table["listen"]["shop"]
+        table["pool"]["shop"]["listen"] = ["web"]
+        service.reload(Config.model_validate(table))
+        service.tell(facts.WorkerReady(5))
+        assert (service.worker(5).pool, service.master.generation) == ("shop", 1)
+        service.die(1)
+        service.die(3)
+        assert [order.workers for order in service.told(orders.LookAgain)] == [(2, 5), (4,)]
+
+    def test_one_that_was_told_to_go_and_is_killed_counts_too(self):
+        """It may not have heard of it; one that goes as it should has taken what it was woken for."""
+        service = Service({"web": 3}).up()
+        service.tell(facts.ScaleRequested(-1))
+        service.die(1, "exit code 0")
+        assert service.told(orders.LookAgain) == []
+        service.tell(facts.ScaleRequested(-1))
+        service.die(2, killed=True)
+        assert service.told(orders.LookAgain) == [orders.LookAgain((3,))]
+
+    def test_nobody_is_told_where_nobody_is(self):
+        """Nor after the end of one that never accepted."""
+        service = Service({"web": 2}, pool={"preload": True}).up()
+        [template] = service.master.fleet.templates
+        service.die(template.id, "signal SIGSEGV")
+        service.die(2)
+        service.given.clear()
+        service.die(max(w.id for w in service.master.fleet if w.state.value == "booting"))
+        assert service.told(orders.LookAgain) == []
+        service.die(3)
+        assert service.told(orders.LookAgain) == []
 
 
 class TestRequests:
@@ -521,7 +694,7 @@ class TestRequests:
         assert service.state(1) == "retiring"
         service.pass_time(11.0)
         assert service.state(1) == "stuck"
-        assert service.worker(1).cause == "graceful timeout"
+        assert service.worker(1).life.cause == "graceful timeout"
 
 
 class TestScale:
@@ -531,6 +704,76 @@ class TestScale:
         service.tell(facts.ScaleRequested(+1))
         service.tell(facts.ScaleRequested(+1))
         assert service.lives() == {"web": ["ready", "booting", "booting"], "api": ["ready"]}
+
+    def test_more_workers_are_taken_at_once_and_boot_in_batches(self):
+        """M12. As many at a time as there are cores; who asked is not kept waiting."""
+        service = Service({"web": 1}, cores=4).up()
+        service.tell(facts.ScaleRequested(pool="web", workers=20))
+        assert service.reports("pool_scaled") == [{"pool": "web", "workers": 20}]
+        assert service.lives() == {"web": ["ready"] + ["booting"] * 4}
+        service.tell(facts.WorkerReady(2))
+        assert service.lives() == {"web": ["ready"] * 2 + ["booting"] * 4}
+        service.all_ready()
+        assert service.lives() == {"web": ["ready"] * 20}
+
+    def test_a_start_boots_in_batches_as_well(self):
+        """M12. And is ready when all of them are."""
+        service = Service({"web": 10, "api": 1}, cores=3)
+        service.tell(facts.TimePassed())
+        assert service.lives() == {"web": ["booting"] * 3, "api": ["booting"]}
+        service.all_ready()
+        assert service.lives() == {"web": ["ready"] * 10, "api": ["ready"]}
+        assert service.master.state is ServiceState.SERVING
+
+    def test_a_surge_that_is_larger_than_the_cores_is_the_batch(self):
+        """M12. Who wants a roll of all at a time gets it."""
+        service = Service({"web": 10}, pool={"surge": "50%"}, cores=3)
+        service.tell(facts.TimePassed())
+        assert service.lives() == {"web": ["booting"] * 5}
+
+    def test_workers_that_there_is_no_memory_for_are_refused(self):
+        """M12. In a sentence with the figures; ``force`` overrides it, and fewer is never refused."""
+        service = Service({"web": 2}).up()
+        service.room = (400 << 20, 100 << 20, 1024)
+        service.tell(facts.ScaleRequested(pool="web", workers=7))
+        assert "memory for 6 workers" in service.reports("scale_refused")[0]["reason"]
+        assert service.lives() == {"web": ["ready"] * 2}
+        assert service.told(orders.MeasureRoom) == [orders.MeasureRoom("web", 7, force=False, like=(1, 2))]
+        service.tell(facts.ScaleRequested(pool="web", workers=7, force=True))
+        assert service.reports("pool_scaled") == [{"pool": "web", "workers": 7}]
+        service.all_ready()
+        service.room = (0, 100 << 20, 1)
+        service.tell(facts.ScaleRequested(pool="web", workers=6))
+        service.tell(facts.ScaleRequested(pool="web", workers=6))
+        assert service.reports("pool_scaled")[1:] == [{"pool": "web", "workers": 6}] * 2
+
+    def test_a_signal_is_held_to_the_same_bound(self):
+        """M12. TTIN without memory for one more worker says so."""
+        service = Service({"web": 2}).up()
+        service.room = (50 << 20, 100 << 20, 1024)
+        service.tell(facts.ScaleRequested(+1))
+        assert "memory for 2 workers" in service.reports("scale_refused")[0]["reason"]
+
+    def test_the_scoreboard_bounds_all_pools_together(self):
+        """M12. What the others want, a surge for each, and two templates for each that preloads are not to be had."""
+        service = Service({"web": 2, "api": 3}, pool={"preload": True, "surge": 2}).up()
+        service.room = (0, 0, 31)  # 3 for api, 2 times 2 surge, 2 times 2 templates: 20 are left
+        service.tell(facts.ScaleRequested(pool="web", workers=21, force=True))
+        assert "rows for 20 workers" in service.reports("scale_refused")[0]["reason"]
+        service.tell(facts.ScaleRequested(pool="web", workers=20))
+        assert service.reports("pool_scaled") == [{"pool": "web", "workers": 20}]
+
+    def test_the_memory_of_a_few_is_enough(self):
+        """M12. Four ready workers are measured, whatever the pool's size, and none of another pool."""
+        service = Service({"api": 1, "web": 6}).up()
+        service.tell(facts.ScaleRequested(pool="web", workers=7))
+        assert service.told(orders.MeasureRoom)[0].like == (2, 3, 4, 5)
+
+    def test_a_pool_that_is_not_there_cannot_be_scaled(self):
+        """By its name."""
+        service = Service().up()
+        service.tell(facts.ScaleRequested(pool="shop", workers=7))
+        assert service.reports("scale_refused") == [{"pool": "shop", "reason": "there is no pool shop"}]
 
     def test_the_last_worker_stays(self):
         """It says so."""

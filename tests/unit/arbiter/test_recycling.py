@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from prefork.arbiter import facts, orders
+from prefork.arbiter.fleet import Fleet, WorkerState
+from prefork.arbiter.recycling import whose_turn
 from tests.unit.arbiter.service import Service
 
 
@@ -44,25 +46,65 @@ def test_a_replacement_that_cannot_boot_leaves_the_old_one_serving():
     assert service.state(1) == "retiring"
 
 
+def test_nobody_is_recycled_beside_a_roll():
+    """T. Who is worn of the old generation is replaced by the roll, and who is of the new one waits for its end."""
+    service = Service({"web": 3}).up()
+    service.tell(facts.RecycleDue(1, "requests"))
+    service.tell(facts.BootFailed(4, ""))
+    service.die(4, "exit code 70")  # the replacement cannot boot: it waits
+    service.reload()
+    while booting := [w.id for w in service.master.fleet if w.state.value == "booting"]:
+        service.tell(facts.WorkerReady(booting[0]))
+        service.tell(facts.RecycleDue(booting[0], "requests"))
+        if service.master.generation == 2 and "ready" in service.lives(generation=1).get("web", []):
+            assert not [
+                told for told in service.told(orders.RetireWorker) if service.worker(told.worker).generation == 2
+            ]
+            assert service.lives()["web"].count("ready") + service.lives()["web"].count("booting") <= 4
+            break
+    else:
+        raise AssertionError("there was never a worn worker of the new generation beside a roll")
+    old = [worker.life.cause for worker in service.master.fleet if worker.generation == 1 and worker.life.cause]
+    assert set(old) == {"replaced by a new generation"}
+
+
+def test_whose_turn_it_is_waits_for_a_generation_that_goes():
+    """T. Also for one that still boots, and not for one that retires: that takes no connection any more."""
+    service = Service({"web": 3}).up()
+    old, young, worn = service.master.fleet.of("web")
+    service.tell(facts.RecycleDue(worn.id, "memory"))
+    assert whose_turn([young, worn], 1) is worn
+    for state, turn in ((WorkerState.READY, None), (WorkerState.BOOTING, None), (WorkerState.RETIRING, worn)):
+        former = Fleet().enlist("web", old.settings, 0, 0.0)
+        former.life.state = state
+        assert whose_turn([former, young, worn], 1) is turn
+        assert whose_turn([young, worn, former], 1) is turn
+
+
 def test_a_reload_renews_all_anyway():
-    """Nobody is recycled beside a roll."""
+    """The one that was worn as well, whose replacement was on its way."""
     service = Service({"web": 3}).up()
     service.tell(facts.RecycleDue(1, "requests"))
     service.reload()
     service.all_ready()
+    assert [order.worker for order in service.told(orders.RetireWorker)].count(1) == 1
+    assert all(worker.life.unwanted for worker in service.master.fleet if worker.generation == 1)
     service.retired_go()
     assert service.lives() == {"web": ["ready", "ready", "ready"]}
     assert {worker.generation for worker in service.master.fleet} == {2}
 
 
 def test_one_that_retires_already_is_not_worn():
-    """Nor one that has ended."""
+    """T. What it says now is too late: nobody is forked for it, and the log gives the cause that it had."""
     service = Service({"web": 2}).up()
     service.tell(facts.ScaleRequested(-1))
-    service.tell(facts.RecycleDue(1, "requests"))
-    service.tell(facts.RecycleDue(99, "requests"))
-    service.all_ready()
-    assert service.lives() == {"web": ["retiring", "ready"]}
+    service.given.clear()
+    assert service.tell(facts.RecycleDue(1, "requests")) == []
+    assert service.worker(1).life.worn == ""
+    assert service.tell(facts.RecycleDue(99, "requests")) == []  # nor one that has ended
+    service.die(1, "exit code 0")
+    assert service.reports("worker_retired")[0]["reason"] == "scaled down"
+    assert service.lives() == {"web": ["ready"]}
 
 
 def test_age_is_the_masters_to_know_and_workers_take_turns():

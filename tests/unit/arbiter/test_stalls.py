@@ -78,10 +78,42 @@ def test_stacks_on_request_leave_the_worker_as_it_is():
     service.tell(facts.StacksDumped(2, "b"))
     service.pass_time(policy.STACKS_WITHIN)
     assert [told["stacks"] for told in service.reports("worker_dumped")] == ["a", "b"]
+    assert service.reports("request_slow") == []  # T: nothing was slow
     assert service.lives() == {"web": ["ready", "ready"]}
     service.tell(facts.DumpRequested((2,)))
     assert service.told(orders.DumpStacks)[2:] == [orders.DumpStacks(2)]
-    assert service.asleep is False
+    assert service.master.deadline() == service.now + policy.STACKS_WITHIN
+    service.pass_time(policy.STACKS_WITHIN)
+    assert service.asleep
+
+
+def test_those_who_are_being_ended_are_not_asked_for_their_stacks():
+    """T. Theirs are on their way already, for their own sake."""
+    service = Service({"web": 2}, request=10.0).up()
+    service.tell(facts.RequestStarted(1))
+    service.pass_time(10.0)
+    service.board(1, service.now - 10.0)
+    service.given.clear()
+    service.tell(facts.DumpRequested())
+    assert service.told(orders.DumpStacks) == [orders.DumpStacks(2), orders.DumpStacks(3)]
+    service.tell(facts.StacksDumped(1, "stuck.py"))
+    service.pass_time(policy.STACKS_WITHIN)
+    assert [told["stacks"] for told in service.reports("worker_dumped")] == ["", ""]
+    assert service.reports("worker_stuck")[0]["stacks"] == "stuck.py"
+
+
+def test_one_dump_serves_both_who_asked_and_what_is_slow():
+    """T. The stacks are taken once, and told under both names."""
+    service = slow_service()
+    began = service.now
+    service.pass_time(2.0)
+    service.board(1, began)
+    service.tell(facts.DumpRequested((1,)))
+    assert service.told(orders.DumpStacks) == [orders.DumpStacks(1)]
+    service.tell(facts.StacksDumped(1, "report.py"))
+    service.pass_time(policy.STACKS_WITHIN)
+    assert [told["stacks"] for told in service.reports("request_slow")] == ["report.py"]
+    assert [told["stacks"] for told in service.reports("worker_dumped")] == ["report.py"]
 
 
 def test_whoever_asks_is_answered_though_the_worker_says_nothing():

@@ -33,6 +33,8 @@ def example(kind: type[orders.Order], config: Any) -> orders.Order:
         orders.DumpStacks: orders.DumpStacks(1),
         orders.WatchWorker: orders.WatchWorker(1, watching=True),
         orders.ReadScoreboard: orders.ReadScoreboard((1,)),
+        orders.LookAgain: orders.LookAgain((1,)),
+        orders.MeasureRoom: orders.MeasureRoom("web", 2, force=False, like=(1,)),
         orders.OpenListeners: orders.OpenListeners(1, config),
         orders.AdoptGeneration: orders.AdoptGeneration(1, config),
         orders.DropGeneration: orders.DropGeneration(2),
@@ -117,8 +119,10 @@ def test_the_failure_of_an_order_is_that_of_what_it_was_for():
     service.tell(facts.UpgradeRequested())
     service.tell(facts.OrderFailed(orders.Reexec(), "out of memory"))
     assert service.reports("upgrade_failed")[0]["reason"] == "out of memory"
+    service.tell(facts.OrderFailed(orders.MeasureRoom("web", 2, force=False, like=(1,)), "out of memory"))
+    assert service.reports("scale_refused")[0]["reason"] == "the memory could not be measured: out of memory"
     service.tell(facts.OrderFailed(orders.ReadScoreboard((1,)), "out of memory"))
-    assert service.worker(1).look_at == service.now + 1.0
+    assert service.worker(1).watch.look_at == service.now + 1.0
 
 
 @pytest.mark.parametrize("raised", RAISED, ids=lambda raised: type(raised).__name__)

@@ -6,7 +6,7 @@ import pytest
 
 from prefork.arbiter import facts, orders
 from prefork.arbiter.fleet import Worker
-from tests.unit.arbiter.service import Service
+from tests.unit.arbiter.service import Service, config
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def templates(service: Service) -> list[Worker]:
 
 
 def warm(service: Service) -> list[orders.Order]:
-    return service.tell(facts.WorkerWarm(service.master.fleet.of("web")[0].id))
+    return service.tell(facts.WorkerWarm(service.master.fleet.of("web")[0].id, 1000))
 
 
 def test_workers_are_told_when_they_are_warm(service: Service):
@@ -34,7 +34,7 @@ def test_workers_are_told_when_they_are_warm(service: Service):
 def test_one_at_a_time(service: Service):
     """While one boots, nobody else is asked."""
     warm(service)
-    assert service.tell(facts.WorkerWarm(service.master.fleet.of("web")[1].id)) == []
+    assert service.tell(facts.WorkerWarm(service.master.fleet.of("web")[1].id, 1000)) == []
 
 
 def test_the_former_one_goes_and_its_workers_are_replaced_one_by_one(service: Service):
@@ -62,11 +62,75 @@ def test_one_that_fails_changes_nothing_and_is_not_tried_again(service: Service)
     assert warm(service) == []
     service.reload()
     service.all_ready()
-    assert not templates(service)[-1].refused
+    assert not templates(service)[-1].life.refused
 
 
-def test_a_worker_of_a_former_level_or_generation_does_not_count(service: Service):
-    """It knows less than the present template does."""
+def test_a_worker_of_a_former_level_does_not_count(service: Service):
+    """T. It knows less than the present template does; one that was forked from that does count."""
     [spawn] = warm(service)
     service.tell(facts.WorkerReady(spawn.worker))
-    assert not [order for order in warm(service) if isinstance(order, orders.SpawnTemplate)]
+    [former, *_] = service.master.fleet.of("web")
+    assert (former.level, former.ready) == (0, True)
+    assert service.tell(facts.WorkerWarm(former.id, 10**6)) == []
+    service.all_ready()
+    service.retired_go()
+    child = next(worker for worker in service.master.fleet.of("web") if worker.level == 1)
+    [further] = service.tell(facts.WorkerWarm(child.id, 10**6))
+    assert isinstance(further, orders.SpawnTemplate)
+    assert further.source == child.id
+
+
+def test_a_warm_canary_does_not_count(service: Service):
+    """T. Its generation is on trial: a template of it would be made with the configuration that is still in force."""
+    new = config({"web": 2}, pool={"preload": True, "refork": [5]})
+    service.reload(new)
+    service.tell(facts.WorkerReady(templates(service)[-1].id))
+    [canary] = [worker for worker in service.master.fleet.of("web") if worker.generation == 2]
+    service.tell(facts.WorkerReady(canary.id))
+    assert service.master.generation == 2
+    service.reload(config({"web": 2, "api": 1}, pool={"preload": True, "refork": [5]}))
+    service.tell(
+        facts.WorkerReady(next(one.id for one in templates(service) if (one.pool, one.generation) == ("web", 3)))
+    )
+    [canary] = [worker for worker in service.master.fleet.of("web") if worker.generation == 3]
+    service.tell(facts.WorkerReady(canary.id))
+    assert (service.master.generation, service.master.reload.trial is not None) == (2, True)
+    assert canary.ready
+    assert service.tell(facts.WorkerWarm(canary.id, 10**6)) == []
+
+
+def test_a_worker_of_a_former_generation_does_not_count(service: Service):
+    """T. It is about to be replaced, and so is what it was forked from."""
+    service.reload()
+    old = service.master.fleet.of("web")[0]
+    service.tell(facts.WorkerReady(templates(service)[-1].id))
+    [canary] = [worker for worker in service.master.fleet.of("web") if worker.generation == 2]
+    service.tell(facts.WorkerReady(canary.id))
+    assert service.master.generation == 2
+    still = next(worker for worker in service.master.fleet.of("web") if worker.generation == 1 and worker.ready)
+    assert service.tell(facts.WorkerWarm(still.id, 10**6)) == []
+    assert old.generation == 1
+
+
+def test_a_worker_that_says_it_is_warm_before_it_is_due_is_not_believed(service: Service):
+    """M7. Its row has to agree: an attacker does not become the template of its pool by a word."""
+    worker = service.master.fleet.of("web")[0]
+    assert service.tell(facts.WorkerWarm(worker.id, 9)) == []
+    assert service.tell(facts.WorkerWarm(worker.id, 10))
+
+
+def test_without_refork_nobody_is_believed_to_be_warm():
+    """M7. A pool that preloads and does not refork keeps its template, whatever a worker says."""
+    service = Service({"web": 2}, pool={"preload": True}).up()
+    assert service.tell(facts.WorkerWarm(service.master.fleet.of("web")[0].id, 2**64 - 1)) == []
+
+
+def test_nobody_is_warm_beyond_the_last_level():
+    """M7. Where each number of refork has been reached, a worker of the last template is none."""
+    service = Service({"web": 2}, pool={"preload": True, "refork": [10]}).up()
+    [spawn] = warm(service)
+    [replacement] = [
+        order for order in service.tell(facts.WorkerReady(spawn.worker)) if isinstance(order, orders.SpawnWorker)
+    ]
+    service.tell(facts.WorkerReady(replacement.worker))
+    assert service.tell(facts.WorkerWarm(replacement.worker, 1000)) == []

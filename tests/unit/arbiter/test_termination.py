@@ -29,31 +29,31 @@ def termination(fleet: Fleet) -> Termination:
 @pytest.fixture
 def worker(fleet: Fleet) -> Worker:
     one = fleet.enlist("web", POOL, 1, 0.0)
-    one.state = WorkerState.READY
+    one.life.state = WorkerState.READY
     return one
 
 
 def test_retiring_asks_once_and_waits_a_little_longer_than_the_worker(termination: Termination, worker: Worker):
     """The worker watches ``graceful`` itself; the master only steps in when it does not."""
     assert list(termination.retire(worker, "scaled down", 10.0)) == [orders.RetireWorker(1, drain=False)]
-    assert worker.deadline == 14.0
-    assert (worker.cause, worker.unwanted) == ("scaled down", True)
+    assert worker.life.deadline == 14.0
+    assert (worker.life.cause, worker.life.unwanted) == ("scaled down", True)
     assert list(termination.retire(worker, "again", 11.0)) == []
-    assert worker.cause == "scaled down"
+    assert worker.life.cause == "scaled down"
 
 
 def test_one_that_boots_is_asked_like_one_that_serves(termination: Termination, worker: Worker):
     """It may have become ready, and have accepted somebody, before it hears of it and before we hear of that."""
-    worker.state = WorkerState.BOOTING
+    worker.life.state = WorkerState.BOOTING
     assert list(termination.retire(worker, "scaled down", 10.0)) == [orders.RetireWorker(1, drain=False)]
-    assert worker.deadline == 10.0 + policy.graceful_within(worker.settings)
+    assert worker.life.deadline == 10.0 + policy.graceful_within(worker.settings)
 
 
 def test_quit_hastens_one_that_retires_and_keeps_its_cause(termination: Termination, worker: Worker):
     """Why it was first asked to end is what the log says."""
     list(termination.retire(worker, "scaled down", 10.0))
     assert list(termination.quit(worker, "the service stops", 11.0)) == [orders.KillWorker(1, Signals.SIGQUIT)]
-    assert worker.cause == "scaled down"
+    assert worker.life.cause == "scaled down"
     assert list(termination.quit(worker, "again", 11.0)) == []
 
 
@@ -62,16 +62,16 @@ def test_quit_kills_one_that_is_stuck(termination: Termination, worker: Worker):
     list(termination.stuck(worker, "request timeout", 10.0))
     assert list(termination.quit(worker, "the service stops", 10.1)) == [orders.KillWorker(1, Signals.SIGKILL)]
     assert worker.state is WorkerState.KILLED
-    assert worker.deadline == inf
+    assert worker.life.deadline == inf
 
 
 def test_a_stuck_one_says_where_it_is_then_is_aborted_then_killed(termination: Termination, worker: Worker):
     """Stacks first, ABRT when they are there or a second has passed, KILL two seconds later, and then nothing."""
-    worker.last = RequestSeen(4.0, "GET /slow HTTP/1.1", 3)
+    worker.watch.last = RequestSeen(4.0, "GET /slow HTTP/1.1", 3)
     assert list(termination.stuck(worker, "request timeout", 10.0)) == [orders.DumpStacks(1)]
-    assert worker.deadline == 10.0 + policy.STACKS_WITHIN
+    assert worker.life.deadline == 10.0 + policy.STACKS_WITHIN
     termination.dumped(worker, "Thread 0x1", 10.2)
-    assert worker.deadline == 10.2 + policy.STACKS_REST_WITHIN
+    assert worker.life.deadline == 10.2 + policy.STACKS_REST_WITHIN
     said, abort = termination.overdue(worker, 10.3)
     assert isinstance(said, orders.Report)
     assert said.event == "worker_stuck"
@@ -91,15 +91,15 @@ def test_a_stuck_one_says_where_it_is_then_is_aborted_then_killed(termination: T
 )
 def test_what_is_late_has_its_own_cause(termination: Termination, worker: Worker, state: WorkerState, cause: str):
     """The log tells which limit it was."""
-    worker.state = state
+    worker.life.state = state
     assert list(termination.overdue(worker, 10.0)) == [orders.DumpStacks(1)]
-    assert worker.cause == cause
+    assert worker.life.cause == cause
 
 
 def test_stacks_of_a_crash_are_kept_and_those_of_an_abort_not_twice(termination: Termination, worker: Worker):
     """Unasked, they are what a segmentation fault leaves; ABRT writes again what is known."""
     termination.dumped(worker, "Fatal", 10.0)
-    assert worker.stacks == "Fatal"
-    worker.state = WorkerState.ABORTED
+    assert worker.life.stacks == "Fatal"
+    worker.life.state = WorkerState.ABORTED
     termination.dumped(worker, "Fatal again", 10.0)
-    assert worker.stacks == "Fatal"
+    assert worker.life.stacks == "Fatal"

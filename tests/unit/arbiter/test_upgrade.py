@@ -10,6 +10,7 @@ import pytest
 from prefork.arbiter import facts, orders
 from prefork.arbiter.systemd import systemd_state
 from prefork.arbiter.upgrade.policy import MARGIN
+from prefork.config.models import Config
 from tests.unit.arbiter.service import Service
 
 
@@ -35,10 +36,40 @@ def test_usr2_executes_one_successor(service: Service):
     assert "99" in service.reports("upgrade_refused")[0]["reason"]
 
 
-def test_a_successor_may_take_as_long_as_its_slowest_pool(service: Service):
-    """And a margin."""
+@pytest.mark.parametrize("slowest", ["web", "api"])
+def test_a_successor_may_take_as_long_as_its_slowest_pool(slowest: str):
+    """T. And a margin, wherever in the file the pool that boots longest stands."""
+    service = Service({"web": 1, "api": 1}, boot=20.0).up()
+    table = service.master.config.model_dump(mode="json", exclude_defaults=True)
+    table["pool"][slowest]["timeout"]["boot"] = 90.0
+    service.reload(Config.model_validate(table))
+    service.all_ready()
+    service.retired_go()
     started(service)
-    assert service.master.deadline() == service.now + MARGIN + 20.0
+    assert service.master.deadline() == service.now + MARGIN + 90.0
+
+
+def test_a_ready_successor_has_no_deadline(service: Service):
+    """T. However long both masters serve: the limit is for a successor that says nothing."""
+    started(service)
+    service.tell(facts.SuccessorReady())
+    assert service.asleep
+    service.tell(facts.TimePassed(), after=MARGIN + 1000.0)
+    assert service.told(orders.KillSuccessor) == []
+    assert service.reports("upgrade_failed") == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_quit_to_the_old_master_leaves_a_serving_successor_alone(service: Service, *, again: bool):
+    """T. It is the service by then: neither TERM nor QUIT nor both to its predecessor are meant for it."""
+    started(service)
+    service.tell(facts.SuccessorReady())
+    if again:
+        service.tell(facts.StopRequested(graceful=True, signal="TERM"))
+    service.tell(facts.StopRequested(graceful=False, signal="QUIT"))
+    assert service.told(orders.KillSuccessor) == []
+    service.retired_go()
+    assert [order.code for order in service.told(orders.Exit)] == [0]
 
 
 def test_a_silent_successor_is_killed_and_everything_put_back(service: Service):
@@ -111,7 +142,7 @@ def test_the_whole_service_stops_with_its_successor(service: Service, *, ready: 
     started(service)
     if ready:
         service.tell(facts.SuccessorReady())
-    service.tell(facts.StopRequested(graceful=True, signal="stop", whole=True))
+    service.tell(facts.StopRequested(graceful=True, signal="stop", plan=facts.StopPlan(whole_service=True)))
     assert service.told(orders.KillSuccessor) == [orders.KillSuccessor(Signals.SIGTERM)]
     assert service.told(orders.StopListening) == [orders.StopListening(last=True)]
     assert {order.drain for order in service.told(orders.RetireWorker)} == {True}
@@ -167,8 +198,8 @@ def test_the_whole_service_stops_with_its_predecessor():
     """It retires by then; whoever stops the new master last closes the door, though the old one still finishes."""
     service = Service({"web": 1}).up()
     service.master.predecessor = True
-    service.tell(facts.StopRequested(graceful=True, signal="stop", whole=True))
-    service.tell(facts.StopRequested(graceful=True, signal="stop", whole=True))
+    service.tell(facts.StopRequested(graceful=True, signal="stop", plan=facts.StopPlan(whole_service=True)))
+    service.tell(facts.StopRequested(graceful=True, signal="stop", plan=facts.StopPlan(whole_service=True)))
     assert service.told(orders.RetirePredecessor) == [orders.RetirePredecessor()]
     assert service.told(orders.StopListening) == [orders.StopListening(last=True)]
     service.retired_go()

@@ -93,6 +93,6 @@ def test_the_schema_describes_every_key():
     timeout = described["$defs"]["Timeout"]["properties"]["boot"]
     assert timeout["default"] == "1m"
     assert [form["type"] for form in timeout["anyOf"]] == ["number", "string"]
-    assert timeout["description"] == "For a worker to become ready."
+    assert timeout["description"] == "Time for a worker to become ready."
     assert described["$defs"]["Master"]["properties"]["umask"]["default"] == "0o022"
     assert described["$defs"]["Pool"]["required"] == ["app"]

@@ -13,7 +13,7 @@ from gunicorn.config import KNOWN_SETTINGS
 from prefork.arbiter.loop import SIGNALS
 from prefork.config.models import Config
 from prefork.config.models.catalogue import SECTIONS, keys
-from prefork.control.protocol import WORDS
+from prefork.control.commands import COMMANDS
 
 PAGES = sorted((Path(__file__).parents[3] / "contrib/migrate").glob("*.md"))
 GUNICORN = PAGES[0].with_name("gunicorn.md")
@@ -41,7 +41,7 @@ def test_every_command_that_is_named_is_one(page: Path):
     """Of preforkctl."""
     named = set(re.findall(r"`preforkctl (?:--json )?(\w+)", page.read_text()))
     assert named
-    assert named <= WORDS.keys()
+    assert named <= COMMANDS.keys()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

@@ -11,10 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from prefork.control import client, ctl
+from prefork.control.commands import COMMANDS
 from prefork.errors import AbsentError, ConfigError
 
 
@@ -107,6 +109,20 @@ def test_who_says_nothing_is_not_waited_for_forever(
     assert "has not answered" in capsys.readouterr().err
 
 
+def test_where_too_many_wait_to_be_accepted_the_end_is_exit_status_70(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """A master that is stopped accepts nobody, and its queue is full; where it is only busy, the queue moves."""
+    monkeypatch.setattr(client, "PATIENCE", 0.05)
+    path = str(tmp_path / "a.sock")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(path)
+        listener.listen(0)
+        first.connect(path)
+        assert ctl.main(["-s", path, "status"]) == 70
+    assert "has not answered" in capsys.readouterr().err
+
+
 def test_a_refusal_that_comes_before_the_request_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """The daemon has hung up by the time that the request is sent."""
 
@@ -130,7 +146,7 @@ def test_json_may_stand_on_either_side_of_the_command(
 
     with daemon(tmp_path / "a.sock", talk):
         assert ctl.main(["-s", str(tmp_path / "a.sock"), *argv]) == 0
-    assert json.loads(capsys.readouterr().out) == {"ok": True, "master": 1}
+    assert json.loads(capsys.readouterr().out) == {"ok": True, "master": os.getpid()}
 
 
 @pytest.mark.parametrize("argv", [[], ["explode"], ["-c", "a", "-s", "b", "status"], ["scale", "web"], ["status", "x"]])
@@ -157,10 +173,117 @@ def test_it_starts_without_the_models_and_the_log(tmp_path: Path):
     assert done.stdout == "[]\n"
 
 
-def test_every_word_can_be_asked_and_is_answered_in_words():
-    """The tables of the command are total."""
-    from prefork.control.protocol import WORDS
+EVIL = "\x1b]0;owned\x07\x9b2J\r\x7f\u202e"
 
-    assert WORDS.keys() == ctl.ANSWERED.keys()
-    waiting = {do for do, arguments in WORDS.items() if "wait" in arguments}
-    assert waiting <= ctl.DONE.keys()
+
+def replies(*messages: object) -> Callable[[socket.socket], None]:
+    """A server that answers any request with these."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.recv(65536)
+        for message in messages:
+            connection.sendall(json.dumps(message).encode() + b"\n")
+
+    return talk
+
+
+def evil_status() -> dict[str, Any]:
+    worker = dict.fromkeys(("pool", "worker", "pid", "generation", "state", "recycle_due", "served", "request"), EVIL)
+    pool = {"wanted": EVIL, "ready": EVIL, "failures": EVIL, "next_try_in": 0}
+    return {
+        **dict.fromkeys(("version", "pid", "config", "state", "generation", "paused", "predecessor"), EVIL),
+        "reload": {"state": EVIL, "began_seconds_ago": 1.0, "faults": [EVIL]},
+        "upgrade": {"state": EVIL, "successor": EVIL},
+        "pools": {EVIL: pool},
+        "workers": [{**worker, "age": 1.0, "busy_seconds": 1.0}],
+        "listeners": {EVIL: EVIL},
+    }
+
+
+ANYTHING = dict.fromkeys(
+    ("master", "successor", "pool", "workers", "generation", "state", "hint", "keys", "cause", "pid", "worker"), EVIL
+)
+DEATH = {
+    **ANYTHING,
+    "ending": EVIL,
+    "served": EVIL,
+    "age": EVIL,
+    "last_request": EVIL,
+    "traceback": EVIL,
+    "stacks": EVIL,
+}
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("argv", "reply"),
+    [
+        (["status"], evil_status()),
+        (["deaths"], {"deaths": [DEATH]}),
+        (["dump"], {"workers": [{**ANYTHING, "request": EVIL, "busy_seconds": 1.0, "stacks": EVIL}]}),
+        (["reload"], ANYTHING),
+        (["reload", "--wait"], ANYTHING),
+        (["upgrade"], ANYTHING),
+        (["upgrade", "--keep"], ANYTHING),
+        (["upgrade", "--keep", "--wait"], ANYTHING),
+        (["scale", "web", "3"], ANYTHING),
+        (["reopen"], ANYTHING),
+        (["stop"], ANYTHING),
+        (["quit"], ANYTHING),
+    ],
+)
+def test_nothing_of_a_rogue_server_reaches_the_terminal_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: list[str], reply: dict[str, Any], more: list[str]
+):
+    """M14. In results, progress, refusals and their reasons: whatever is no printable character is escaped."""
+    events = [{**ANYTHING, "event": event} for event in {**COMMANDS["reload"].progress, **COMMANDS["upgrade"].progress}]
+    for ok, last in ((True, reply), (False, {"reason": f"{EVIL}\nmore {EVIL}"}), (EVIL, {"reason": [EVIL]})):
+        path = tmp_path / f"{ok == EVIL}{bool(ok)}.sock"
+        with daemon(path, replies(*events, {**last, "ok": ok})):
+            status = ctl.main(["-s", str(path), *more, *argv])
+        out, err = capsys.readouterr()
+        assert status == (0 if ok is True else 1)
+        assert [one for one in out + err if not (one.isprintable() or one == "\n")] == []
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {},
+        {"pools": 3, "workers": 3, "deaths": 3},
+        {"deaths": [3], "workers": [[]], "version": 1},
+        {"deaths": [{}], "workers": [{"pool": {}}]},
+        {**evil_status(), "workers": [{"age": "x"}]},
+        {**evil_status(), "reload": {"faults": 7, "state": "x", "began_seconds_ago": []}, "workers": [{}]},
+        {"deaths": [{"pool": "web", "seconds_ago": "x"}], "workers": None},
+    ],
+)
+@pytest.mark.parametrize("do", ["status", "deaths", "dump"])
+def test_a_response_of_another_shape_is_exit_status_70(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], do: str, reply: dict[str, Any]
+):
+    """M14. A sentence, and no traceback."""
+    with daemon(tmp_path / "a.sock", replies({**reply, "ok": True})):
+        assert ctl.main(["-s", str(tmp_path / "a.sock"), do]) == 70
+    assert "the response is not one that preforkd gives" in capsys.readouterr().err
+
+
+def test_a_refusal_without_a_reason_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """In words."""
+    with daemon(tmp_path / "a.sock", replies({"ok": False})):
+        assert ctl.main(["-s", str(tmp_path / "a.sock"), "reopen"]) == 1
+    assert capsys.readouterr().err == "preforkctl: reopen refused (no reason given)\n"
+
+
+@pytest.mark.parametrize(("argv", "given"), [([], {}), (["--force"], {"force": True})])
+def test_scale_sends_force_where_it_is_asked_for(tmp_path: Path, argv: list[str], given: dict[str, bool]):
+    """And nothing that an older daemon would not know, where it is not."""
+    asked: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        asked.append(connection.recv(65536))
+        connection.sendall(b'{"ok": true, "pool": "web", "workers": 3}\n')
+
+    with daemon(tmp_path / "a.sock", talk):
+        assert ctl.main(["-s", str(tmp_path / "a.sock"), "scale", "web", "3", *argv]) == 0
+    assert json.loads(asked[0]) == {"prefork": 1, "do": "scale", "pool": "web", "workers": 3, **given}

@@ -10,30 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from prefork.control import protocol
-from prefork.control.protocol import WORDS, Misunderstood, Request
+from prefork.control.commands import COMMANDS
+from prefork.control.protocol import Misunderstood, Request, request
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "reload": {"wait": True},
     "upgrade": {"wait": True},
-    "scale": {"pool": "web", "workers": 8},
+    "scale": {"pool": "web", "workers": 8, "force": True},
     "dump": {"worker": "web/2"},
 }
 
 
-@pytest.mark.parametrize("do", WORDS)
+@pytest.mark.parametrize("do", COMMANDS)
 def test_what_is_written_is_what_is_read(do: str):
     """Every word, with its arguments."""
-    request = Request(do, **ARGUMENTS.get(do, {}))
-    line = request.line()
+    asked = request(do, **ARGUMENTS.get(do, {}))
+    line = asked.line()
     assert line.endswith(b"\n")
     assert json.loads(line)["prefork"] == 1
-    assert protocol.parse(line) == request
+    assert protocol.parse(line) == asked
 
 
 def test_arguments_have_defaults():
     """Only a pool and its number must be given."""
-    assert protocol.parse(b'{"prefork": 1, "do": "reload"}') == Request("reload")
-    assert protocol.parse(b'{"prefork": 1, "do": "dump"}') == Request("dump")
+    assert protocol.parse(b'{"prefork": 1, "do": "reload"}') == request("reload")
+    assert protocol.parse(b'{"prefork": 1, "do": "dump"}') == request("dump")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,9 @@ def test_arguments_have_defaults():
         (b'{"prefork": 1, "do": "scale", "pool": "web", "workers": 1001}', "1 to 1000"),
         (b'{"prefork": 1, "do": "scale", "pool": "web", "workers": true}', "must be of type int"),
         (b'{"prefork": 1, "do": "scale", "pool": "web", "workers": 2.0}', "must be of type int"),
+        (b'{"prefork": 1, "do": "scale", "pool": "web", "workers": 2, "force": 1}', "must be of type bool"),
+        (b'{"prefork": 1, "do": "stop", "wait": true}', "takes no 'wait'"),
+        (b'{"prefork": 1, "do": "dump", "worker": "' + b"x" * 300 + b'"}', "at most 256 characters"),
     ],
 )
 def test_what_is_not_understood_is_answered_with_a_sentence(line: bytes, sentence: str):
@@ -72,8 +76,8 @@ def test_what_is_not_understood_is_answered_with_a_sentence(line: bytes, sentenc
 def test_numbers_at_the_edge_are_understood():
     """1 and 1000 workers."""
     for number in (1, 1000):
-        line = Request("scale", pool="web", workers=number).line()
-        assert protocol.parse(line).workers == number
+        line = request("scale", pool="web", workers=number).line()
+        assert protocol.parse(line).given["workers"] == number
 
 
 def outcome(line: bytes) -> Request | str:
@@ -95,8 +99,8 @@ JSON = PLAIN | some.lists(PLAIN, max_size=2) | some.dictionaries(some.text(max_s
 
 
 @given(
-    some.sampled_from([*WORDS, "x"]),
-    some.dictionaries(some.sampled_from(["wait", "pool", "workers", "worker", "x"]), JSON),
+    some.sampled_from([*COMMANDS, "x"]),
+    some.dictionaries(some.sampled_from(["wait", "pool", "workers", "worker", "force", "x"]), JSON),
 )
 def test_any_arguments_give_a_request_or_a_sentence(do: str, arguments: dict[str, Any]):
     """And the sentence can be sent, whatever is in it."""
@@ -104,7 +108,7 @@ def test_any_arguments_give_a_request_or_a_sentence(do: str, arguments: dict[str
     if isinstance(told, Request):
         assert protocol.parse(told.line()) == told
     else:
-        assert json.loads(protocol.answer(ok=False, reason=told))["ok"] is False
+        assert json.loads(protocol.response(ok=False, reason=told))["ok"] is False
 
 
 def test_a_reply_is_one_line():
@@ -112,4 +116,4 @@ def test_a_reply_is_one_line():
     line = protocol.event("worker_died", {"stacks": "a\nb", "pid": 1})
     assert line.count(b"\n") == 1
     assert json.loads(line) == {"event": "worker_died", "stacks": "a\nb", "pid": 1}
-    assert json.loads(protocol.answer(ok=True, some="thing")) == {"ok": True, "some": "thing"}
+    assert json.loads(protocol.response(ok=True, some="thing")) == {"ok": True, "some": "thing"}

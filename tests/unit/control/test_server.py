@@ -6,7 +6,10 @@ import json
 import os
 import select
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from prefork.control.server import CLIENTS_MOST, Asking, Manner, Server
 from prefork.errors import BindError
 
 STATUS = b'{"prefork": 1, "do": "status"}\n'
-OPEN = Manner(0o600, None, None)
+OPEN = Manner(0o600, None)
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def test_a_request_is_given_with_who_asks_it_and_answered(served: Server):
         [asking] = turn(served)
         assert (asking.request.do, asking.uid, asking.pid) == ("status", os.geteuid(), os.getpid())
         served.say(asking.client, protocol.event("something", {"a": 1}))
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(client) == [{"event": "something", "a": 1}, {"ok": True}]
         assert not served.has(asking.client)
 
@@ -82,7 +85,7 @@ def test_a_second_request_on_a_connection_is_not_heard(served: Server):
         [asking] = turn(served)
         client.sendall(STATUS)
         assert turn(served) == []
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(client) == [{"ok": True}]
 
 
@@ -94,7 +97,7 @@ def test_a_client_that_says_that_it_has_said_all_is_answered(served: Server):
         [asking] = turn(served)
         assert turn(served) == []
         assert not select.select([served.fileno()], [], [], 0)[0]
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(client) == [{"ok": True}]
 
 
@@ -108,7 +111,7 @@ def test_a_client_that_has_gone_is_forgotten(served: Server):
         assert not any(served.has(asking.client) for asking in asked)
         assert served.clients == 0
         for asking in asked:
-            served.say(asking.client, protocol.answer(ok=True), last=True)
+            served.say(asking.client, protocol.response(ok=True), last=True)
 
 
 @pytest.mark.parametrize("sent", [os.urandom(1000).replace(b"\n", b"") + b"\n", b"\n", b"[]\n", b"x" * 70_000])
@@ -135,8 +138,77 @@ def test_a_client_that_never_reads_is_dropped(served: Server, monkeypatch: pytes
         assert not served.has(asking.client)
         other.sendall(STATUS)
         [asking] = turn(served)
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(other) == [{"ok": True}]
+
+
+def test_all_that_clients_do_not_take_is_bounded(served: Server, monkeypatch: pytest.MonkeyPatch):
+    """M14. Who has most to take goes first; the master holds no more than so much for all of them."""
+    monkeypatch.setattr(server, "TOGETHER_MOST", 3 << 20)
+    deaf = [connect(served) for _ in range(5)]
+    for client in deaf:
+        client.sendall(STATUS)
+    asked = turn(served)
+    assert len(asked) == 5
+    for size in range(1, 6):
+        served.say(asked[size - 1].client, b"x" * (size << 20))
+        assert sum(len(one.unsent) for one in served._clients.values()) <= 3 << 20
+    assert not served.has(asked[-1].client)
+    for client in deaf:
+        client.close()
+
+
+def test_a_flood_behind_a_request_keeps_nobody_busy(served: Server):
+    """M14. It is not read: the client's own buffer fills, and there is nothing to do for the master."""
+    with connect(served) as client:
+        client.sendall(STATUS)
+        [asking] = turn(served)
+        client.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                client.send(b"x" * 65536)
+        assert not select.select([served.fileno()], [], [], 0)[0]
+        client.setblocking(True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
+        assert answers(client) == [{"ok": True}]
+
+
+def test_fifty_clients_at_once_are_all_answered(served: Server):
+    """M14. Beside those who stall with half a line, who make room."""
+    stalled = [connect(served) for _ in range(10)]
+    for client in stalled:
+        client.sendall(STATUS[:-1])
+        turn(served)
+    crowd = []
+    for _ in range(50):
+        client = connect(served)
+        client.sendall(STATUS)
+        crowd.append(client)
+        for asking in turn(served):
+            served.say(asking.client, protocol.response(ok=True), last=True)
+    assert [answers(client) for client in crowd] == [[{"ok": True}]] * 50
+    for client in (*crowd, *stalled):
+        client.close()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be in another group")
+def test_groups_are_those_of_the_process_that_connected(served: Server):
+    """M14. The kernel tells them: no directory service is asked, which might keep the master waiting."""
+    program = f"""
+import os, socket
+os.setgroups([12345, 23456])
+client = socket.socket(socket.AF_UNIX)
+client.connect({served.path!r})
+print(flush=True)
+input()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], **pipes) as other:  # type: ignore[call-overload]
+        other.stdout.readline()
+        turn(served)
+        [client] = served._clients.values()
+        assert [client.is_member(group) for group in (12345, 23456, 34567)] == [True, True, False]
+        other.communicate(b"\n")
 
 
 def test_a_slow_reader_gets_everything(served: Server):
@@ -146,7 +218,7 @@ def test_a_slow_reader_gets_everything(served: Server):
         [asking] = turn(served)
         for number in range(100):
             served.say(asking.client, protocol.event("long", {"number": number, "text": "x" * 20_000}))
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         said = b""
         while True:
             turn(served)
@@ -227,7 +299,7 @@ def test_clients_move_with_the_socket(served: Server, tmp_path: Path):
         follower = Server(str(tmp_path / "other.sock"), OPEN)
         follower.take_clients(served)
         assert served.clients == 0
-        follower.say(asking.client, protocol.answer(ok=True), last=True)
+        follower.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(client) == [{"ok": True}]
         follower.close(unlink=True)
 
@@ -240,7 +312,7 @@ def test_deaf_it_listens_to_nobody_new_and_answers_the_others(served: Server):
         served.deafen()
         assert not Path(served.path).exists()
         assert turn(served) == []
-        served.say(asking.client, protocol.answer(ok=True), last=True)
+        served.say(asking.client, protocol.response(ok=True), last=True)
         assert answers(client) == [{"ok": True}]
 
 
@@ -264,7 +336,7 @@ def test_what_is_no_socket_is_not_taken_over(tmp_path: Path):
     """Whoever put it there wants it."""
     path = tmp_path / "control.sock"
     path.write_text("a letter")
-    with pytest.raises(BindError, match="no socket"):
+    with pytest.raises(BindError, match="not a socket"):
         Server(str(path), OPEN, over=os.getpid())
     assert path.read_text() == "a letter"
     assert os.listdir(tmp_path) == ["control.sock"]
@@ -284,7 +356,7 @@ def test_nobody_gets_in_before_the_rights_are_set(tmp_path: Path):
     """Mode and group of the configuration, whatever the umask is."""
     before = os.umask(0)
     try:
-        one = Server(str(tmp_path / "control.sock"), Manner(0o640, None, None))
+        one = Server(str(tmp_path / "control.sock"), Manner(0o640, None))
     finally:
         os.umask(before)
     assert os.stat(one.path).st_mode & 0o777 == 0o640
@@ -294,5 +366,5 @@ def test_nobody_gets_in_before_the_rights_are_set(tmp_path: Path):
 def test_an_unknown_group_is_a_sentence(tmp_path: Path):
     """And leaves nothing behind."""
     with pytest.raises(BindError, match="no-such-group"):
-        Server(str(tmp_path / "control.sock"), Manner(0o660, "no-such-group", None))
+        Server(str(tmp_path / "control.sock"), Manner(0o660, "no-such-group"))
     assert os.listdir(tmp_path) == []

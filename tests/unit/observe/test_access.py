@@ -15,7 +15,8 @@ from prefork.observe.access import MOST, AccessLog
 
 
 class Sink:
-    def __init__(self):
+    def __init__(self, limit=0):
+        self.limit = limit
         self.writes = []
 
     def write(self, data):
@@ -32,8 +33,8 @@ def asked(target=b"/a?b=c", *fields, minor=b"1"):
     return connection.next_event()
 
 
-def logged(form, *visits, fields=None):
-    sink = Sink()
+def logged(form, *visits, fields=None, limit=0):
+    sink = Sink(limit)
     log = AccessLog(sink, form, fields or {})
     for visit in visits:
         log.add(visit)
@@ -136,3 +137,20 @@ def test_a_turn_is_one_write():
 def test_a_long_turn_does_not_gather_without_end():
     """At most so many lines wait."""
     assert len(logged("common", *[(asked(), "192.0.2.1", 200, 1, 0, 0)] * (MOST + 1)).writes) == 2
+
+
+@pytest.mark.parametrize("form", ["json", "common", "combined"])
+@pytest.mark.parametrize("text", [b"x", b"\xff", b'"', b"\\"])
+def test_a_line_that_is_too_long_is_cut_where_a_client_chose(form, text):
+    """P5: a log on a pipe takes 4096 bytes at once; the line is whole, and the others are left as they are."""
+    long = asked(b"/" + b"y" * 7000, b"Referer: " + text * 6000, b"User-Agent: " + text * 3000)
+    short = (asked(), "192.0.2.1", 200, 1, 1, 0)
+    first, second = logged(form, (long, "192.0.2.1", 404, 77, 1, 0), short, limit=4096, fields={"pool": "web"}).lines
+    assert 800 < len(first) < 4096
+    assert "..." in first
+    if form == "json":
+        assert json.loads(first)["status"] == 404
+        assert json.loads(first)["pool"] == "web"
+    else:
+        assert " 404 77" in first
+    assert "/a?b=c" in second

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import select
 import shutil
 import socket
 import struct
@@ -11,9 +13,11 @@ import struct
 import pytest
 
 from prefork.errors import PreforkError
+from prefork.observe import secure_open
 from prefork.observe.journal import Journal
-from prefork.observe.sink import File, Sink
+from prefork.observe.sink import Sink
 from prefork.observe.syslog import Syslog
+from prefork.observe.targets import File
 
 
 @pytest.fixture
@@ -173,26 +177,125 @@ class TestTrouble:
         sink.write(b"line\n")
         assert sink.lost == 1
 
-    def test_a_batch_larger_than_a_pipe_goes_through_while_it_is_read(self, made, tmp_path):
-        """A pipe takes a long traceback in pieces."""
+    def test_a_batch_larger_than_a_pipe_takes_at_once_goes_in_whole_lines(self, made, tmp_path):
+        """P5: each write is of whole lines, and no longer than what others cannot tear."""
         os.mkfifo(tmp_path / "fifo")
         reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
         sink = made(str(tmp_path / "fifo"))
-        sink.write(b"x" * 60_000 + b"\n")
+        batch = b"".join(b"%d %s\n" % (number, b"x" * 700) for number in range(60))
+        sink.write(batch)
         assert sink.lost == 0
-        assert len(os.read(reader, 65536)) == 60_001
+        assert os.read(reader, 65536) == batch
         os.close(reader)
+
+    def test_a_line_that_a_pipe_does_not_take_at_once_is_never_torn(self, made, tmp_path):
+        """P5: who writes has to shorten it to ``limit``; what is longer is lost whole, and counted."""
+        os.mkfifo(tmp_path / "fifo")
+        reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+        sink = made(str(tmp_path / "fifo"))
+        assert sink.limit == select.PIPE_BUF
+        sink.write(b"one\n" + b"x" * sink.limit + b"\n" + b"two\n")
+        assert sink.lost == 1
+        assert os.read(reader, 65536) == b"one\ntwo\n"
+        os.close(reader)
+
+    def test_a_full_pipe_that_blocks_does_not_block_us(self, made, monkeypatch):
+        """P5: others may have made the description that we share with them a blocking one."""
+        reader, writer = os.pipe()
+        monkeypatch.setattr(secure_open, "open_again", refuse)
+        sink = Sink(File(os.devnull), "log", descriptor=writer)
+        for _ in range(100):
+            sink.write(b"x" * 2999 + b"\n")  # leaves room that a poll calls writable, and that is too small
+        assert 50 < sink.lost < 100
+        os.set_blocking(reader, False)
+        assert os.read(reader, 2**20).count(b"\n") == 100 - sink.lost
+        sink.close()
+        os.close(reader)
+
+
+def refuse(*_arguments):
+    raise PermissionError
+
+
+class TestDescriptions:
+    """M6: nobody shares an open file description with the master."""
+
+    @pytest.mark.parametrize("flag", [os.O_NONBLOCK, os.O_APPEND])
+    def test_a_childs_flags_are_its_own(self, made, path, flag):
+        """What a child does to its description leaves the parent's alone."""
+        sink = made(str(path))
+        before = fcntl.fcntl(sink.fileno(), fcntl.F_GETFL)
+        theirs = os.dup(sink.fileno())  # the parent's, to look at afterwards
+        sink.separate()
+        fcntl.fcntl(sink.fileno(), fcntl.F_SETFL, fcntl.fcntl(sink.fileno(), fcntl.F_GETFL) & ~flag)
+        assert fcntl.fcntl(theirs, fcntl.F_GETFL) == before
+        os.close(theirs)
+
+    def test_it_is_the_same_file_wherever_that_was_moved(self, made, path):
+        """Between logrotate's rename and USR1 all go on in the old file."""
+        sink = made(str(path))
+        path.rename(path.with_suffix(".1"))
+        sink.separate()
+        sink.write(b"line\n")
+        assert path.with_suffix(".1").read_bytes() == b"line\n"
+        assert not path.exists()
+        assert not os.get_inheritable(sink.fileno())
+
+    def test_what_is_lent_is_another_description(self, made, path):
+        """For a worker, at USR1."""
+        sink = made(str(path))
+        lent = sink.lend()
+        fcntl.fcntl(lent, fcntl.F_SETFL, 0)
+        assert fcntl.fcntl(sink.fileno(), fcntl.F_GETFL) & os.O_APPEND
+        assert not os.get_inheritable(lent)
+        os.close(lent)
+
+    def test_where_none_is_to_be_had_it_is_shared(self, made, path, monkeypatch):
+        """A socket, or another user's pipe: the log goes on."""
+        sink = made(str(path))
+        monkeypatch.setattr(secure_open, "open_again", refuse)
+        sink.separate()
+        lent = sink.lend()
+        assert os.path.samestat(os.fstat(lent), os.fstat(sink.fileno()))
+        os.close(lent)
+        sink.write(b"line\n")
+        assert path.read_bytes() == b"line\n"
+
+    def test_a_connection_to_a_daemon_is_each_ones_own(self, made, daemon):
+        """A socket's description can be connected elsewhere."""
+        sink = made(Syslog("prefork", daemon.getsockname()))
+        before = os.fstat(sink.fileno()).st_ino
+        sink.separate()
+        assert os.fstat(sink.fileno()).st_ino != before
+        sink.write(b"line\n")
+        assert daemon.recv(65536).endswith(b"line")
 
 
 class TestStderr:
     def test_it_is_descriptor_2(self, made, capfd):
-        """Whatever that is; and there is nothing to open anew."""
+        """Whatever that is, by a description of our own; what others print goes behind our lines, not over them."""
         sink = made("stderr")
         sink.write(b"line\n")
-        assert sink.fileno() == 2
+        os.write(2, b"printed\n")
         assert sink.reopen() is None
         sink.write(b"more\n")
-        assert capfd.readouterr().err == "line\nmore\n"
+        assert capfd.readouterr().err == "line\nprinted\nmore\n"
+
+    def test_a_socket_is_written_to_without_blocking(self, made, monkeypatch):
+        """As under systemd: its description is shared, and may be a blocking one."""
+        ours, theirs = socket.socketpair()
+        before = os.dup(2)
+        os.dup2(theirs.fileno(), 2)
+        try:
+            sink = made("stderr")
+            for _ in range(1000):
+                sink.write(b"x" * 999 + b"\n")
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+        assert 0 < sink.lost < 1000
+        ours.close()
+        theirs.close()
 
     def test_closing_the_sink_leaves_it_open(self, capfd):
         """Standard error belongs to the process."""
@@ -312,6 +415,13 @@ class TestJournal:
         sink.send(b"x" * 10**6, "info", {"event": "x", "traceback": "y" * 10**6})
         assert sink.lost == 0
         assert len(entries(daemon.recv(2**20))["PREFORK_TRACEBACK"]) == 32 * 1024
+
+    def test_an_entry_of_many_long_values_fits(self, made, daemon):
+        """P5: fields that would be too much for a datagram are left out, the entry is there."""
+        sink = made(Journal("prefork", daemon.getsockname()))
+        sink.send(b"x\n", "info", {"event": "x", **{f"field{number}": "y" * 10**6 for number in range(30)}})
+        assert sink.lost == 0
+        assert entries(daemon.recv(2**20))["PREFORK_EVENT"] == b"x"
 
     def test_a_value_that_cannot_be_written(self, made, daemon):
         """Its entry goes out without it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prefork.control.protocol import WORDS
+from prefork.control.commands import COMMANDS
 from tests.needs import needs
 
 COMPLETIONS = Path(__file__).parents[3] / "packaging/completions"
@@ -67,7 +67,7 @@ def test_they_are_up_to_date():
 def test_every_command_of_preforkctl_is_offered(shell: str):
     """Behind its name."""
     found = offered(shell, "preforkctl ", "upgrade")
-    assert [word for word in WORDS if word not in found] == []
+    assert [word for word in COMMANDS if word not in found] == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

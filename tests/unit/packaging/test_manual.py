@@ -15,7 +15,7 @@ import pytest
 from prefork.arbiter.fleet import NEXT, WorkerEvent, WorkerState
 from prefork.arbiter.loop import SIGNALS
 from prefork.config.models.catalogue import keys
-from prefork.control.protocol import WORDS
+from prefork.control.commands import COMMANDS
 
 MAN = Path(__file__).parents[3] / "packaging/man"
 
@@ -84,7 +84,7 @@ def test_every_signal_is_in_the_page_of_the_daemon(signum: int):
     assert name in chapter
 
 
-@pytest.mark.parametrize("command", sorted(WORDS))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_is_in_the_page_of_preforkctl(command: str):
     """With its own paragraph."""
     page = (MAN / "preforkctl.1").read_text()

@@ -227,7 +227,7 @@ def test_what_is_no_socket_is_never_touched(opened, unix):
     """A typing error in the configuration does not cost a file."""
     with open(unix.path, "w") as file:
         file.write("precious")
-    with pytest.raises(BindError, match="the file there is no socket"):
+    with pytest.raises(BindError, match="the file there is not a socket"):
         opened(unix)
     with open(unix.path) as file:
         assert file.read() == "precious"
@@ -236,7 +236,7 @@ def test_what_is_no_socket_is_never_touched(opened, unix):
 def test_a_link_is_no_socket(opened, unix, tmp_path):
     """Whoever may write to the directory cannot make root unlink something elsewhere."""
     os.symlink(tmp_path / "elsewhere", unix.path)
-    with pytest.raises(BindError, match="no socket"):
+    with pytest.raises(BindError, match="not a socket"):
         opened(unix)
     assert os.path.islink(unix.path)
 
@@ -374,7 +374,7 @@ def test_a_file_that_cannot_be_unlinked_does_not_hinder_the_closing(opened, unix
     """The next start knows a stale file when it sees one."""
     listener = opened(unix)
 
-    def refuse(_path):
+    def refuse(_path, **_directory):
         raise PermissionError
 
     monkeypatch.setattr(os, "unlink", refuse)
@@ -506,3 +506,55 @@ class TestActivation:
         assert activation.descriptor("tls") == 5
         with pytest.raises(LookupError, match="none is named 'x'; passed were tls, web"):
             activation.descriptor("x")
+
+
+class TestMending:
+    """M11: what a worker did to the socket that all share."""
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+    @pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
+    def test_a_tcp_socket_that_was_shut_down_listens_again(self, opened, host, how):
+        """At its own port, also where the kernel chose that."""
+        listener = opened(TcpAddress(host, 0))
+        before = listener.socket.getsockname()
+        listener.socket.shutdown(how)
+        assert listener.mend() == "it was shut down"
+        assert not listener.shut_down
+        assert listener.socket.getsockname() == before
+        greet(listener)
+        assert listener.mend() == ""
+
+    def test_a_unix_socket_that_was_shut_down_has_to_be_opened_anew(self, opened, unix):
+        """Its end is final."""
+        listener = opened(unix)
+        assert listener.fault == ""
+        listener.socket.shutdown(socket.SHUT_RDWR)
+        assert listener.mend() == "it was shut down"
+        assert listener.shut_down
+        assert listener.fault == "it was shut down by a worker"
+
+    def test_a_removed_file_is_a_fault(self, opened, unix):
+        """P11: clients find nobody there."""
+        listener = opened(unix)
+        os.unlink(unix.path)
+        assert listener.fault == "its file was removed or replaced"
+        assert listener.mend() == ""
+
+    def test_a_blocking_socket_is_made_nonblocking(self, opened):
+        """And until then no accept waits for long."""
+        listener = opened(TcpAddress("127.0.0.1", 0))
+        os.set_blocking(listener.socket.fileno(), True)
+        with pytest.raises(BlockingIOError):
+            listener.socket.accept()
+        assert listener.mend() == "it was made blocking"
+        assert not os.get_blocking(listener.socket.fileno())
+
+    def test_a_filter_is_taken_off_but_for_our_own(self, opened):
+        """The one that keeps newcomers away at the end stays."""
+        listener = opened(TcpAddress("127.0.0.1", 0))
+        listener.refuse_newcomers()
+        assert listener.mend() == ""
+        other = opened(TcpAddress("127.0.0.1", 0))
+        other.refuse_newcomers()
+        other._refusing = False
+        assert other.mend() == "it was given a filter"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+from contextlib import suppress
 
 import pytest
 
 from prefork.errors import AlreadyRunning, PreforkError
-from prefork.system import pidfile
+from prefork.system import filelock, pidfile
 from prefork.system.pidfile import Pidfile
 
 
@@ -70,7 +72,7 @@ def test_a_stale_file_is_replaced(make, path, text):
 def test_a_file_that_is_no_pidfile_is_left(make, path):
     """A typing error in the configuration does not cost a file."""
     write(path, "root:x:0:0\n")
-    with pytest.raises(PreforkError, match="no pidfile"):
+    with pytest.raises(PreforkError, match="not a pidfile"):
         make().acquire()
     with open(path) as file:
         assert file.read() == "root:x:0:0\n"
@@ -253,3 +255,69 @@ def test_reading_nothing(path, tmp_path):
     """No file, or a directory."""
     assert pidfile.read(path) is None
     assert pidfile.read(str(tmp_path)) is None
+
+
+def read_lock(descriptor: int) -> None:
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, filelock.FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0))
+
+
+LOCKS = [
+    pytest.param(lambda descriptor: fcntl.flock(descriptor, fcntl.LOCK_EX), id="flock"),
+    pytest.param(lambda descriptor: fcntl.flock(descriptor, fcntl.LOCK_SH), id="shared flock"),
+    pytest.param(read_lock, id="read lock"),
+]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("stale", [True, False])
+def test_who_may_only_read_it_blocks_nobody(make, path, lock, stale):
+    """M4: whatever a reader locks, of a stale file or of a living master's: start, upgrade, way back and end go on."""
+    first = make()
+    if stale:
+        write(path, f"{os.getpid()}\n")
+    else:
+        first.acquire()
+    reader = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(BlockingIOError):  # a living master's lock forbids it
+            lock(reader)
+        if stale:
+            first.acquire()
+        with pytest.raises(AlreadyRunning):
+            make().acquire()
+        first.name_oldbin()
+        successor = make()
+        successor.acquire(succeeding=True)
+        assert successor.release() is None
+        first.restore()
+        assert first.release() is None
+        assert names(path) == []
+    finally:
+        os.close(reader)
+
+
+def test_the_lock_file_of_a_start_that_was_killed_is_no_obstacle(make, path):
+    """It is there, and nobody holds it."""
+    os.close(os.open(path + ".lock", os.O_CREAT | os.O_WRONLY, 0o600))
+    make().acquire()
+    assert names(path) == ["preforkd.pid"]
+
+
+def test_a_start_that_is_stopped_in_the_middle_is_waited_for_and_named(make, path):
+    """Not for ever, and nothing is left of who waited."""
+    held = os.open(path + ".lock", os.O_CREAT | os.O_WRONLY, 0o600)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(AlreadyRunning, match=r"another start .*preforkd.pid.lock"):
+            make().acquire()
+        assert names(path) == ["preforkd.pid.lock"]
+    finally:
+        os.close(held)
+
+
+def test_a_lock_file_that_others_can_open_is_not_trusted(make, path):
+    """M4: what is locked can be opened by nobody else."""
+    os.close(os.open(path + ".lock", os.O_CREAT | os.O_WRONLY, 0o600))
+    os.chmod(path + ".lock", 0o644)
+    with pytest.raises(PreforkError, match="somebody else made the lock file"):
+        make().acquire()

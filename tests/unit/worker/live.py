@@ -74,6 +74,8 @@ class Log:
 class Sink:
     """Takes the place of a log file."""
 
+    limit = 0
+
     def __init__(self):
         self.writes = []
 

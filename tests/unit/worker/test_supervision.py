@@ -12,7 +12,7 @@ import pytest
 from prefork.observe.sink import Sink
 from prefork.system import signals
 from prefork.system.channel import LIMIT, Channel, Kind
-from prefork.system.scoreboard import TEXT, Scoreboard
+from prefork.system.scoreboard import TEXT, Row, Scoreboard
 from prefork.worker.protocol import Directive
 from prefork.worker.recycle import NEVER, RecycleLimits
 from prefork.worker.settings import RecycleSettings
@@ -25,9 +25,12 @@ class Ties:
     """The master's side: its end of the channel, and the scoreboard."""
 
     def __init__(self, sinks, recycle):
-        self.board = Scoreboard(1)
+        self.board = Scoreboard()
+        descriptor = self.board.open_row(0)
+        row = Row.map(descriptor, self.board.words, 0)
+        os.close(descriptor)
         self.master, self.worker = Channel.pair()
-        self.line = MasterLink(self.board.row(0), self.worker, sinks, RecycleLimits(recycle))
+        self.line = MasterLink(row, self.worker, sinks, RecycleLimits(recycle))
 
     def is_readable(self):
         return bool(select.select(self.line.filenos(), [], [], 0)[0])
@@ -39,6 +42,7 @@ class Ties:
         return kinds
 
     def close(self):
+        os.close(self.board.words)
         self.line._watched.close()
         os.close(self.line._inbox._reader)
         os.close(self.line._inbox._writer)

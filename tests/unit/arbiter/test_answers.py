@@ -1,0 +1,312 @@
+"""How commands are answered: by the state of the master and by attempts that end, whatever the events are called."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from prefork.arbiter import facts, orders
+from prefork.arbiter.answers import ANSWERS
+from prefork.arbiter.control import Controller
+from prefork.arbiter.facts import Fact
+from prefork.control import protocol
+from prefork.control.commands import COMMANDS
+from prefork.control.server import Asking
+from tests.unit.arbiter.service import Service, config
+
+Rename = Callable[[str], str]
+
+
+def as_it_is(event: str) -> str:
+    return event
+
+
+def backwards(event: str) -> str:
+    return event[::-1]
+
+
+class Socket:
+    """Stands for the server: what is asked is put into ``asking``, what each client is told is kept."""
+
+    path, listening, holds_path, hindrance = "/run/control.sock", True, True, ""
+
+    def __init__(self) -> None:
+        self.asking: list[Asking] = []
+        self.told: dict[int, list[dict[str, Any]]] = {}
+        self.gone: set[int] = set()
+
+    def fileno(self) -> int:
+        return 100
+
+    def turn(self) -> Iterable[Asking]:
+        asking, self.asking = self.asking, []
+        return asking
+
+    def has(self, client: int) -> bool:
+        return client not in self.gone
+
+    def say(self, client: int, line: bytes, *, last: bool = False) -> None:
+        message = json.loads(line)
+        assert last == ("ok" in message)
+        assert client not in self.gone
+        self.told.setdefault(client, []).append(message)
+        if last:
+            self.gone.add(client)
+
+    def close(self, *, unlink: bool) -> None:
+        raise AssertionError("nobody closes it here")
+
+
+class Desk:
+    """A master with a control socket, in virtual time. ``rename`` is done to every event that is logged."""
+
+    def __init__(self, rename: Rename = as_it_is) -> None:
+        self.rename = rename
+        self.service = Service({"web": 2}).up()
+        self.failures: tuple[str, ...] = ()  # of the logs that are reopened
+        self.socket = Socket()
+        self.sources: dict[int, Callable[[], Iterator[Fact]]] = {}
+        self.clients = 0
+        self.controller = Controller(self, self.service.master)  # type: ignore[arg-type] - see the names below
+        with_socket = SimpleNamespace(control=SimpleNamespace(socket=Socket.path))
+        self.controller.open(with_socket)  # type: ignore[arg-type]
+        self.controller.adopt(with_socket)  # type: ignore[arg-type]
+
+    # As the controller knows it.
+
+    @property
+    def services(self) -> Any:
+        return SimpleNamespace(
+            log=SimpleNamespace(info=lambda *_words, **_fields: None),
+            version="1.2.3",
+            title="a.toml",
+            control_manner=lambda _config: None,
+            open_control=lambda *_how: self.socket,
+        )
+
+    @property
+    def watch(self) -> Any:
+        return SimpleNamespace(add=self.sources.__setitem__)
+
+    def now(self) -> float:
+        return self.service.now
+
+    def rows(self) -> dict[int, facts.RequestSeen]:
+        return {}
+
+    def addresses(self) -> dict[str, str]:
+        return {"web": "unix:/run/web.sock"}
+
+    # As the tests know it.
+
+    def ask(self, do: str, **given: Any) -> int:
+        """Ask for something, and have the master told; the client."""
+        self.clients += 1
+        self.socket.asking.append(Asking(self.clients, protocol.request(do, **given), 1, 0))
+        for fact in self.sources[100]():
+            self.tell(fact)
+        return self.clients
+
+    def tell(self, *told: Fact) -> None:
+        waiting = deque(told)
+        while waiting:
+            found: list[orders.Order] = []
+            self.service.master.handle(waiting.popleft(), self.service.now, found)
+            for order in found:
+                if isinstance(order, orders.Report):
+                    self.controller.reported(orders.Report(order.level, self.rename(order.event), order.fields))
+                waiting += self.answers_of(order)
+        self.controller.settle()
+
+    def answers_of(self, order: orders.Order) -> list[Fact]:
+        if isinstance(order, orders.SpawnWorker):
+            return [facts.WorkerSpawned(order.worker, 1000 + order.worker)]
+        if isinstance(order, orders.ReopenLogs):
+            return [facts.LogsReopened(self.failures)]
+        if isinstance(order, orders.LoadConfig):
+            return [facts.ConfigLoaded(config({"web": 2}))]
+        if isinstance(order, orders.OpenListeners):
+            return [facts.ListenersOpened(order.generation)]
+        if isinstance(order, orders.MeasureRoom):
+            return [facts.RoomMeasured(order.pool, order.workers, order.force, 0, 0, 1024)]
+        if isinstance(order, orders.Reexec):
+            return [facts.SuccessorStarted(4711)]
+        return []
+
+    def workers(self) -> list[int]:
+        return [worker.id for worker in self.service.master.fleet]
+
+    def answer(self, client: int) -> dict[str, Any] | None:
+        """The response, without what differs from one process to the next."""
+        responses = [message for message in self.socket.told.get(client, []) if "ok" in message]
+        assert len(responses) < 2
+        return responses[0] if responses else None
+
+
+# What is done, from the first request to the last; gives the clients.
+
+
+def reloads(desk: Desk) -> Iterator[int]:
+    yield desk.ask("reload")
+    yield desk.ask("reload", wait=True)
+    desk.tell(facts.ReloadRefused(("a fault",)))
+    yield desk.ask("reload", wait=True)
+    while booting := [one.id for one in desk.service.master.fleet if one.state.value == "booting"]:
+        desk.tell(facts.WorkerReady(booting[0]))
+    old = [one.id for one in desk.service.master.fleet if one.state.value == "retiring"]
+    desk.tell(*(facts.ChildExited(worker, "exit code 0", clean=True) for worker in old))
+
+
+def upgrades(desk: Desk) -> Iterator[int]:
+    yield desk.ask("upgrade")  # it is started
+    yield desk.ask("upgrade", wait=True)  # one runs already
+    desk.tell(facts.SuccessorFailed("no such module"))
+    yield desk.ask("upgrade", keep=True)  # the failed one has not ended yet
+    desk.tell(facts.SuccessorGone())
+    yield desk.ask("upgrade", wait=True)
+    desk.tell(facts.SuccessorFailed("no such module"))
+    desk.tell(facts.SuccessorGone())
+    yield desk.ask("upgrade", wait=True)
+    desk.tell(facts.SuccessorGone())  # and has said nothing
+    yield desk.ask("upgrade", wait=True, keep=True)
+    desk.tell(facts.SuccessorReady())
+
+
+def others(desk: Desk) -> Iterator[int]:
+    yield desk.ask("scale", pool="web", workers=3)
+    yield desk.ask("scale", pool="shop", workers=3)
+    yield desk.ask("reopen")
+    desk.failures = ("log access: [Errno 13] Permission denied",)
+    yield desk.ask("reopen")
+    yield desk.ask("stop")
+    yield desk.ask("quit")
+
+
+def dumps(desk: Desk) -> Iterator[int]:
+    yield desk.ask("dump", worker="web/9")
+    first, second = desk.workers()
+    yield desk.ask("dump", worker="web/1")
+    yield desk.ask("dump")
+    desk.tell(facts.StacksDumped(first, "Thread 1"))
+    desk.tell(facts.ChildExited(second, "signal SIGKILL", clean=False))
+    desk.service.now += 60
+    desk.tell(facts.TimePassed())
+    yield desk.ask("deaths")
+    yield desk.ask("status")
+
+
+@pytest.mark.parametrize("course", [reloads, upgrades, others, dumps])
+def test_renaming_every_event_of_the_log_changes_no_answer(course: Callable[[Desk], Iterator[int]]):
+    """M14. Attempts are values: what is logged of them is for people."""
+    found = []
+    for rename in (as_it_is, backwards):
+        desk = Desk(rename)
+        clients = list(course(desk))
+        found.append([desk.answer(client) for client in clients])
+        assert all(answer is not None for answer in found[-1])
+    assert found[0] == found[1]
+
+
+def test_every_command_has_what_answers_it():
+    """One record, and one class."""
+    assert ANSWERS.keys() == COMMANDS.keys()
+
+
+def test_a_reload_is_answered_with_what_became_of_it():
+    """At once without ``wait``; a later one supersedes it."""
+    desk = Desk()
+    clients = list(reloads(desk))
+    at_once, refused, done = [desk.answer(client) for client in clients]
+    assert at_once
+    assert (at_once["ok"], at_once["state"]) == (True, "trial")
+    assert refused
+    assert (refused["ok"], refused["faults"]) == (False, ["a fault"])
+    assert done
+    assert (done["ok"], done["state"], done["workers"]) == (True, "done", 2)
+
+
+def test_an_upgrade_is_answered_when_another_may_be_asked_for():
+    """Not when the successor says why it cannot serve, but when it has ended."""
+    desk = Desk()
+    client = desk.ask("upgrade", wait=True)
+    desk.tell(facts.SuccessorFailed("no such module"))
+    assert desk.answer(client) is None
+    desk.tell(facts.SuccessorGone())
+    assert desk.answer(client) == {"ok": False, "reason": "no such module"}
+    client = desk.ask("upgrade", wait=True)
+    assert desk.answer(client) is None
+    desk.tell(facts.SuccessorReady())
+    answer = desk.answer(client)
+    assert answer
+    assert (answer["ok"], answer["successor"]) == (True, 4711)
+
+
+def test_a_refused_upgrade_does_not_end_the_one_under_way():
+    """Who asked for that goes on waiting."""
+    desk = Desk()
+    first = desk.ask("upgrade", wait=True)
+    second = desk.ask("upgrade", wait=True)
+    refused = desk.answer(second)
+    assert refused
+    assert "4711" in refused["reason"]
+    assert desk.answer(first) is None
+    desk.tell(facts.SuccessorReady())
+    answer = desk.answer(first)
+    assert answer
+    assert answer["ok"]
+
+
+def test_an_upgrade_that_a_stop_cuts_short_has_failed():
+    """Whoever waits is told so when the successor has gone."""
+    desk = Desk()
+    client = desk.ask("upgrade", wait=True)
+    desk.tell(facts.StopRequested(graceful=False, signal="QUIT"))
+    desk.tell(facts.SuccessorGone())
+    answer = desk.answer(client)
+    assert answer
+    assert answer["ok"] is False
+    assert answer["reason"]
+
+
+def test_a_dump_waits_for_every_worker_that_is_there():
+    """One that dies before it has written its stacks is told of with what there is."""
+    desk = Desk()
+    first, second = desk.workers()
+    client = desk.ask("dump")
+    desk.tell(facts.ChildExited(second, "signal SIGKILL", clean=False))
+    assert desk.answer(client) is None
+    desk.tell(facts.StacksDumped(first, "Thread 1"))
+    desk.service.now += 60
+    desk.tell(facts.TimePassed())
+    answer = desk.answer(client)
+    assert answer
+    assert [(one["worker"], one["stacks"]) for one in answer["workers"]] == [(2, ""), (1, "Thread 1")]
+
+
+def test_deaths_are_remembered_with_all_that_is_known():
+    """Also of a worker that was found stuck."""
+    desk = Desk()
+    first, second = desk.workers()
+    desk.tell(facts.ChildExited(first, "signal SIGSEGV", clean=False))
+    desk.tell(facts.RequestStarted(second))
+    answer = desk.answer(desk.ask("deaths"))
+    assert answer
+    [death] = answer["deaths"]
+    assert (death["outcome"], death["cause"], death["worker"]) == ("died", "signal SIGSEGV", 1)
+    assert death["seconds_ago"] == 0.0
+
+
+def test_who_waits_is_told_of_events_and_who_does_not_is_not():
+    """By their names in the log, debug left out."""
+    desk = Desk()
+    waiting, other = desk.ask("reload", wait=True), desk.ask("scale", pool="web", workers=3)
+    events = [message["event"] for message in desk.socket.told[waiting] if "event" in message]
+    assert events[:1] == ["reload_started"]
+    assert "pool_scaled" in events
+    assert "worker_spawned" not in events
+    assert len(desk.socket.told[other]) == 1
