@@ -97,7 +97,11 @@ def _serve(
             supervision.run_on_abort(importer.load_hook(hooks.abort), handles.stacks)
         run_hook(hooks.ready)
         if settings.probe:
-            offspring.guarded(probe.ask)(loaded.application, settings.probe, Errors(log))
+            errors = Errors(log)
+            try:
+                offspring.guarded(probe.ask)(loaded.application, settings.probe, errors)
+            finally:
+                errors.flush()
         # From here on signals are heard by the loop; until now, being told to go was to go.
         line = MasterLink(row, handles.channel, handles.sinks, RecycleLimits(settings.recycle), refork, limit)
         offspring.add_tie(line.leave)

@@ -19,7 +19,7 @@ class HttpSettings:
     max_header_fields: int = 100
     max_header_size: int = 32 * 1024
     max_body: int = 100 * 1024 * 1024
-    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "unix:")
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1", "unix:")
     server_header: str = "prefork"
 
 

@@ -116,6 +116,7 @@ class SyncWorker:
         for client in tuple(self._clients.values()):
             if client is not stuck and client.has_more():
                 client.give_up(503)
+        self._server_state.errors.flush()  # its last words
         if self._context.access is not None:
             self._context.access.flush()
 
@@ -324,6 +325,7 @@ class SyncWorker:
         for client in tuple(self._clients.values()):
             client.close()
             self._forget(client)
+        self._server_state.errors.flush()
         if self._context.access is not None:
             self._context.access.flush()
         self._close_listeners()
