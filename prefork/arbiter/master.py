@@ -75,7 +75,7 @@ class Master(Situation):
             return
         for worker in self.fleet:
             if worker.pool not in self.pools and worker.generation <= self.generation:
-                yield from self.termination.retire(worker, "its pool was removed", now)
+                yield from self.termination.retire(worker, "the pool was removed from the configuration", now)
         for name in self.pools:
             owed = self.pools.owed(name, self.generation)
             for worker in owed.retire:
@@ -93,7 +93,7 @@ class Master(Situation):
         for name in self.reload.lacking():
             assert self.reload.trial is not None
             yield from self._templates.spawn(name, self.reload.trial.config, self.reload.trial.generation, now)
-        yield from self._templates.dismiss(self._wanted_generations(), "its generation was replaced", now)
+        yield from self._templates.dismiss(self._wanted_generations(), "a new generation replaced this one", now)
 
     def _conclude(self, now: float) -> Orders:
         """What is complete by now is said, once."""

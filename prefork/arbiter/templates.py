@@ -101,4 +101,4 @@ class Templates:
         """A worker is overdue and has not even been forked: it is its template that hangs."""
         template = self.template_of(worker.pool, worker.generation)
         if template and not worker.template and worker.state is WorkerState.BOOTING and not worker.pid:
-            yield from self._termination.stuck(template, "it does not fork", now)
+            yield from self._termination.stuck(template, "the template does not fork", now)

@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     """The commands and options, each with its help: also what the shell completions are made from."""
     every = _Parser(add_help=False)
     every.add_argument(
-        "--json", action="store_true", default=argparse.SUPPRESS, help="print the response as it is, one JSON object"
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print the response as one JSON object"
     )
     parser = _Parser(
         prog="preforkctl",
@@ -167,7 +167,7 @@ class _Session:
             print(_json(reply))
         print(f"preforkctl: {self._command.name} {shown.refusal(reply)}", file=sys.stderr)
         if self._command.transaction:
-            print(f"preforkctl: nothing has changed; master {self._master} serves on as before", file=sys.stderr)
+            print(f"preforkctl: nothing has changed; master {self._master} keeps serving as before", file=sys.stderr)
         return EX_REFUSED
 
 
