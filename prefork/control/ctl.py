@@ -1,4 +1,4 @@
-"""preforkctl: steer a running preforkd from the shell, by words instead of signals.
+"""preforkctl: control a running preforkd from the shell, by commands instead of signals.
 
 Rules. It starts fast: neither the configuration models nor the log are imported. What a command takes and what is
 printed of it stands in ``commands``; nothing that the other end says is printed but through ``shown``.

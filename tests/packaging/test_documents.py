@@ -34,7 +34,7 @@ ELSEWHERE = {
     "podman kill --signal HUP shop": "test_container.py",
     "podman stop --time 40 shop": "test_container.py",
     "kubectl apply -f shop.yaml": "there is no cluster; test_kubernetes.py asks the schemas",
-    "preforkctl - steer a running preforkd": "no command but the name of a page",
+    "preforkctl - control a running preforkd": "no command but the name of a page",
     "preforkd - serve Python web applications from pre-forked workers": "the same",
 }
 
