@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser = _Parser(
         prog="preforkctl",
-        description="Steer a running preforkd over its control socket.",
+        description="Control a running preforkd over its control socket.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
