@@ -137,7 +137,7 @@ class Children:
         """Give up on a worker that a template was to fork and that has not said hello. Should it come, it is let go."""
         del self._children[child.worker]
         self._forget(child)
-        return facts.ChildExited(child.worker, "it was not forked", clean=False)
+        return facts.ChildExited(child.worker, "the template never forked this worker", clean=False)
 
     def signal(self, worker: int, signum: int) -> None:
         """Send a signal; one that is still to be forked gets it when there is a process. Raises OSError."""

@@ -73,7 +73,7 @@ class Controller:
             self._host.watch.add(self._trial.fileno(), self.asked)  # first: should it fail, it is tried again
             before, self._server, self._trial = self._server, self._trial, None
             again = before is not None and before.listening and before.path == self._server.path
-            told = {"reason": "its file was removed or replaced"} if again else {}
+            told = {"reason": "the file of the socket was removed or replaced"} if again else {}
             self._host.services.log.info("control_opened", path=self._server.path, **told)
             if before:
                 self._server.take_clients(before)  # one of them may wait for this very reload

@@ -107,7 +107,7 @@ class Executor:
     def kill_worker(self, order: orders.KillWorker) -> Fact | None:
         child = self._resources.children.get(order.worker)
         if order.signal is Signals.SIGKILL and child is None:
-            return facts.ChildExited(order.worker, "it was not there to be killed", clean=False)
+            return facts.ChildExited(order.worker, "the process had already ended", clean=False)
         if order.signal is Signals.SIGKILL and child and not child.pid:
             return self._resources.children.disown(child)
         if child and order.signal is Signals.SIGQUIT:

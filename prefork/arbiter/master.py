@@ -75,7 +75,7 @@ class Master(Situation):
             return
         for worker in self.fleet:
             if worker.pool not in self.pools and worker.generation <= self.generation:
-                yield from self.termination.retire(worker, "its pool was removed", now)
+                yield from self.termination.retire(worker, "the pool was removed from the configuration", now)
         for name in self.pools:
             owed = self.pools.owed(name, self.generation)
             for worker in owed.retire:

@@ -82,7 +82,7 @@ class Resources:
         pools = config.pool.values()
         wanted = sum(self.services.workers_of(pool) + pool.templated for pool in pools)
         if wanted > self.board.capacity:
-            problem = f"all pools together want {wanted} processes, and there is room for {self.board.capacity}"
+            problem = f"all pools together need {wanted} processes; the scoreboard has room for {self.board.capacity}"
             raise ConfigError(Fault(problem, "pool.*.workers"))
 
     def leave_sockets(self, *, last: bool) -> None:
@@ -94,7 +94,9 @@ class Resources:
 
 def _mending(listener: Listener) -> str:
     if not listener.shut_down:
-        return "a worker did it, and it has been undone: look for what the application does with sockets"
+        return (
+            "a worker changed the shared socket, and the master changed it back; check how the application uses sockets"
+        )
     if listener.reopens:
-        return "a worker did it: a reload opens the listener anew"
-    return "a worker did it: only a restart opens this listener anew"
+        return "a worker shut the shared socket down; a reload opens the listener anew"
+    return "a worker shut the shared socket down; only a restart opens this listener anew"

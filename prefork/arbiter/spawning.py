@@ -55,7 +55,7 @@ def connect(*, asks_sender: bool = False) -> Ends:
 def spawn_worker(resources: Resources, order: orders.SpawnWorker) -> Fact | None:
     """A worker, by whoever forks it."""
     if order.slot >= resources.board.capacity:
-        return facts.SpawnFailed(order.worker, f"there is room for {resources.board.capacity} processes")
+        return facts.SpawnFailed(order.worker, f"the scoreboard is full ({resources.board.capacity} processes)")
     try:
         row = resources.board.open_row(order.slot)
     except OSError as error:
@@ -72,14 +72,14 @@ def spawn_worker(resources: Resources, order: orders.SpawnWorker) -> Fact | None
 def spawn_template(resources: Resources, order: orders.SpawnTemplate) -> Fact | None:
     """A template, by the master or by a warm worker. From now on the orphans below us are ours: it forks workers."""
     if order.slot >= resources.board.capacity:
-        return facts.SpawnFailed(order.worker, f"there is room for {resources.board.capacity} processes")
+        return facts.SpawnFailed(order.worker, f"the scoreboard is full ({resources.board.capacity} processes)")
     resources.board.close_row(order.slot)
     if order.source:
         return _have_forked(resources, order, order.source, {"number": 0, "slot": 0, "warm_at": 0})
     resources.subreaper = resources.subreaper or process.set_subreaper(True)
     if not resources.subreaper:
         return facts.SpawnFailed(
-            order.worker, "preload and python need a child subreaper (prctl(2)): Linux alone has one"
+            order.worker, "preload and python need a child subreaper (prctl(2)), which only Linux has"
         )
     return _fork(resources, order)
 

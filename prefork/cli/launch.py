@@ -102,7 +102,7 @@ def run(config: Config, reader: Reader) -> int:
         starter.failed(refusal(error), StartError.exit_code)
         return StartError.exit_code
     except Exception as error:  # its traceback is in the log
-        starter.failed(f"the master has failed: {type(error).__name__}: {error}", BootError.exit_code)
+        starter.failed(f"the master failed: {type(error).__name__}: {error}", BootError.exit_code)
         return BootError.exit_code
 
 
@@ -123,7 +123,10 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
         log.warning("workers_run_as_root", hint=AS_ROOT)
     orphaned = pidfile is not None and pidfile.was_stale
     if orphaned:
-        hint = "waiting for the killed master's workers, which finish requests and may hold the listening sockets"
+        hint = (
+            "workers of the killed master are still finishing requests and may hold the listening sockets; "
+            "waiting for them"
+        )
         log.warning("predecessor_was_killed", hint=hint)
     services = Services(
         config=config,

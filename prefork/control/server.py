@@ -207,9 +207,12 @@ class Server:
         sock.setblocking(False)
         client = _Client(sock)
         if not self._may(client):
-            _turn_away(sock, "only root, the user of the master, and members of the group of [control] may ask")
+            _turn_away(
+                sock,
+                "only root, the user of the master, and members of the group of [control] may use the control socket",
+            )
         elif not self._has_room():
-            _turn_away(sock, "too many are being answered already: try again when one of them has gone")
+            _turn_away(sock, "too many clients of the control socket: try again later")
         else:
             self._serial += 1
             self._clients[self._serial] = client

@@ -114,8 +114,8 @@ class Listener:
         if not self.reopens:
             return ""
         if self.shut_down:
-            return "it was shut down by a worker"
-        return "" if self.reachable else "its file was removed or replaced"
+            return "a worker shut the socket down"
+        return "" if self.reachable else "the file of the socket was removed or replaced"
 
     @property
     def reopens(self) -> bool:
@@ -131,15 +131,15 @@ class Listener:
         try:
             if os.get_blocking(self.socket.fileno()):
                 os.set_blocking(self.socket.fileno(), False)
-                found.append("it was made blocking")
+                found.append("a worker made the socket blocking")
             if self.ours and not self._refusing and self._take_filter_off():
-                found.append("it was given a filter")
+                found.append("a worker attached a filter to the socket")
             if self._hung_up():
-                found.append("it was shut down")
+                found.append("a worker shut the socket down")
                 self._listen_again()
         except OSError as error:
             self.shut_down = True
-            found.append(f"it cannot be mended: {error.strerror}")
+            found.append(f"the socket cannot be mended: {error.strerror}")
         return "; ".join(found)
 
     def _take_filter_off(self) -> bool:
@@ -298,7 +298,7 @@ def _tcp_hint(error: OSError, address: TcpAddress) -> str:
     if error.errno in (errno.EACCES, errno.EPERM) and 0 < address.port < 1024:
         return "ports below 1024 need root or CAP_NET_BIND_SERVICE"
     if error.errno == errno.EADDRNOTAVAIL:
-        return "this machine has no such address; 'ip address' lists those it has"
+        return "this machine does not have that address; 'ip address' lists its addresses"
     return ""
 
 
@@ -323,13 +323,13 @@ def _adopt(name: str, address: str, fd: int, *, duplicate: bool = False) -> sock
         os.set_inheritable(fd, False)
         number = os.dup(fd) if duplicate else fd
     except OSError as error:
-        missing = "it is not open; whoever starts prefork has to pass it"
+        missing = "the descriptor is not open; the process that starts prefork must pass it"
         raise _unusable(name, address, fd, missing if error.errno == errno.EBADF else str(error.strerror)) from error
-    reason = "it is no listening stream socket"
+    reason = "the descriptor is not a listening stream socket"
     try:
         sock = socket.socket(fileno=number)
     except OSError:  # ENOTSOCK: a file, a pipe
-        reason = "it is no socket"
+        reason = "the descriptor is not a socket"
     else:
         if sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             return sock

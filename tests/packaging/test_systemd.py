@@ -88,7 +88,7 @@ def test_a_bad_reload_fails_and_changes_nothing(service: Service, broken: str):
     ("right", "wrong", "status", "why"),
     [
         ("workers", "workres", "78", 'did you mean "workers"?'),
-        ("[master]", '[master]\nuser = "daemon"', "77", "only root may change its identity"),
+        ("[master]", '[master]\nuser = "daemon"', "77", "only root may change user and group"),
     ],
 )
 def test_what_trying_again_does_not_mend_is_not_tried_again(

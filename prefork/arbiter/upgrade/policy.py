@@ -19,7 +19,7 @@ from prefork.config.models import Config
 
 SILENT = "the successor did not report in time"
 ENDED = "the new master ended before it was ready; its log may say why"
-STOPPED = "the service stops"
+STOPPED = "the service is stopping"
 
 MARGIN = 30.0  # seconds that a successor may take beside the booting of its pools
 
@@ -116,7 +116,7 @@ class Upgrade:
         """It has ended: everything is as before it was started."""
         self._under_way.failed(ENDED)  # unless it was done: then this is the way back
         event = "upgrade_backed_out" if self.ready else "upgrade_ended"
-        hint = {} if stopping else {"hint": "this master serves on"}
+        hint = {} if stopping else {"hint": "this master keeps serving"}
         yield report("warning", event, successor=self.pid, **hint)
         self._end()
         yield orders.RestorePidfile()
