@@ -6,7 +6,9 @@ else that escapes is a fault of prefork and keeps its traceback. The exit codes 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 class PreforkError(Exception):
@@ -116,3 +118,9 @@ class RequestError(PreforkError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint that names the known word nearest to ``word``, or an empty text when none is near."""
+    close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return f'did you mean "{close[0]}"?' if close else ""

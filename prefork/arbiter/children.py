@@ -15,7 +15,7 @@ from functools import partial
 from prefork.arbiter import facts
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.watch import Watch
-from prefork.system import channel, oom, process
+from prefork.system import channel, process, room
 from prefork.system.channel import Channel, Kind, Message
 from prefork.system.scoreboard import Scoreboard
 
@@ -109,7 +109,7 @@ class Children:
         self._watch = watch
         self._board = board
         self._children: dict[int, Child] = {}
-        self._oom_kills = oom.kills()
+        self._oom_kills = room.oom_kills()
 
     def __iter__(self) -> Iterator[Child]:
         return iter(tuple(self._children.values()))
@@ -210,7 +210,7 @@ class Children:
     def _told(self, ending: process.Exit) -> str:
         if ending.signal != signal.SIGKILL:
             return str(ending)
-        before, self._oom_kills = self._oom_kills, oom.kills()
+        before, self._oom_kills = self._oom_kills, room.oom_kills()
         return f"{ending} (out of memory)" if self._oom_kills > before else str(ending)
 
     def _forget(self, child: Child) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from prefork.system import fdstore
+from prefork.system import notify
 from prefork.system.notify import Notifier
 
 
@@ -25,10 +25,10 @@ class FdStore:
         if not self._notifier.keeps:
             return
         for address in listeners.keys() - self._kept:
-            name = fdstore.name_of(address)
+            name = notify.name_of(address)
             if not name or self._notifier.store(name, listeners[address]):
                 self._kept.add(address)
         for address in (self._kept | self._before) - listeners.keys():
-            if self._notifier.remove(fdstore.name_of(address)):
+            if self._notifier.remove(notify.name_of(address)):
                 self._kept.discard(address)
                 self._before.discard(address)

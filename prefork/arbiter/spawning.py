@@ -13,7 +13,6 @@ from typing import NamedTuple
 from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
-from prefork.arbiter.inheritance import leave_to_master
 from prefork.arbiter.resources import Resources
 from prefork.arbiter.services import Birth
 from prefork.system import process
@@ -152,6 +151,28 @@ def _handles(resources: Resources, order: Birth, ends: Ends, row: int) -> Handle
         listeners={name: listener.socket for name, listener in listeners.items()},
         sinks=resources.services.sinks,
     )
+
+
+def leave_to_master(resources: Resources, order: Birth) -> None:
+    """Let go of all that is the master's, but for the listeners of the child's pool. In the child, signals blocked.
+
+    Each descriptor is closed by the object that owns it, and by nothing else: the process has descriptors of agents and
+    wrappers as well. What the kernel shares with the child (the set of an epoll, the pidfile's lock) is not touched.
+
+    The logs stay, its row, the master's words and its own ends of its channel and of the pipe of its stacks.
+    """
+    closed: set[int] = set()
+    for child in resources.children:
+        closed |= {child.channel.fileno(), child.stacks, *([] if child.pidfd is None else [child.pidfd])}
+        child.close()
+    for leave in resources.ties:
+        closed.update(leave())
+    resources.watch.leave(closed)
+    kept = resources.sockets.of(order.generation, order.config.listeners_of(order.pool))
+    resources.sockets.leave(kept.values())
+    resources.services.leave_starter()
+    if resources.services.pidfile:
+        resources.services.pidfile.leave()
 
 
 def _live(resources: Resources, ends: Ends, order: Birth, handles: Handles) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from prefork.config.models.catalogue import SECTIONS, pattern_of
-from prefork.config.suggest import did_you_mean
+from prefork.errors import did_you_mean
 
 Path = tuple[str | int, ...]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prefork.config.addresses import parse
-from prefork.config.suggest import did_you_mean
+from prefork.errors import did_you_mean
 
 DEFAULT_LISTENERS: Mapping[str, str] = {"http": "127.0.0.1:8000"}
 

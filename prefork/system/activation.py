@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 
-from prefork.system import fdstore
+from prefork.system import notify
 
 FIRST = 3  # SD_LISTEN_FDS_START
 VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
@@ -20,7 +20,7 @@ UNNAMED = "unknown"  # sd_listen_fds_with_names(3), for a socket without a name
 
 def descriptor(name: str) -> int:
     """The descriptor that was passed under ``name``. Raises LookupError with a sentence. In the master."""
-    passed = {number: its for number, its in _received().items() if not fdstore.address_of(its)}
+    passed = {number: its for number, its in _received().items() if not notify.address_of(its)}
     found = [number for number, its in passed.items() if its == name]
     if len(found) == 1:
         return found[0]
@@ -37,7 +37,7 @@ def kept() -> dict[str, int]:
     """The listeners of a master before this one that were kept for it: configured address -> descriptor."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()) and not _received.cache_info().currsize:
         return {}  # whose they are is said once a listener asks for one
-    return {address: number for number, name in _received().items() if (address := fdstore.address_of(name))}
+    return {address: number for number, name in _received().items() if (address := notify.address_of(name))}
 
 
 @functools.cache

@@ -11,6 +11,11 @@ import socket
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from math import inf
+from urllib.parse import quote, unquote
+
+# The names under which the manager keeps our listening sockets: what it passes under another is a socket of a unit.
+PREFIX = "prefork "
+LONGEST = 255  # sd_pid_notify_with_fds(3)
 
 SOCKET = "NOTIFY_SOCKET"
 INTERVAL = "PREFORK_WATCHDOG_USEC"  # for a successor: systemd's own variables are addressed to its predecessor
@@ -68,3 +73,14 @@ class Notifier:
 def _half(microseconds: str) -> float:
     """So that one sign of life may be late."""
     return int(microseconds) / 2e6 or inf if microseconds.isdigit() else inf
+
+
+def name_of(address: str) -> str:
+    """The name for the listener at a configured address; empty if there can be none."""
+    name = PREFIX + quote(address)  # a colon separates names in LISTEN_FDNAMES
+    return name if len(name) <= LONGEST else ""
+
+
+def address_of(name: str) -> str:
+    """The configured address of what was kept under ``name``; empty if it is not ours."""
+    return unquote(name[len(PREFIX) :]) if name.startswith(PREFIX) else ""

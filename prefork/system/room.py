@@ -1,4 +1,4 @@
-"""How much memory there is for more processes, and how much one has for itself.
+"""How much memory there is for more processes, how much one has for itself, and whom the kernel killed for want of it.
 
 Rules. Nothing here raises: what the platform does not tell is 0, which means unknown. In the master.
 """
@@ -63,3 +63,31 @@ def _left_in(group: Path) -> int | None:
         return max(0, int(most) - used + reclaimable)
     except (OSError, ValueError, IndexError):  # it is the root of all, or this is no Linux with cgroups v2
         return None
+
+
+def oom_kills(root: Path = Path("/")) -> int:
+    """How many processes the kernel has killed for want of memory so far; 0 where it does not tell.
+
+    Counted are those of the control group that this process is in, where there is one with memory accounting
+    (cgroups(7)), else those of the whole system (proc_vmstat(5)).
+    """
+    for file in (*_memory_events(root), root / "proc/vmstat"):
+        try:
+            counts = dict(line.split(maxsplit=1) for line in file.read_text().splitlines())
+            return int(counts["oom_kill"])
+        except (OSError, ValueError, KeyError):  # not mounted here, or a kernel that does not count
+            continue
+    return 0
+
+
+def _memory_events(root: Path) -> Iterator[Path]:
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            yield root / "sys/fs/cgroup/memory" / path.lstrip("/") / "memory.oom_control"
+        elif not controllers:
+            yield root / "sys/fs/cgroup" / path.lstrip("/") / "memory.events"

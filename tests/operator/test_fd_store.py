@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from prefork.system import fdstore
+from prefork.system import notify
 from prefork.system.signals import RESTART
 from tests.operator.daemon import PATIENCE, Preforkd, gone, until
 from tests.operator.manager import Manager
@@ -127,7 +127,7 @@ def test_what_a_new_configuration_has_not_is_not_kept(daemon: Preforkd, manager:
     daemon.configure()
     daemon.signal(signal.SIGHUP)
     daemon.expect("reload_done")
-    assert manager.next("FDSTOREREMOVE")["FDNAME"] == fdstore.name_of(f"unix:{path}")
+    assert manager.next("FDSTOREREMOVE")["FDNAME"] == notify.name_of(f"unix:{path}")
     daemon.configure(listen=more)
     daemon.signal(signal.SIGHUP)
     daemon.expect("reload_done")
@@ -138,7 +138,7 @@ def test_what_a_new_configuration_has_not_is_not_kept(daemon: Preforkd, manager:
     daemon.configure()
     manager.start_again(daemon)
     manager.next("FDSTOREREMOVE")
-    assert list(manager.store) == [fdstore.name_of("127.0.0.1:0")]
+    assert list(manager.store) == [notify.name_of("127.0.0.1:0")]
     assert not path.exists()
 
 
@@ -164,16 +164,16 @@ def test_a_successor_goes_on_with_the_store(daemon: Preforkd, manager: Manager):
     successor = daemon.successor()
     assert daemon.stop() == 0
     manager.next("FDSTOREREMOVE")
-    assert list(manager.store) == [fdstore.name_of("127.0.0.2:0")]
+    assert list(manager.store) == [notify.name_of("127.0.0.2:0")]
     daemon.signal(signal.SIGTERM, successor)
 
 
 def test_names_survive_the_way_there_and_back():
     """A colon separates names in LISTEN_FDNAMES; what other units name their sockets is not ours."""
     for address in ("0.0.0.0:80", "[::]:8443", "unix:/run/a b:c%d.sock", "unix:@abstract"):
-        name = fdstore.name_of(address)
+        name = notify.name_of(address)
         assert ":" not in name
         assert name.isascii()
-        assert fdstore.address_of(name) == address
-    assert fdstore.address_of("http") == ""
-    assert fdstore.name_of("unix:/" + "é" * 50) == ""
+        assert notify.address_of(name) == address
+    assert notify.address_of("http") == ""
+    assert notify.name_of("unix:/" + "é" * 50) == ""

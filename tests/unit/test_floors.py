@@ -26,7 +26,6 @@ PURE = {
     "prefork.config.plan",
     "prefork.config.quantities",
     "prefork.config.rules",
-    "prefork.config.suggest",
     "prefork.http",
     "prefork.arbiter.attempt",
     "prefork.arbiter.facts",
@@ -176,3 +175,24 @@ def test_what_runs_in_workers_needs_no_more_than_a_workers_interpreter_has(modul
 def test_no_module_is_named_for_nothing(name: str):
     """A module is named by its one concept."""
     assert not [module for module in MODULES if module.split(".")[-1] == name]
+
+
+FEWEST, MOST = 30, 350  # lines of a file
+# Each with its reason.
+OF_ANOTHER_SIZE = {
+    "prefork.__main__": "the entry of python -m",
+    "prefork.http.limits": "a table",
+    "prefork.http.response": "a table of phrases, and the page made of it",
+    "prefork.config.models.unsupported": "a table",
+    "prefork.worker.connection": "one state machine, until its states are a table",
+    "prefork.worker.exchange": "one call of an application, until the connection frames its response",
+    "prefork.system.listeners": "the filter, the kinds of addresses and what workers spoil, on one page",
+    "prefork.system.process": "what the operating system does to processes, call by call",
+}
+
+
+@pytest.mark.parametrize("module", [name for name, path in MODULES.items() if path.name != "__init__.py"])
+def test_a_file_is_neither_a_corridor_nor_a_hall(module: str):
+    """A room of a few lines is merged, one that outgrows a screenful of screens is divided; each exception is needed."""
+    lines = MODULES[module].read_text().count("\n")
+    assert (FEWEST <= lines <= MOST) is (module not in OF_ANOTHER_SIZE), f"{module} has {lines} lines"

@@ -29,7 +29,7 @@ from prefork.config.models.values import (
     WorkerKind,
 )
 from prefork.config.models.values import Workers as OfWorkers
-from prefork.config.suggest import did_you_mean
+from prefork.errors import did_you_mean
 
 KIB = 1024
 MIB = 1024 * KIB

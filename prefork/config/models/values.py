@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 
 from prefork.config import addresses, quantities
 from prefork.config.models.section import wrong
-from prefork.config.suggest import did_you_mean
+from prefork.errors import did_you_mean
 
 Value = TypeVar("Value")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prefork.system import oom
+from prefork.system import room
 
 VMSTAT = "nr_free_pages 123\noom_kill 7\n"
 
@@ -43,15 +43,15 @@ def tree(root: Path, files: dict[str, str]) -> Path:
 )
 def test_the_nearest_count_is_taken(tmp_path: Path, files: dict[str, str], count: int):
     """Of our own control group where it counts, else of the whole system."""
-    assert oom.kills(tree(tmp_path, {"proc/vmstat": VMSTAT, **files})) == count
+    assert room.oom_kills(tree(tmp_path, {"proc/vmstat": VMSTAT, **files})) == count
 
 
 @pytest.mark.parametrize("vmstat", [None, "", "oom_kill\n", "oom_kill many\n", "nr_free_pages 1\n"])
 def test_who_is_not_told_is_told_none(tmp_path: Path, vmstat: str | None):
     """An old kernel, another system, a file of nonsense: never an error."""
-    assert oom.kills(tree(tmp_path, {} if vmstat is None else {"proc/vmstat": vmstat})) == 0
+    assert room.oom_kills(tree(tmp_path, {} if vmstat is None else {"proc/vmstat": vmstat})) == 0
 
 
 def test_here_it_is_a_number():
     """Whatever this machine has."""
-    assert oom.kills() >= 0
+    assert room.oom_kills() >= 0
