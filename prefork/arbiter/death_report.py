@@ -10,7 +10,7 @@ from prefork.arbiter.orders import Report, report
 
 
 def retirement(worker: Worker, fact: ChildExited) -> Report:
-    """It ended as it was asked to."""
+    """The event for a worker that has ended as it was asked to."""
     return report(
         "info", f"{worker.kind}_retired", **worker.describe(), reason=worker.life.cause, served=fact.last.served
     )
@@ -42,6 +42,6 @@ def certificate(worker: Worker, fact: ChildExited, delay: float, now: float) -> 
 
 
 def boot_story(worker: Worker, fact: ChildExited) -> str:
-    """Why a worker did not become ready, for whoever asked for it."""
+    """Why a worker did not become ready, as one sentence for the client or shell that asked for the start."""
     ending = f"pool {worker.pool}: a {worker.kind} ended before it was ready: {worker.life.cause or fact.ending}"
     return f"{ending}\n{worker.life.failure or worker.life.stacks}".rstrip()

@@ -22,7 +22,10 @@ Orders = Iterable[Order]
 
 
 class Master(Situation):
-    """Decides. What it knows is the situation; times in seconds of the monotonic clock."""
+    """The policy of the master: decides on facts.
+
+    What it knows is the ``Situation``; times are seconds of the monotonic clock.
+    """
 
     # What the loop calls.
 
@@ -54,7 +57,10 @@ class Master(Situation):
     # Convergence.
 
     def murder_workers(self, now: float) -> Orders:
-        """What is past its deadline: workers, by the ladder; rows that are due to be read; a silent successor."""
+        """Deal with what is past its deadline.
+
+        Workers, rows of the scoreboard that are due to be read, a silent successor.
+        """
         yield from (order for order in self.retries.take(now) if self._still_wanted(order))
         if self.upgrade.deadline <= now:
             yield from self.upgrade.overdue()
@@ -96,7 +102,7 @@ class Master(Situation):
         yield from self._templates.dismiss(self._wanted_generations(), "a new generation replaced this one", now)
 
     def _conclude(self, now: float) -> Orders:
-        """What is complete by now is said, once."""
+        """Report what is complete: a stop, a start, a reload, each once."""
         if self.state is ServiceState.STOPPING and not len(self.fleet) and not self.upgrade.dismissed:
             yield self._exit
         elif self.state is ServiceState.STARTING and all(self.pools.full(name, self.generation) for name in self.pools):
@@ -212,7 +218,10 @@ class Master(Situation):
             yield from self._give_up(worker, fact, now)
 
     def _look_again(self, dead: Worker) -> Orders:
-        """The kernel wakes one process for a connection: if that was this one, nobody else knows of it."""
+        """Have the other workers look at their listeners.
+
+        The kernel wakes one process for a connection, and this one has ended.
+        """
         # One that was told to go while it booted may have become ready without our taking note.
         if (dead.was_ready or dead.life.unwanted) and not dead.template:
             idle = (one for one in self.fleet if one.ready and not one.template and one.shares_listener(dead))
@@ -226,7 +235,7 @@ class Master(Situation):
         return certificate
 
     def _give_up(self, worker: Worker, fact: facts.ChildExited, now: float) -> Orders:
-        """At start-up, what cannot boot ends the master."""
+        """End the master if a pool cannot boot while the service is starting."""
         self.state = ServiceState.STOPPING
         self._exit = orders.Exit(BootError.exit_code, death_report.boot_story(worker, fact))
         yield report("error", "start_failed", pool=worker.pool, reason=f"a {worker.kind} ended before it was ready")
@@ -312,7 +321,7 @@ class Master(Situation):
         return True
 
     def _wanted_generations(self) -> Iterable[int]:
-        """Those whose workers may still have to be forked."""
+        """The generations whose workers may still have to be forked."""
         if not self.pools.paused:
             yield self.generation
         if self.reload.trial:

@@ -25,7 +25,7 @@ from prefork.system.scoreboard import Scoreboard
 
 @dataclass
 class Resources:
-    """In the master, for its whole life."""
+    """What the master holds of the operating system, for its whole life."""
 
     services: Services
     survival: Survival
@@ -82,7 +82,10 @@ class Resources:
             raise ConfigError(Fault(problem, "pool.*.workers"))
 
     def leave_sockets(self, *, last: bool) -> None:
-        """Close them here; the ``last`` who serves them takes care that they are closed everywhere."""
+        """Close the listeners in this process.
+
+        ``last``: for good, with the paths of unix sockets and the manager's copies.
+        """
         if last:
             self.fdstore.update({})
         self.sockets.close(unlink=last)

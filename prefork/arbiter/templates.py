@@ -21,14 +21,14 @@ from prefork.config.models import Config
 
 
 class Templates:
-    """Where workers come from. Times in seconds of the monotonic clock."""
+    """The templates that workers come from; times are seconds of the monotonic clock."""
 
     def __init__(self, fleet: Fleet, termination: Termination) -> None:
         self._fleet = fleet
         self._termination = termination
 
     def spawn(self, pool: str, config: Config, generation: int, now: float) -> Iterable[Order]:
-        """One worker more; or the template that it will be forked from, or nothing while that boots."""
+        """Order one more worker; or the template that it will be forked from, or nothing while that one boots."""
         settings = config.pool[pool]
         template = self.template_of(pool, generation) if settings.templated else None
         if settings.templated and template is None:
@@ -76,7 +76,7 @@ class Templates:
                 yield from self._termination.quit(other, "a warmer template is ready", now)
 
     def mark_colder(self) -> None:
-        """Note which workers were forked from a template that there is a warmer one than."""
+        """Note which workers were forked from a template that a warmer one has replaced."""
         for template in self._fleet.templates:
             if template.ready and template.level:
                 for worker in self._fleet.of(template.pool):
@@ -84,7 +84,7 @@ class Templates:
                         worker.mark_worn("refork")
 
     def refused(self, made: Worker, fact: ChildExited) -> Iterable[Order]:
-        """What was to be the next template has ended before it was ready: the present one is kept."""
+        """Keep the present template: the one that was to follow has ended before it was ready."""
         template = self.template_of(made.pool, made.generation)
         if template:
             template.life.refused = True
