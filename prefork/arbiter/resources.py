@@ -84,7 +84,7 @@ class Resources:
     def leave_sockets(self, *, last: bool) -> None:
         """Close the listeners in this process.
 
-        ``last``: for good, with the paths of unix sockets and the manager's copies.
+        As the ``last`` that serves them, their paths and the manager's copies too.
         """
         if last:
             self.fdstore.update({})

@@ -34,14 +34,14 @@ AS_ROOT = "applications run as root: set user under [master]"
 
 
 class Starter:
-    """Whoever waits to hear whether the service came up."""
+    """Reports to whoever waits for the start: the launching shell of a daemon, an old master, or the terminal."""
 
     def __init__(self, launch: daemon.Launch | None, succession: Handoff | None) -> None:
         self._launch = launch
         self._succession = succession
 
     def ready(self) -> None:
-        """It serves. Called once."""
+        """Report that the service is up. Called once."""
         if self._launch:
             self._launch.ready()
         if self._succession:
@@ -49,7 +49,7 @@ class Starter:
         self._launch = self._succession = None
 
     def failed(self, reason: str, code: int) -> None:
-        """It does not; a sentence says why. Afterwards it is a matter of the log."""
+        """Report why the service is not up, in a sentence. Once it is up, failures are for the log."""
         if self._launch:
             self._launch.failed(f"preforkd: {reason}", code)
         elif self._succession:
@@ -60,7 +60,10 @@ class Starter:
 
 
 def start_directory() -> str:
-    """Where we were started, by the name that the user knows it by: a symbolic link may point elsewhere next time."""
+    """The directory of the start, by the name that the user knows it by.
+
+    A symbolic link may point elsewhere next time.
+    """
     here = Path.cwd()
     named = os.environ.get("PWD", "")
     if named and Path(named).is_absolute() and Path(named).exists() and Path(named).samefile(here):
@@ -95,7 +98,7 @@ def run(config: Config, reader: Reader) -> int:
 
 
 def refusal(error: OSError | MemoryError) -> str:
-    """What the operating system refused, in a sentence."""
+    """A sentence about a system call that failed, or memory that ran out."""
     return f"the master cannot start: {error if isinstance(error, OSError) else 'out of memory'}"
 
 
@@ -154,7 +157,7 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
 
 
 def control_manner(config: Config) -> Manner:
-    """Who may use the control socket, and how its file is made. Raises PrivilegeError."""
+    """Who may use the control socket, and the mode and group of its file. Raises PrivilegeError."""
     assert config.control is not None
     identities = (wiring.identity_of(config, pool) for pool in config.pool)
     workers = frozenset(identity.uid for identity in identities if identity)
@@ -162,18 +165,18 @@ def control_manner(config: Config) -> Manner:
 
 
 def open_control(path: str, manner: Manner, over: int | None) -> Server:
-    """The control socket. Raises BindError."""
+    """Open the control socket. Raises BindError."""
     return Server(path, manner, over=over)
 
 
 def passed_descriptors(config: Config) -> list[int]:
-    """The descriptors that ``fd:N`` listeners are to be found at."""
+    """The numbers of the descriptors that ``fd:N`` listeners name."""
     addresses = [parse(listen.address) for listen in config.listen.values()]
     return [address.number for address in addresses if isinstance(address, FdAddress)]
 
 
 def open_sinks(config: Config) -> dict[str, Sink]:
-    """The files that are written to, by the name under which USR1 passes them on."""
+    """Open the logs, by the names under which USR1 passes them on to workers. Raises FileError."""
     sinks = {"log": Sink.open(config.log.file, name="log")}
     if config.log.access:
         sinks["access"] = Sink.open(config.log.access.file, name="access")

@@ -86,7 +86,7 @@ def _absent(config: Config) -> Iterator[Problem]:
 
 
 def _foreign(config: Config) -> Iterator[Problem]:
-    """The owners of sockets that only root may name."""
+    """Faults for owners of sockets that only root may name."""
     if os.geteuid() == files.ROOT:
         return
     ours = {os.getegid(), *os.getgroups()}
@@ -144,7 +144,7 @@ def _groups(config: Config) -> Iterator[tuple[Path, str]]:
 
 
 def _has_entry(look_up: Callable[[str], object], name: str) -> bool:
-    """Whether it is known by name; a number needs no entry, but fits into 32 bits (setresuid(2))."""
+    """Whether a user or group is known; a number does not need an entry, but must fit into 32 bits (setresuid(2))."""
     if name.isascii() and name.isdigit():
         return int(name) < 2**32 - 1
     try:

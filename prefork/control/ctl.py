@@ -120,7 +120,7 @@ class _Session:
         self._master = 0
 
     def run(self) -> int:
-        """The exit status. Raises PreforkError."""
+        """Send the command and print what comes of it. Returns the exit status. Raises PreforkError."""
         try:
             protocol.parse(self._request.line())
         except Misunderstood as reason:
@@ -172,7 +172,7 @@ class _Session:
 
 
 def _json(reply: Mapping[str, Any]) -> str:
-    """ASCII without control characters: those that JSON escapes, and DEL, which it does not."""
+    """A message as JSON in ASCII, without control characters (of which JSON leaves DEL unescaped)."""
     return json.dumps(reply).replace("\x7f", "\\u007f")
 
 

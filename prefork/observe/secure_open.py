@@ -20,7 +20,10 @@ NOGROUP = 65534
 
 
 def open_log(path: str, flags: int, mode: int) -> int:
-    """As os.open, for an absolute path. In the master, or in a check. Raises OSError."""
+    """Open a log as os.open does, for an absolute path, with the rights of who could lead the path elsewhere.
+
+    In the master, or in a check. Raises OSError.
+    """
     if os.geteuid() != 0:
         return os.open(path, flags, mode)
     place, rest, owner = handed_over(path)
@@ -46,7 +49,7 @@ def open_again(descriptor: int, flags: int) -> int:
 
 
 def hint(error: OSError, path: str) -> str:
-    """What the operator could do about an error of ``open_log``."""
+    """What the operator can do about an error of ``open_log``; may be empty."""
     if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM):
         return ""
     with suppress(OSError):
@@ -84,13 +87,13 @@ def handed_over(path: str) -> tuple[str, str, int]:
 
 
 def _names(path: str) -> list[str]:
-    """The last first."""
+    """The components of a path, the last one first."""
     return [name for name in path.split("/") if name][::-1]
 
 
 @contextmanager
 def _rights_of(owner: int) -> Iterator[None]:
-    """For the length of a system call. Raises OSError if root may not do so here."""
+    """Have the rights of a user for the length of a system call. Raises OSError if root may not do so here."""
     groups, group = os.getgroups(), os.getegid()
     try:
         entry = pwd.getpwuid(owner)

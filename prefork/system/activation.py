@@ -46,7 +46,10 @@ def _received() -> Mapping[int, str]:
 
 
 def take(environment: MutableMapping[str, str], pid: int) -> dict[int, str]:
-    """The passed descriptors and their names, taken out of the environment. Raises LookupError if they are not ours."""
+    """The passed descriptors and their names, taken out of the environment.
+
+    Raises LookupError if they were passed to another process.
+    """
     addressee, count, names = (environment.pop(variable, "") for variable in VARIABLES)
     if not addressee and not count:
         return {}

@@ -14,11 +14,11 @@ LONGEST = 255  # sd_pid_notify_with_fds(3)
 
 
 def name_of(address: str) -> str:
-    """The name for the listener at a configured address; empty if there can be none."""
+    """The name under which the listener at a configured address is kept; empty if it cannot be kept."""
     name = PREFIX + quote(address)  # a colon separates names in LISTEN_FDNAMES
     return name if len(name) <= LONGEST else ""
 
 
 def address_of(name: str) -> str:
-    """The configured address of what was kept under ``name``; empty if it is not ours."""
+    """The configured address of the listener that was kept under ``name``; empty for a name that is not ours."""
     return unquote(name[len(PREFIX) :]) if name.startswith(PREFIX) else ""

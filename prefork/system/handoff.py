@@ -25,8 +25,9 @@ NOT_INHERITED = (VARIABLE, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHD
 
 @dataclass(frozen=True)
 class Handoff:
-    """``listeners``: configured address -> descriptor. ``report``: where the successor says ready, or why not.
+    """What is handed to a successor.
 
+    ``listeners``: configured address -> descriptor. ``report``: where the successor says ready, or why not.
     ``stderr``: the old master's standard error, for the successor to take when it has understood this.
     """
 
@@ -36,11 +37,11 @@ class Handoff:
     stderr: int
 
     def descriptors(self) -> tuple[int, ...]:
-        """What the successor must be started with."""
+        """The descriptors that the successor must be started with."""
         return (*self.listeners.values(), self.report, self.stderr)
 
     def environment(self, before: Mapping[str, str]) -> dict[str, str]:
-        """The successor's environment."""
+        """The environment that the successor must be started with."""
         kept = {name: value for name, value in before.items() if name not in NOT_INHERITED}
         value = {
             "version": VERSION,
@@ -52,7 +53,10 @@ class Handoff:
         return {**kept, VARIABLE: json.dumps(value)}
 
     def take_stderr(self) -> None:
-        """Until now the old master has read what was said there. In the successor, once."""
+        """Take the old master's standard error, which has read until now what was written to ours.
+
+        In the successor, once.
+        """
         os.dup2(self.stderr, 2)
         os.close(self.stderr)
 

@@ -90,7 +90,7 @@ class Listener:
 
     @property
     def reachable(self) -> bool:
-        """Clients can connect: of a unix socket somebody may have removed the file."""
+        """Whether clients can connect: the file of a unix socket may have been removed."""
         return self._path is None or self._is_there()
 
     @property
@@ -104,7 +104,10 @@ class Listener:
 
     @property
     def reopens(self) -> bool:
-        """It can be opened anew beside this one: no other address lets two sockets listen."""
+        """Whether the listener can be opened anew beside this one.
+
+        Only the file of a unix socket lets two listen at one address.
+        """
         return self._path is not None and self.ours
 
     def mend(self) -> str:
@@ -165,7 +168,10 @@ class Listener:
                 self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", steps, where))
 
     def close(self, *, unlink: bool) -> None:
-        """Close it in this process; ``unlink`` removes a unix socket's file, if it is still the one that we bound."""
+        """Close the socket in this process.
+
+        ``unlink`` removes a unix socket's file, if it is still the one bound here.
+        """
         if unlink and self._path and self._inode:
             with suppress(OSError):  # the directory is not ours any more; the next start knows a stale file
                 unixsocket.remove(self._path, self._inode)

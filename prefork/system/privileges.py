@@ -145,7 +145,7 @@ def hide() -> None:
 
 
 def is_hidden() -> bool:
-    """Whether other processes of this user are kept from looking into this one."""
+    """Whether other processes of this user are kept from tracing this one and reading its memory."""
     return sys.platform == "linux" and _prctl(PR_GET_DUMPABLE) != DUMPABLE
 
 
