@@ -1,6 +1,8 @@
 """Pure. Reactions to what the operator asks, by signal or by command: one function a wish.
 
 A wish that cannot be granted is refused with a sentence; nothing else of it happens.
+
+Diagnostics. ``master_stopping``, ``workers_paused``, ``pool_scaled``, ``scale_refused`` (with the reason).
 """
 
 from __future__ import annotations

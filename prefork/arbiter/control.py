@@ -4,7 +4,7 @@ Rules. It follows the configuration: the socket of another one is opened before 
 carried over. Who waits is told of every event that is logged meanwhile; what a command does and how it is answered is
 in ``answers``.
 
-Diagnostics. ``control_request`` (who asked for what), ``control_not_renewed``, ``control_lost``,
+Diagnostics. ``control_request`` (who asked for what), ``control_opened``, ``control_not_renewed``, ``control_lost``,
 ``control_accept_failed`` (no descriptor or no memory for one more client), ``control_failed`` (with a traceback).
 """
 

@@ -1,4 +1,8 @@
-"""Pure. What is said of a worker that has ended: nothing that is known of an unasked death is left out."""
+"""Pure. What is said of a worker that has ended: nothing that is known of an unasked death is left out.
+
+Diagnostics. ``worker_died`` and ``template_died`` (the death certificate), ``worker_retired`` and
+``template_retired``.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ waited for stands in ``watch.py``. Nothing that is decided, done or heard ends t
 Diagnostics. ``reaction_failed``: the policy raised; the fact is told again in a second, a few times.
 ``update_failed``: the service manager, or a client of the control socket, could not be told. ``leave_failed``: what the
 master leaves behind at its end could not be tidied up. ``title_failed``: ps shows the command line as the title.
+``pidfile_not_removed``: the pidfile is not ours any more, or its directory is not writable.
 """
 
 from __future__ import annotations

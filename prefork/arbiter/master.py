@@ -3,6 +3,9 @@
 ``handle`` reacts to what happened, then *converges*: it works out what is owed by now, whatever the cause, and
 orders it. So a fact that was missed is made good by the next one. ``deadline`` says when it must be called again. Pids,
 sockets, files and the clock are elsewhere: nothing here can fail, and every fate of a worker is tested without a fork.
+
+Diagnostics. ``worker_spawned``, ``worker_ready``, ``service_ready``, ``spawn_failed``, ``start_failed``,
+``upgrade_completed``; for templates ``template_spawned`` and ``template_ready``.
 """
 
 from __future__ import annotations

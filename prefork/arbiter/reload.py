@@ -2,6 +2,9 @@
 
 Until its trial is passed, everything is as it was; whatever goes wrong before that, or comes between, leaves it so.
 A reload that is asked for meanwhile supersedes the one on its way.
+
+Diagnostics. ``reload_started``, ``reload_refused`` (one for each reason), ``reload_done``, ``config_changed``,
+``adjustment_kept``, ``restart_needed``.
 """
 
 from __future__ import annotations

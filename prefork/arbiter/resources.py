@@ -2,6 +2,9 @@
 
 Rules. Nothing here decides, and nothing here knows the loop or the policy. Whoever carries out an order is handed this,
 and takes what it needs.
+
+Diagnostics. ``listener_opened`` (with the reason where it replaces another), ``listener_spoiled`` (what a worker did
+to it); ConfigError for more processes than there are rows.
 """
 
 from __future__ import annotations

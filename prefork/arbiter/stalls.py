@@ -3,6 +3,8 @@
 Nobody polls. A worker rings when it takes up a request and its row is not watched; the row is then read when that
 request would be slow or overdue, and watched until it is found idle. A worker whose stacks are taken because its
 request is slow, or because somebody asked, goes on as it is.
+
+Diagnostics. ``request_slow`` and ``worker_dumped``, both with stacks.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ life of a worker: its boot has a deadline, and its failure is the pool's. Its de
 
 A worker that has served long enough is warm: what it has imported and cached by now is forked off as the next
 template, one level up, and the other workers are replaced by its children. Should that fail, everything stays.
+
+Diagnostics. ``refork_refused``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Pure. The steps by which the master ends a worker: asked, asked firmly, its stacks taken, ABRT, KILL.
 
 Each step is taken through the life table, so that it is taken once and sets the deadline of the next.
+
+Diagnostics. ``worker_stuck`` and ``template_stuck``, with what they are past.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Rules. What a master has in its memory, even what it has freed, every child that
 in a child that ends: what comes back has, in the place of each pool's ``environment``, a number under which a memory
 file keeps it. That file is read by a worker's process, for its own pool alone, and closed there before any code of the
 application runs. A configuration that stays the same keeps its numbers, so that ``==`` tells what has changed.
+
+Diagnostics. PreforkError if the child that reads ends without an answer.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Whoever started it is told how it went, once: the launching shell of a daemon, the old master in an upgrade, or the
 terminal. Until then every failure is theirs to read; afterwards it goes to the log.
+
+Diagnostics. ``master_started``, ``master_stopped``, ``master_failed`` (with a traceback), ``predecessor_was_killed``,
+``workers_run_as_root``.
 """
 
 from __future__ import annotations

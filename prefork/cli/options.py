@@ -2,6 +2,8 @@
 
 Rules. Nothing is done here but reading and explaining the options. Whatever can be said in the file is said by
 ``--set``; an option of its own has only what is needed before there is a file, or at every turn.
+
+Diagnostics. exit status 64 with a sentence.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Rules. A relative path is followed from the directory as the user named it, each time anew: where that is a symbolic
 link to a release, a reload after the link has moved reads the new release's file. Whom workers run as is decided at the
 start: an edited file and HUP make nobody root. In the master, and in the command that ends before there is one.
+
+Diagnostics. ConfigError for what a start would find, and for keys that a reload cannot change.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Rules. ``parse`` and ``str`` are inverse: the text of an address parses to an equal address, and two texts that mean
 the same address have the same canonical text. No name is looked up here.
+
+Diagnostics. ValueError with a sentence, which becomes a fault of the key.
 """
 
 from __future__ import annotations

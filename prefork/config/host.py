@@ -3,6 +3,8 @@
 Rules. Read only, and nothing here raises on odd text: a path that cannot be looked at is a fault like one that is not
 there. What is checked here may change after the start, so whoever uses it checks again; this is for one clear report of
 every fault before anything begins.
+
+Diagnostics. faults at the keys of users, groups, directories and files, as ConfigError.
 """
 
 from __future__ import annotations

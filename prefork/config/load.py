@@ -2,6 +2,8 @@
 
 Rules. Nothing is touched and nothing of the application is imported: reading the configuration is safe at any time, in
 the master too. One fault never hides another, unless it makes the other meaningless.
+
+Diagnostics. ConfigError with every fault.
 """
 
 from __future__ import annotations

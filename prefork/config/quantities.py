@@ -3,6 +3,8 @@
 Rules. Each reader has its writer, and reading what was written gives the same value. Whatever is wrong is a
 ValueError whose text is one sentence for the operator. A number without a unit is seconds or bytes; a text needs
 its unit, because ``"30"`` is as likely a slip as an intention; only ``"0"`` is the same in every unit.
+
+Diagnostics. ValueError with a sentence, which becomes a fault of the key.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Rules. What a daemon says is bounded here as what a client says is there. Nothing of this needs the configuration
 models: it is to be quick. Every failure is a sentence. Who listens is told by the kernel, never by a file or a message.
+
+Diagnostics. AbsentError (nobody listens, access denied), AnswerError (a malformed or late response), ConfigError.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Rules. It starts fast: neither the configuration models nor the log are imported. What a command takes and what is
 printed of it stands in ``commands``; nothing that the other end says is printed but through ``shown``.
+
+Diagnostics. AnswerError for a response of another shape; exit status 64 with a sentence.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Rules. A request is answered by any number of messages with an ``event``, and then by exactly one response, with ``ok``.
 Whatever else arrives is refused with a sentence: nothing that is read here raises anything but :class:`Misunderstood`.
+
+Diagnostics. Misunderstood, which is answered to the client.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ It has an epoll of its own, so that the master's loop watches one descriptor. Ev
 untrusted: after its one request nothing of a client is read. A client that does not take its answer is dropped; so is
 the one that has most to take when all together have too much. Who may ask is told by the kernel (unix(7), SO_PEERCRED
 and socket(7), SO_PEERGROUPS), beside the rights of the socket's file: no directory service is asked, which may be slow.
+
+Diagnostics. BindError; refusals of clients that may not ask, or of too many, are answered to them.
 """
 
 from __future__ import annotations

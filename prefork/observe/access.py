@@ -2,6 +2,8 @@
 
 Everything in a line that a client chose is escaped, in each format, so that no request can forge a line or a field.
 Runs in the worker.
+
+Diagnostics. none of its own; how many lines were lost is told by the callback ``lost``.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ A user who owns a directory or a link on the way to a file can have it lead to a
 part what clients send. So from there on root goes with the rights of that user, who thereby reaches nothing that was
 out of reach before. (CVE-2016-1247 tells what becomes of it otherwise.) Where a group may write to a directory of
 root's, root has let it: only a link that takes the place of the file itself is then not followed.
+
+Diagnostics. OSError, which ``hint`` explains.
 """
 
 from __future__ import annotations

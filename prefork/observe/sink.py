@@ -5,6 +5,8 @@ bytes (pipe(7)), so a line must not be longer than ``limit``; to a terminal or a
 costs lines, never a request: nothing raises once the log is open, and nothing waits longer than a blink for a reader
 that is stuck. The descriptor keeps its number for life: a log that is opened anew is put in its place, by the master,
 which passes it on to workers that may not open it themselves.
+
+Diagnostics. FileError for a log that cannot be opened; lines that are lost are counted, see ``logs``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 The variables are read once and taken out of the environment, so that no child takes them for its own. The descriptors
 of units stay open for the master's life, for a later reload may name one that no listener had so far.
+
+Diagnostics. LookupError with a sentence.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 The descriptors keep their numbers through the exec. The value is checked like any input: what an older or newer
 version wrote and this one does not understand is refused by name, before anything is touched.
+
+Diagnostics. HandoffError.
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@ Rules. One socket a listener, never one a worker: with ``SO_REUSEPORT`` the clos
 socket is never shut down, for that refuses everybody who shares it; it is only closed. A unix socket that somebody
 listens on is never taken over, and what is not a socket is never touched. Workers share the socket with everybody, and
 an application can do to it what it likes: what can be undone is undone by the master, and nobody waits on it.
+
+Diagnostics. BindError with a hint; what a worker did to a socket is told by ``mend`` and ``fault``, and logged as
+``listener_spoiled``.
 """
 
 from __future__ import annotations

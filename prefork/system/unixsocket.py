@@ -2,6 +2,8 @@
 
 Rules. A file that is no socket, or whose socket is alive, is never touched; alive is what accepts a connection. At no
 moment has the file wider rights than those asked for, whatever the umask is. Two starts in one directory take turns.
+
+Diagnostics. OSError and PrivilegeError, which ``hint`` explains; the listener makes BindError of them.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 The old master changes nothing of its own but the name of its pidfile, until somebody stops it. So backing out is
 the successor's end, at whatever point, and putting that name back.
+
+Diagnostics. ``upgrade_started``, ``upgrade_ready``, ``upgrade_refused``, ``upgrade_failed``, ``upgrade_backed_out`` (a
+successor that was ready has ended), ``upgrade_ended`` (one that was not).
 """
 
 from __future__ import annotations
