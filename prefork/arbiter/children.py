@@ -40,6 +40,7 @@ class Child:
     served: Callable[[], int] = int  # requests, as its row says
     taken: Callable[[int], bool] = lambda _pid: False  # whether another child in the table has this pid
     signals: list[int] = field(default_factory=list)  # that wait until it is known
+    ready: bool = False  # it has said so: it reads its channel
 
     def hear(self) -> Iterator[Fact]:
         """What the child said over its channel since the last call. Raises EOFError once it has closed the channel."""
@@ -54,6 +55,7 @@ class Child:
         if not self.pid:
             yield self._greeted(message)
         elif message.kind == Kind.READY:
+            self.ready = True
             yield facts.WorkerReady(self.worker)
         elif message.kind == Kind.FAILED:
             yield facts.BootFailed(self.worker, message.text)

@@ -104,6 +104,14 @@ class Controller:
         else:
             self.adopt(config)
 
+    def leave(self) -> set[int]:
+        """Let go of the sockets in a child of the master, without a word; the descriptors that were watched."""
+        servers = [server for server in (self._server, self._trial) if server]
+        watched = {server.fileno() for server in servers}
+        for server in servers:
+            server.leave()
+        return watched
+
     def close(self, *, unlink: bool) -> None:
         """Close every connection and the socket; with ``unlink``, remove the path where it is still ours."""
         if self._server:

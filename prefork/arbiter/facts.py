@@ -229,7 +229,13 @@ class SuccessorStarted(Fact):
 
 @dataclass(frozen=True)
 class SuccessorReady(Fact):
-    """The new master of an upgrade serves."""
+    """The new master of an upgrade serves.
+
+    ``runs_on`` and ``successor_runs_on``: version and interpreter of this master and of the new one, for people.
+    """
+
+    runs_on: str = ""
+    successor_runs_on: str = ""
 
 
 @dataclass(frozen=True)

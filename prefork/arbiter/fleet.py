@@ -157,6 +157,7 @@ class Worker:
     life: Life
     template: bool = False  # it serves nobody: workers are forked from it
     level: int = 0  # how often a warm worker has become the template, from the application's import to this one
+    source: int = 0  # the serial number of the template that forks it; 0: the master does
     watch: Watch = field(default_factory=Watch)
 
     @property
@@ -254,7 +255,15 @@ class Fleet:
         return [worker for worker in self._workers.values() if worker.template]
 
     def enlist(
-        self, pool: str, settings: Pool, generation: int, now: float, *, template: bool = False, level: int = 0
+        self,
+        pool: str,
+        settings: Pool,
+        generation: int,
+        now: float,
+        *,
+        template: bool = False,
+        level: int = 0,
+        source: int = 0,
     ) -> Worker:
         """A new worker, with the lowest number in its pool, the lowest slot that nobody has, and a time to boot."""
         self._serial += 1
@@ -264,6 +273,7 @@ class Fleet:
             number=0 if template else _lowest(1, (other.number for other in self.of(pool))),
             template=template,
             level=level,
+            source=source,
             slot=_lowest(0, (other.slot for other in self._workers.values())),
             generation=generation,
             settings=settings,

@@ -159,6 +159,7 @@ class Arbiter:
     def init_signals(self) -> None:
         """Queue the master's signals from here on, and have them wake the loop."""
         self._inbox = SignalInbox(SIGNALS)
+        self.resources.ties += [self._inbox.leave, self.controller.leave]
         self.resources.watch.add(self._inbox.fileno(), tuple)  # it only wakes: the queue is looked at in each turn
 
     def sleep(self) -> Iterator[Fact]:

@@ -102,7 +102,7 @@ class Master(Situation):
         for name in self.reload.lacking():
             assert self.reload.trial is not None
             yield from self._templates.spawn(name, self.reload.trial.config, self.reload.trial.generation, now)
-        yield from self._templates.dismiss(self._wanted_generations(), "a new generation replaced this one", now)
+        yield from self._templates.dismiss(self._wanted_generations(), now)
 
     def _conclude(self, now: float) -> Orders:
         """Report what is complete: a stop, a start, a reload, each once."""
@@ -149,8 +149,6 @@ class Master(Situation):
         worker = self.fleet.get(fact.worker)
         if worker and self.fleet.move(worker, WorkerEvent.BOOTED, now):
             yield report("info", f"{worker.kind}_ready", **worker.describe(), boot_seconds=round(now - worker.born, 3))
-            if worker.template:
-                yield from self._templates.supersede(worker, now)
             self._templates.mark_colder()
 
     @on(facts.BootFailed)
@@ -203,10 +201,15 @@ class Master(Situation):
         self.fleet.strike(worker)
         worker.life.stacks = worker.life.stacks or (worker.dump.stacks if worker.dump else "")
         yield from self.stalls.tell(worker, now)
-        if not (worker.life.unwanted and fact.clean):
+        # One that was told to go before its template had forked it has gone as it was asked to.
+        retired = worker.life.unwanted and (fact.clean or not worker.pid)
+        if not retired:
             yield from self._look_again(worker)
+        if self._exit.code and not worker.was_ready and worker.life.failure in ("", self._start_failure):
+            yield death_report.retirement(worker, fact)  # what all of them fail by has been reported
+            return
         if worker.life.unwanted:
-            yield death_report.retirement(worker, fact) if fact.clean else self._died(worker, fact, 0.0, now)
+            yield death_report.retirement(worker, fact) if retired else self._died(worker, fact, 0.0, now)
             return
         if worker.template and worker.level and not worker.was_ready:
             yield from self._templates.refused(worker, fact)
@@ -241,6 +244,7 @@ class Master(Situation):
         """End the master if a pool cannot boot while the service is starting."""
         self.state = ServiceState.STOPPING
         self._exit = orders.Exit(BootError.exit_code, death_report.boot_story(worker, fact))
+        self._start_failure = worker.life.failure
         yield report("error", "start_failed", pool=worker.pool, reason=f"a {worker.kind} ended before it was ready")
         for other in self.fleet:
             yield from self.termination.quit(other, "the service cannot start", now)
@@ -268,10 +272,10 @@ class Master(Situation):
         return ()
 
     @on(facts.SuccessorReady)
-    def _successor_ready(self, _fact: facts.SuccessorReady, now: float) -> Orders:
+    def _successor_ready(self, fact: facts.SuccessorReady, now: float) -> Orders:
         if self.upgrade.state is not UpgradeState.STARTED:
             return
-        yield from self.upgrade.serves()
+        yield from self.upgrade.serves(fact)
         if self.upgrade.auto:
             yield from commands.stop_requested(self, facts.StopRequested(graceful=True, signal="upgrade"), now)
 

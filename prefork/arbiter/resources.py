@@ -10,8 +10,8 @@ to it); ConfigError for more processes than there are rows.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from prefork.arbiter.children import Children
 from prefork.arbiter.facts import RequestSeen
@@ -38,6 +38,8 @@ class Resources:
     sockets: Sockets
     fdstore: FdStore
     subreaper: bool = False  # orphans of our workers become our children
+    # Each lets go of something in a child, and gives the descriptors that were watched for it: of what others hold.
+    ties: list[Callable[[], Collection[int]]] = field(default_factory=list)
 
     @classmethod
     def of(cls, services: Services) -> Resources:
@@ -49,7 +51,9 @@ class Resources:
 
         def opened(listener: Listener, reason: str) -> None:
             told = {"reason": reason} if reason else {}
-            services.log.info("listener_opened", name=listener.name, address=listener.address, **told)
+            url = listener.url
+            more = {"url": url} if url else {}
+            services.log.info("listener_opened", name=listener.name, address=listener.address, **more, **told)
 
         def spoiled(listener: Listener, found: str) -> None:
             services.log.error("listener_spoiled", name=listener.name, found=found, hint=_mending(listener))

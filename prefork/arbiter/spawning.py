@@ -13,8 +13,9 @@ from typing import NamedTuple
 from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
+from prefork.arbiter.inheritance import leave_to_master
 from prefork.arbiter.resources import Resources
-from prefork.arbiter.services import Birth, Services
+from prefork.arbiter.services import Birth
 from prefork.system import process
 from prefork.system.channel import Channel, Kind
 from prefork.worker.spec import Handles
@@ -98,7 +99,7 @@ def _fork(resources: Resources, order: Birth, row: int = -1) -> Fact:
             return facts.SpawnFailed(order.worker, str(error))
         raise
     if pid == 0:
-        _live(resources.services, order, handles)
+        _live(resources, ends, order, handles)
     ends.close_its()
     child = _child(resources, order, ends, pid, process.open_pidfd(pid))
     try:
@@ -153,14 +154,15 @@ def _handles(resources: Resources, order: Birth, ends: Ends, row: int) -> Handle
     )
 
 
-def _live(services: Services, order: Birth, handles: Handles) -> None:
+def _live(resources: Resources, ends: Ends, order: Birth, handles: Handles) -> None:
     """Run the child's whole life. Does not return."""
     code = 1
     try:
         process.leave_terminal()
-        process.close_all_but((*handles.descriptors(), services.environments))
+        ends.close_ours()
+        leave_to_master(resources, order)
         for sink in handles.sinks.values():
             sink.separate()  # what an application does to a log's description is not to be the master's
-        code = services.serve(order, handles)
+        code = resources.services.serve(order, handles)
     finally:
         os._exit(code)

@@ -38,8 +38,8 @@ class Templates:
             yield orders.SpawnTemplate(made.id, pool, made.slot, generation, config)
         elif template is None or template.ready:
             level = template.level if template else 0
-            worker = self._fleet.enlist(pool, settings, generation, now, level=level)
             source = template.id if template else 0
+            worker = self._fleet.enlist(pool, settings, generation, now, level=level, source=source)
             warm_at = settings.refork[level] if level < len(settings.refork) else 0
             yield orders.SpawnWorker(worker.id, pool, worker.number, worker.slot, generation, config, source, warm_at)
 
@@ -71,12 +71,6 @@ class Templates:
             made = self._fleet.enlist(worker.pool, settings, worker.generation, now, template=True, level=level)
             yield orders.SpawnTemplate(made.id, made.pool, made.slot, made.generation, config, worker.id)
 
-    def supersede(self, template: Worker, now: float) -> Iterable[Order]:
-        """A warmer template is ready: the former one goes."""
-        for other in self._templates_of(template.pool, template.generation):
-            if other.level < template.level:
-                yield from self._termination.quit(other, "a warmer template is ready", now)
-
     def mark_colder(self) -> None:
         """Note which workers were forked from a template that a warmer one has replaced."""
         for template in self._fleet.templates:
@@ -92,15 +86,29 @@ class Templates:
             template.life.refused = True
         yield report("warning", "refork_refused", **made.describe(), reason=death_report.boot_story(made, fact))
 
-    def dismiss(self, needed: Iterable[int], reason: str, now: float) -> Iterable[Order]:
-        """End the templates of generations that are not needed."""
+    def dismiss(self, needed: Iterable[int], now: float) -> Iterable[Order]:
+        """End the templates of generations that are not needed, and those that there is a warmer one than.
+
+        Not while a worker is still to be forked from it: that worker would be lost, though nothing is wrong with it.
+        """
         generations = frozenset(needed)
         for template in self._fleet.templates:
-            if template.generation not in generations:
-                yield from self._termination.quit(template, reason, now)
+            reason = "" if template.generation in generations else "a new generation replaced this one"
+            if not reason and self._superseded(template):
+                reason = "a warmer template is ready"
+            if reason and not self._unborn(template):
+                yield from self._termination.retire(template, reason, now)
+
+    def _superseded(self, template: Worker) -> bool:
+        others = self._templates_of(template.pool, template.generation)
+        return any(other.ready and other.level > template.level for other in others)
+
+    def _unborn(self, template: Worker) -> list[Worker]:
+        """The workers that it was told to fork, and that have not said hello."""
+        return [one for one in self._fleet.of(template.pool) if one.source == template.id and not one.pid]
 
     def barren(self, worker: Worker, now: float) -> Iterable[Order]:
         """A worker is overdue and has not even been forked: it is its template that hangs."""
-        template = self.template_of(worker.pool, worker.generation)
-        if template and not worker.template and worker.state is WorkerState.BOOTING and not worker.pid:
+        template = self._fleet.get(worker.source)
+        if template and template.serving and worker.state is WorkerState.BOOTING and not worker.pid:
             yield from self._termination.stuck(template, "the template does not fork", now)

@@ -25,7 +25,7 @@ class Termination:
 
     def retire(self, worker: Worker, reason: str, now: float, *, drain: bool = False) -> Iterable[Order]:
         """Ask a worker to finish its requests and end. One that boots ends at once."""
-        if worker.template:
+        if worker.template and worker.state is WorkerState.BOOTING:
             yield from self.quit(worker, reason, now)
             return
         if self._fleet.move(worker, WorkerEvent.RETIRE, now):

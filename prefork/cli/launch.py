@@ -20,7 +20,6 @@ from prefork.arbiter.loop import Arbiter
 from prefork.arbiter.services import Services
 from prefork.cli import restarting, wiring
 from prefork.cli.reading import Reader, runs_as_root
-from prefork.config.addresses import FdAddress, parse
 from prefork.config.load import worker_count
 from prefork.config.models import Config
 from prefork.config.plan import by_cost
@@ -34,6 +33,9 @@ from prefork.system.notify import Notifier
 from prefork.system.pidfile import Pidfile
 
 AS_ROOT = "applications run as root: set user under [master]"
+
+
+LINE = "\n"
 
 
 class Starter:
@@ -51,14 +53,26 @@ class Starter:
             handoff.report_ready(self._succession.report)
         self._launch = self._succession = None
 
-    def failed(self, reason: str, code: int) -> None:
-        """Report why the service is not up, in a sentence. Once it is up, failures are for the log."""
+    def leave(self) -> None:
+        """Close the lines to whoever waits, without a word. In a child of the master."""
+        if self._launch:
+            self._launch.leave()
+        if self._succession:
+            os.close(self._succession.report)
+        self._launch = self._succession = None
+
+    def failed(self, reason: str, code: int, *, logged: bool = False) -> None:
+        """Report why the service is not up, in a sentence.
+
+        Once it is up, failures are for the log. ``logged``: the same terminal has the log, with all that follows
+        the first line.
+        """
         if self._launch:
             self._launch.failed(f"preforkd: {reason}", code)
         elif self._succession:
             handoff.report_failed(self._succession.report, reason)
         else:
-            print(f"preforkd: {reason}", file=sys.stderr)
+            print(f"preforkd: {reason.partition(LINE)[0] if logged else reason}", file=sys.stderr)
         self._launch = self._succession = None
 
 
@@ -82,8 +96,7 @@ def run(config: Config, reader: Reader) -> int:
     launch = None
     if config.master.daemonize and succession is None:  # a successor is detached already
         place = config.master.working_directory or "/"
-        kept = [*passed_descriptors(config), reader.vault.descriptor]
-        launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask, keep=kept)
+        launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask)
     elif config.master.working_directory:
         os.chdir(config.master.working_directory)
     starter = Starter(launch, succession)
@@ -130,6 +143,7 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
         serve=partial(wiring.live, worker_count, reader.directory),
         environments=reader.vault.descriptor,
         announce=starter.ready,
+        leave_starter=starter.leave,
         log=log,
         set_level=logs.set_level,
         command=restarting.command(),
@@ -155,7 +169,7 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
         raise
     log.info("master_stopped", code=ending.code)
     if ending.code:
-        starter.failed(ending.reason, ending.code)
+        starter.failed(ending.reason, ending.code, logged=config.log.file == "stderr")
     return ending.code
 
 
@@ -170,12 +184,6 @@ def control_manner(config: Config) -> Manner:
 def open_control(path: str, manner: Manner, over: int | None) -> Server:
     """Open the control socket. Raises BindError."""
     return Server(path, manner, over=over)
-
-
-def passed_descriptors(config: Config) -> list[int]:
-    """The numbers of the descriptors that ``fd:N`` listeners name."""
-    addresses = [parse(listen.address) for listen in config.listen.values()]
-    return [address.number for address in addresses if isinstance(address, FdAddress)]
 
 
 def open_sinks(config: Config) -> dict[str, Sink]:

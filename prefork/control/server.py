@@ -181,6 +181,13 @@ class Server:
         self._epoll.unregister(self._listener.fileno())
         self._listener.close()
 
+    def leave(self) -> None:
+        """Let go of everything in a child of the master, without a word to anybody."""
+        self._epoll.close()  # what it watches is shared with the master: nothing is taken out of it here
+        self._listener.close()
+        for client in self._clients.values():
+            client.sock.close()
+
     def close(self, *, unlink: bool) -> None:
         """Close everything; the path goes as well, if ``unlink``, where it is still ours."""
         if unlink:

@@ -11,6 +11,7 @@ Diagnostics. BindError with a hint; what a worker did to a socket is told by ``m
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - what bind(2) looks hosts up with: a master without descriptors could not import it
 import errno
 import os
 import select
@@ -45,8 +46,13 @@ NO_NEWCOMERS = (
 class Listener:
     """An open listener. ``address`` is where it really listens, with the port that the kernel chose."""
 
-    def __init__(self, name: str, sock: socket.socket, path: str | None = None, *, ours: bool = True) -> None:
-        """``path``: of the unix socket that is ours to unlink. ``ours``: nobody else keeps the socket when we stop."""
+    def __init__(
+        self, name: str, sock: socket.socket, path: str | None = None, *, passed: int = -1, ours: bool = True
+    ) -> None:
+        """``path``: of the unix socket that is ours to unlink. ``ours``: nobody else keeps the socket when we stop.
+
+        ``passed``: the descriptor that it is a duplicate of, which stays open in the master.
+        """
         sock.setblocking(False)
         sock.set_inheritable(False)
         if sock.family in TCP:
@@ -63,8 +69,17 @@ class Listener:
         self.shut_down = False  # for good: it cannot be mended
         self._bound = sock.getsockname()
         self._refusing = False
+        self._passed = passed
         self._path = path
         self._inode = unixsocket.inode_of(path) if path else None
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it; empty for a unix socket."""
+        host, _, port = self.address.rpartition(":")
+        if not port.isdigit() or self.socket.family == socket.AF_UNIX:
+            return ""
+        return f"http://{'localhost' if host in ('0.0.0.0', '[::]') else host}:{port}"
 
     @classmethod
     def inherit(cls, name: str, fd: int, address: str) -> Listener:
@@ -170,6 +185,17 @@ class Listener:
             with suppress(OSError):  # a system that cannot: the moment stays
                 self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", steps, where))
 
+    def leave(self) -> None:
+        """Let go of it in a child of the master that does not accept there."""
+        self.leave_passed()
+        self.socket.close()
+
+    def leave_passed(self) -> None:
+        """Close the descriptor that it was passed as. In a child of the master, which has the duplicate."""
+        passed, self._passed = self._passed, -1
+        if passed > 2:
+            os.close(passed)
+
     def close(self, *, unlink: bool) -> None:
         """Close the socket in this process.
 
@@ -228,12 +254,10 @@ def _open(name: str, address: Address, backlog: int, mode: int | None, user: str
         return Listener(name, sock, address.path)
     # What was inherited stays open beside its duplicate: the listener can be dropped and taken up again by reloads,
     # and its number can never become another socket's.
-    if isinstance(address, FdAddress):
-        sock = _adopt(name, str(address), address.number, duplicate=True)
-    else:
-        sock = _adopt(name, str(address), _passed(name, address), duplicate=True)
+    number = address.number if isinstance(address, FdAddress) else _passed(name, address)
+    sock = _adopt(name, str(address), number, duplicate=True)
     sock.listen(backlog)
-    return Listener(name, sock, ours=False)
+    return Listener(name, sock, passed=number, ours=False)
 
 
 def _passed(name: str, address: SystemdAddress) -> int:

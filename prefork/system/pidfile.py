@@ -102,6 +102,10 @@ class Pidfile:
             if not self._is_ours(directory, self.oldbin) and _is_stale(directory, self.oldbin):
                 directory.unlink(self._name(".oldbin"))
 
+    def leave(self) -> None:
+        """Let go of it in a child of the master: the lock is the master's alone."""
+        self._let_go()
+
     def release(self, *, leave: bool = False) -> OSError | None:
         """Remove what is ours, and let the lock go. What hindered the removal is returned, to be logged.
 

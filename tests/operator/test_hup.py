@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+from prefork.system.scoreboard import SLOTS
 from tests.operator.daemon import Preforkd, until
 
 ANSWER = """
@@ -134,16 +135,16 @@ def test_more_workers_than_there_is_room_for(daemon: Preforkd):
     many = "".join(
         f'[listen.p{n}]\naddress = "unix:{daemon.home}/p{n}.sock"\n[pool.p{n}]\napp = "site_of_test:application"\n'
         f'listen = ["p{n}"]\nworkers = 500\ndirectory = "{daemon.home}"\n'
-        for n in range(3)
+        for n in range(SLOTS // 500 + 1)
     )
     daemon.configure()
     daemon.start()
     daemon.configure(pool='listen = ["http"]', more=many)
     daemon.signal(signal.SIGHUP)
-    assert "room for 1024" in daemon.expect("reload_refused")["reason"]
+    assert f"room for {SLOTS}" in daemon.expect("reload_refused")["reason"]
     assert daemon.get() == (200, b"hello")
     assert daemon.stop() == 0
     ended = daemon.run()
     assert ended.returncode == 78
-    assert "room for 1024" in ended.stderr
+    assert f"room for {SLOTS}" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -23,12 +23,17 @@ IMPATIENT = (
 @pytest.fixture
 def gated(daemon: Preforkd) -> Preforkd:
     """Its application can be imported only while its gate is open."""
-    site = daemon.home / "site_of_test.py"
-    site.write_text(SLOW + site.read_text())
-    shut(daemon, False)
+    gate(daemon)
     daemon.configure(workers=2)
     daemon.start()
     return daemon
+
+
+def gate(daemon: Preforkd) -> None:
+    """Give its application a gate, which is open."""
+    site = daemon.home / "site_of_test.py"
+    site.write_text(SLOW + site.read_text())
+    shut(daemon, False)
 
 
 def shut(daemon: Preforkd, closed: bool = True) -> None:  # noqa: FBT001, FBT002 - a gate is shut or is not
@@ -135,14 +140,22 @@ def test_it_is_killed_while_it_boots(gated: Preforkd):
 def test_it_is_silent_past_its_deadline(daemon: Preforkd):
     """A successor that hangs is killed."""
     daemon.command = lambda *given: [sys.executable, "-c", IMPATIENT, "-c", str(daemon.file), *given]  # type: ignore[method-assign]
-    start(daemon, timeout='boot = "1s"')
+    gate(daemon)
+    start(daemon, timeout='boot = "10s"')  # more than the start of an interpreter takes on loaded cores
+    for _ in range(2):
+        daemon.expect("worker_spawned")
     with unchanged(daemon):
-        daemon.signal(signal.SIGUSR2)
-        successor = int(daemon.expect("master_started")["pid"])
+        shut(daemon)
+        successor = booting_successor(daemon)
         daemon.signal(signal.SIGSTOP, successor)
         assert "did not report in time" in daemon.expect("upgrade_failed", successor=successor)["reason"]
         daemon.expect("upgrade_ended", successor=successor)
         assert gone(successor)
+        shut(daemon, False)
+    # The next one is to have all the time that it needs.
+    daemon.configure(workers=2)
+    daemon.signal(signal.SIGHUP)
+    daemon.expect("reload_done")
     upgrade_succeeds(daemon)
 
 

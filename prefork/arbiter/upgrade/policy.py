@@ -16,6 +16,7 @@ from signal import Signals
 
 from prefork.arbiter import orders
 from prefork.arbiter.attempt import none_yet
+from prefork.arbiter.facts import SuccessorReady
 from prefork.arbiter.orders import Order, report
 from prefork.config.models import Config
 
@@ -96,14 +97,15 @@ class Upgrade:
             self.deadline = inf
             yield orders.KillSuccessor(signal)
 
-    def serves(self) -> Iterable[Order]:
+    def serves(self, fact: SuccessorReady) -> Iterable[Order]:
         """The successor is ready: both masters serve until one is stopped."""
         self.state = UpgradeState.READY
         self._under_way.done()
         self.deadline = inf
         choice = f"TERM to this master completes the upgrade, TERM to {self.pid} backs out"
         hint = "this master retires" if self.auto else choice
-        yield report("info", "upgrade_ready", successor=self.pid, hint=hint)
+        runs = {"runs": fact.runs_on, "successor_runs": fact.successor_runs_on} if fact.successor_runs_on else {}
+        yield report("info", "upgrade_ready", successor=self.pid, **runs, hint=hint)
 
     def failed(self, reason: str) -> Iterable[Order]:
         """The successor could not be started, or says why it cannot serve; then its end follows as a fact."""

@@ -45,7 +45,7 @@ def workers_of(pool: Pool) -> int:
 
 
 class Service:
-    """One master. ``forks`` False: every fork fails."""
+    """One master. ``forks`` False: every fork fails; ``greets`` False: no template has forked yet what it was told to."""
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Service:
     ) -> None:
         self.now = 1000.0
         self.forks = True
+        self.greets = True
         self.given: list[orders.Order] = []
         self.room = (0, 0, 1024)  # bytes that are available, bytes that a worker has, rows
         self.master = Master(config(workers, master, pool, **timeout), workers_of, cores=cores)
@@ -88,7 +89,7 @@ class Service:
                 found.append(order)
                 if isinstance(order, orders.MeasureRoom):
                     waiting.append(facts.RoomMeasured(order.pool, order.workers, order.force, *self.room))
-                if isinstance(order, orders.SpawnWorker):
+                if isinstance(order, orders.SpawnWorker) and (self.greets or not order.template):
                     pid = 1000 + order.worker
                     waiting.append(
                         facts.WorkerSpawned(order.worker, pid)

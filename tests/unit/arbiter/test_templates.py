@@ -42,11 +42,82 @@ def test_the_former_one_goes_and_its_workers_are_replaced_one_by_one(service: Se
     former = templates(service)[0]
     [spawn] = warm(service)
     given = service.tell(facts.WorkerReady(spawn.worker))
-    assert orders.KillWorker(former.id, 3) in given
+    assert orders.RetireWorker(former.id, drain=False) in given
     [replacement] = [order for order in given if isinstance(order, orders.SpawnWorker)]
     assert (replacement.template, replacement.warm_at) == (spawn.worker, 100)
-    assert not [order for order in given if isinstance(order, orders.RetireWorker)]
+    assert [order.worker for order in given if isinstance(order, orders.RetireWorker)] == [former.id]
     assert [o for o in service.tell(facts.WorkerReady(replacement.worker)) if isinstance(o, orders.RetireWorker)]
+
+
+def unborn(service: Service) -> tuple[Worker, Worker]:
+    """A worker that its template has been told to fork and has not, and that template."""
+    service.greets = False
+    service.die(service.master.fleet.of("web")[1].id)
+    service.greets = True
+    [worker] = [one for one in service.master.fleet.of("web") if not one.pid]
+    return worker, service.worker(worker.source)
+
+
+def dismissed(service: Service) -> list[int]:
+    """The templates that were told to go."""
+    known = {order.worker for order in service.told(orders.SpawnTemplate)}
+    return [order.worker for order in service.told(orders.RetireWorker) if order.worker in known]
+
+
+def test_a_template_that_is_still_to_fork_a_worker_does_not_go(service: Service):
+    """A warmer one is ready meanwhile: the worker would be lost, though nothing is wrong with it."""
+    waiting, former = unborn(service)
+    [spawn] = warm(service)
+    service.tell(facts.WorkerReady(spawn.worker))
+    assert dismissed(service) == []
+    service.tell(facts.WorkerSpawned(waiting.id, 4711))
+    assert dismissed(service) == [former.id]
+
+
+def test_nor_does_that_of_a_former_generation(service: Service):
+    """The worker was told to retire; it may be on its way all the same."""
+    waiting, former = unborn(service)
+    service.reload()
+    service.tell(facts.WorkerReady(templates(service)[-1].id))
+    [canary] = [worker for worker in service.master.fleet.of("web") if worker.generation == 2]
+    service.tell(facts.WorkerReady(canary.id))
+    assert service.master.generation == 2
+    assert waiting.life.unwanted
+    assert dismissed(service) == []
+    service.die(waiting.id, "it was not forked")
+    assert dismissed(service) == [former.id]
+
+
+def test_a_worker_that_was_told_to_go_and_never_forked_is_no_death(service: Service):
+    """A stop ends the template, and with it the fork."""
+    waiting, _template = unborn(service)
+    service.tell(facts.StopRequested(graceful=True, signal="TERM"))
+    before = len(service.reports("worker_died"))
+    service.die(waiting.id, "it was not forked")
+    assert len(service.reports("worker_died")) == before
+    assert service.reports("worker_retired")[-1]["pid"] == 0
+
+
+def test_a_fork_that_does_not_come_is_held_against_the_template_that_owes_it(service: Service):
+    """Not against the warmer one that is ready by then."""
+    waiting, former = unborn(service)
+    [spawn] = warm(service)
+    service.tell(facts.WorkerReady(spawn.worker))
+    service.pass_time(waiting.life.deadline - service.now)
+    assert service.state(former.id) == "stuck"
+    assert service.state(spawn.worker) == "ready"
+
+
+def test_a_template_that_owes_two_forks_takes_one_step_for_both():
+    """Each of its workers is overdue at the same moment: it is stuck once, and its stacks are awaited."""
+    service = Service({"web": 2}, pool={"preload": True})
+    service.greets = False
+    service.tell(facts.TimePassed())
+    [template] = templates(service)
+    service.tell(facts.WorkerReady(template.id))
+    assert len(service.master.fleet.of("web")) == 2
+    service.pass_time(service.worker(template.id).settings.timeout.boot)
+    assert service.state(template.id) == "stuck"
 
 
 def test_one_that_fails_changes_nothing_and_is_not_tried_again(service: Service):
