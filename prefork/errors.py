@@ -53,7 +53,7 @@ class ConfigError(PreforkError):
 
 
 class BindError(PreforkError):
-    """A listener cannot be opened."""
+    """A listener or the control socket cannot be opened."""
 
     exit_code = 71  # EX_OSERR
 
@@ -83,7 +83,7 @@ class FileError(PreforkError):
 
 
 class HandoffError(PreforkError):
-    """What an old master handed over cannot be used."""
+    """This version cannot use what an old master handed over."""
 
     exit_code = 76  # EX_PROTOCOL
 
@@ -95,7 +95,7 @@ class AbsentError(PreforkError):
 
 
 class AnswerError(PreforkError):
-    """A daemon does not answer as it should."""
+    """A daemon does not respond as preforkd does."""
 
     exit_code = 70  # EX_SOFTWARE
 

@@ -84,7 +84,7 @@ class Status(Answer):
     """The whole service as one value."""
 
     def response(self) -> bytes | None:
-        """At once."""
+        """The state of the service as it is now: this command never waits."""
         around = self.around
         about = {"version": around.services.version, "pid": os.getpid(), "config": around.services.title}
         service = overview(self.master, around.rows(), around.now())
@@ -98,7 +98,7 @@ class Deaths(Answer):
     """The last workers that died unasked or were stuck."""
 
     def response(self) -> bytes | None:
-        """At once; the newest last."""
+        """The deaths that the fleet remembers, the newest last: this command never waits."""
         now = self.around.now()
         found = [
             {"seconds_ago": round(now - death.at, 3), "outcome": death.outcome, **death.story}
@@ -109,15 +109,15 @@ class Deaths(Answer):
 
 @answers("reload")
 class Reload(Answer):
-    """HUP."""
+    """``preforkctl reload``: a reload of configuration and applications, as by HUP."""
 
     def facts(self) -> Iterable[Fact]:
-        """And keep hold of the attempt that follows from it."""
+        """The request for a reload; the attempt that follows from it is kept, to be answered by."""
         yield facts.ReloadRequested()
         self._attempt = self.master.reload.last
 
     def response(self) -> bytes | None:
-        """When the attempt has ended, or what it has come to so far."""
+        """The response when the attempt has ended; without ``wait``, what it has come to so far."""
         attempt = self._attempt
         if attempt is None or attempt is not self.master.reload.last:
             return protocol.refused("superseded by another reload", faults=[])
@@ -131,10 +131,13 @@ class Reload(Answer):
 
 @answers("upgrade")
 class Upgrade(Answer):
-    """USR2; with ``keep`` the old master keeps serving when the new one is ready."""
+    """``preforkctl upgrade``: an upgrade as by USR2.
+
+    With ``keep`` the old master goes on serving beside the new one.
+    """
 
     def facts(self) -> Iterable[Fact]:
-        """And keep hold of the attempt that follows from it."""
+        """The request for an upgrade; the attempt that follows from it is kept, to be answered by."""
         yield facts.UpgradeRequested(auto=not self.request.given["keep"])
         self._attempt = self.master.upgrade.last
 
@@ -145,16 +148,16 @@ class Upgrade(Answer):
 
 @answers("scale")
 class Scale(Answer):
-    """Another number of workers for a pool."""
+    """``preforkctl scale``: another number of workers for a pool."""
 
     def facts(self) -> Iterable[Fact]:
-        """And keep hold of the attempt that follows from it."""
+        """The request for another number; the attempt that follows from it is kept, to be answered by."""
         given = self.request.given
         yield facts.ScaleRequested(pool=given["pool"], workers=given["workers"], force=given["force"])
         self._attempt = self.master.scaling
 
     def response(self) -> bytes | None:
-        """When it is decided; the workers boot after that."""
+        """The response when the number is accepted or refused; the workers boot after that."""
         given = self.request.given
         if self._attempt.pending:
             return None
@@ -163,15 +166,15 @@ class Scale(Answer):
 
 @answers("reopen")
 class Reopen(Answer):
-    """USR1."""
+    """``preforkctl reopen``: every log is opened anew, as by USR1."""
 
     def facts(self) -> Iterable[Fact]:
-        """And keep hold of the attempt that follows from it."""
+        """The request to reopen; the attempt that follows from it is kept, to be answered by."""
         yield facts.ReopenRequested()
         self._attempt = self.master.reopening
 
     def response(self) -> bytes | None:
-        """When every log was tried."""
+        """The response when every log has been tried, with what hindered any of them."""
         if self._attempt.pending:
             return None
         return self.of_attempt(self._attempt, master=os.getpid())
@@ -179,31 +182,31 @@ class Reopen(Answer):
 
 @answers("stop", "quit")
 class Stop(Answer):
-    """TERM, or QUIT."""
+    """``preforkctl stop`` and ``quit``: a stop as by TERM or QUIT."""
 
     def facts(self) -> Iterable[Fact]:
-        """By its own name in the log."""
+        """The request to stop, under the name of the command where the log names a signal."""
         do = self.request.do
         yield facts.StopRequested(graceful=do == "stop", signal=f"preforkctl {do}")
 
     def response(self) -> bytes | None:
-        """At once: the end of the master is seen by its process."""
+        """An immediate response: the client sees the end of the master by its process."""
         return protocol.response(ok=True, master=os.getpid())
 
 
 @answers("dump")
 class Dump(Answer):
-    """The stacks of workers, which go on unharmed."""
+    """``preforkctl dump``: the stacks of workers, which go on as they are."""
 
     def facts(self) -> Iterable[Fact]:
-        """For the workers that the client means."""
+        """The request for the stacks of the workers that the client names; none where no worker has that name."""
         self._meant = tuple(one.id for one in self.master.fleet if _names(self.request.given["worker"], one))
         if self._meant:
             yield facts.DumpRequested(self._meant)
             self._attempt = self.master.stalls.last_dump
 
     def response(self) -> bytes | None:
-        """When every worker has written its stacks, or has ended, or has had its time."""
+        """The stacks, when every worker has written them, or has ended, or has had its time."""
         if not self._meant:
             return protocol.refused(f"there is no worker {self.request.given['worker']}".rstrip())
         if any(self.master.fleet.get(worker) for worker in self._attempt.owed):

@@ -29,7 +29,7 @@ class Attempt:
 
     @property
     def pending(self) -> bool:
-        """Nothing is known of the end yet."""
+        """Whether the attempt has not ended yet."""
         return self.state is AttemptState.PENDING
 
     def after(self) -> Attempt:

@@ -43,7 +43,7 @@ class Child:
     ready: bool = False  # it has said so: it reads its channel
 
     def hear(self) -> Iterator[Fact]:
-        """What it said over its channel. Raises EOFError once it has closed it."""
+        """What the child said over its channel since the last call. Raises EOFError once it has closed the channel."""
         for _ in range(AT_ONCE):
             message = self.channel.receive()
             if message is None:
@@ -69,7 +69,10 @@ class Child:
             yield facts.RecycleDue(self.worker, message.text)
 
     def _greeted(self, message: Message) -> Fact:
-        """Its first word. Raises EOFError if that, or whoever sent it, is not what was expected."""
+        """The hello of a child that a template forked.
+
+        Raises EOFError if the word, or its sender, is not the expected one.
+        """
         if message.kind != Kind.HELLO or self.taken(message.sender) or not process.is_child(message.sender):
             raise EOFError
         self.pid = message.sender
@@ -77,7 +80,7 @@ class Child:
         return facts.WorkerSpawned(self.worker, self.pid)
 
     def dumped(self) -> Iterable[Fact]:
-        """What it has written of its stacks. Raises EOFError once nobody can write any."""
+        """What the child has written of its stacks. Raises EOFError once nobody can write any more of them."""
         try:
             piece = os.read(self.stacks, PIECE)
         except BlockingIOError:
@@ -87,7 +90,7 @@ class Child:
         yield facts.StacksDumped(self.worker, piece.decode(errors="replace"))
 
     def last_words(self) -> Iterator[Fact]:
-        """Everything that it said before it ended."""
+        """Everything that the child said before it ended."""
         for source in (self.hear, self.dumped):
             try:
                 yield from source()
@@ -95,7 +98,7 @@ class Child:
                 continue  # it said no more, or it cannot be heard now; later there is nobody
 
     def close(self) -> None:
-        """Let go of everything of it. Once it has been reaped."""
+        """Close the master's ends of channel and pipe. To be called once the child has been reaped."""
         self.channel.close()
         os.close(self.stacks)
         if self.pidfd is not None:
@@ -134,7 +137,10 @@ class Children:
             raise
 
     def disown(self, child: Child) -> Fact:
-        """Give up on a worker that a template was to fork and that has not said hello. Should it come, it is let go."""
+        """Give up on a worker that a template was to fork and that has not said hello.
+
+        Should it say so later, it is let go.
+        """
         del self._children[child.worker]
         self._forget(child)
         return facts.ChildExited(child.worker, "the template never forked this worker", clean=False)
@@ -148,7 +154,7 @@ class Children:
             child.signals.append(signum)
 
     def seen(self, child: Child) -> facts.RequestSeen:
-        """What a worker's row says."""
+        """What the row of a worker says now."""
         row = self._board.read(child.slot)
         return facts.RequestSeen(row.busy_since, row.request, row.served, row.queued)
 

@@ -1,6 +1,8 @@
 """Pure. Reactions to what the operator asks, by signal or by command: one function a wish.
 
 A wish that cannot be granted is refused with a sentence; nothing else of it happens.
+
+Diagnostics. ``master_stopping``, ``workers_paused``, ``pool_scaled``, ``scale_refused`` (with the reason).
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ MEASURED = 4  # workers whose memory is looked at: reading that of a large one t
 
 @on(facts.StopRequested)
 def stop_requested(master: Situation, fact: facts.StopRequested, now: float) -> Orders:
-    """Graceful: every worker finishes what it has; else it drops that. The master exits when none is left."""
+    """Stop the service: gracefully, each worker finishes its requests, else it drops them.
+
+    The master exits when no worker is left.
+    """
     reason = f"the service is stopping ({fact.signal})"
     yield from _stop_other(master, fact)
     master.plan_stop(fact.plan)
@@ -50,14 +55,14 @@ def _stop_other(master: Situation, fact: facts.StopRequested) -> Orders:
 
 @on(facts.ReloadRequested)
 def reload_requested(master: Situation, _fact: facts.ReloadRequested, now: float) -> Orders:
-    """The configuration and the applications anew, unless the service is only starting, or stopping."""
+    """Read configuration and applications anew, unless the service is starting or stopping: that refuses the reload."""
     serving = master.state is ServiceState.SERVING
     return master.reload.asked("" if serving else f"the service is {master.state.value}", now)
 
 
 @on(facts.UpgradeRequested)
 def upgrade_requested(master: Situation, fact: facts.UpgradeRequested, _now: float) -> Orders:
-    """A successor on the same sockets, one at a time."""
+    """Start a successor on the same sockets, one at a time."""
     obstacle = ""
     if master.state is not ServiceState.SERVING:
         obstacle = f"the service is {master.state.value}"
@@ -69,14 +74,14 @@ def upgrade_requested(master: Situation, fact: facts.UpgradeRequested, _now: flo
 
 @on(facts.ReopenRequested)
 def reopen_requested(master: Situation, _fact: facts.ReopenRequested, _now: float) -> Orders:
-    """Every log anew."""
+    """Have every log opened anew."""
     master.reopening = master.reopening.after()
     yield orders.ReopenLogs()
 
 
 @on(facts.LogsReopened)
 def logs_reopened(master: Situation, fact: facts.LogsReopened, _now: float) -> Orders:
-    """Every log was tried."""
+    """Every log was tried: end the attempt, with what hindered any of them."""
     if fact.failures:
         master.reopening.failed("\n".join(fact.failures))
     else:
@@ -103,7 +108,7 @@ def scale_requested(master: Situation, fact: facts.ScaleRequested, _now: float) 
 
 @on(facts.RoomMeasured)
 def room_measured(master: Situation, fact: facts.RoomMeasured, _now: float) -> Orders:
-    """More workers, if there is room for them. They boot in batches: nobody waits here."""
+    """Raise the number of workers if there is room for them. The workers boot in batches: nobody waits here."""
     obstacle = no_room(fact, **master.pools.occupied(fact.pool))
     yield scale_refused(master, fact.pool, obstacle) if obstacle else _scale(master, fact.pool, fact.workers)
 
@@ -117,20 +122,20 @@ def _scale(master: Situation, pool: str, workers: int) -> Order:
 
 
 def scale_refused(master: Situation, pool: str, reason: str) -> Order:
-    """A pool keeps its number, and whoever asked is told why."""
+    """Keep the number of a pool, and end the attempt with the reason."""
     master.scaling.refused(reason)
     return report("warning", "scale_refused", pool=pool, reason=reason)
 
 
 @on(facts.DumpRequested)
 def dump_requested(master: Situation, fact: facts.DumpRequested, now: float) -> Orders:
-    """The stacks of workers, which go on unharmed."""
+    """Have the stacks of workers taken; the workers go on as they are."""
     return master.stalls.dump_asked(fact, now)
 
 
 @on(facts.PauseRequested)
 def pause_requested(master: Situation, _fact: facts.PauseRequested, now: float) -> Orders:
-    """No workers, while the sockets stay open."""
+    """Retire all workers while the sockets stay open; a reload on trial is dropped."""
     if master.state is not ServiceState.SERVING:
         return
     yield from master.reload.drop("workers paused (WINCH)", now)

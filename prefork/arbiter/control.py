@@ -4,7 +4,7 @@ Rules. It follows the configuration: the socket of another one is opened before 
 carried over. Who waits is told of every event that is logged meanwhile; what a command does and how it is answered is
 in ``answers``.
 
-Diagnostics. ``control_request`` (who asked for what), ``control_not_renewed``, ``control_lost``,
+Diagnostics. ``control_request`` (who asked for what), ``control_opened``, ``control_not_renewed``, ``control_lost``,
 ``control_accept_failed`` (no descriptor or no memory for one more client), ``control_failed`` (with a traceback).
 """
 
@@ -68,7 +68,7 @@ class Controller:
             self._trial = self._opened(wanted, config, over)
 
     def adopt(self, config: Config) -> None:
-        """This configuration is in force."""
+        """Put the control socket of this configuration in force, and close that of the former one."""
         if self._trial:
             self._host.watch.add(self._trial.fileno(), self.asked)  # first: should it fail, it is tried again
             before, self._server, self._trial = self._server, self._trial, None
@@ -87,13 +87,13 @@ class Controller:
                 self._host.services.log.error("control_not_renewed", reason=str(error))
 
     def drop(self) -> None:
-        """The configuration on trial is not to be."""
+        """Close what was opened for a configuration on trial: the trial has failed."""
         if self._trial:
             self._trial.close(unlink=True)
             self._trial = None
 
     def reclaim(self) -> None:
-        """A successor that had taken the path over has ended: it leads here again."""
+        """Bind the path again after a successor that had taken the path over has ended."""
         config = self._master.config
         if config.control is None or (self._server and self._server.holds_path):
             return
@@ -113,7 +113,7 @@ class Controller:
         return watched
 
     def close(self, *, unlink: bool) -> None:
-        """Hang up; the path goes where it is still ours, if ``unlink``."""
+        """Close every connection and the socket; with ``unlink``, remove the path where it is still ours."""
         if self._server:
             self._hang_up(self._server, unlink=unlink)
             self._server = None
@@ -157,7 +157,7 @@ class Controller:
             self._server.say(client, protocol.refused(reason), last=True)
 
     def _look_at_hindrance(self, server: ControlServer) -> None:
-        """Without descriptors or memory nobody can be accepted: the socket rests, and the log says so once."""
+        """Rest the socket while there are no descriptors or memory to accept with; the log says so once."""
         if server.hindrance:
             self._host.watch.rest(server.fileno())
         if server.hindrance and not self._hindered:
@@ -176,7 +176,7 @@ class Controller:
                 self._server.say(client, protocol.event(report.event, report.fields))
 
     def settle(self) -> None:
-        """Answer those whose matter has come to its end."""
+        """Answer the clients whose request has come to its end."""
         if self._server is None:
             return
         for client, wait in tuple(self._waits.items()):

@@ -1,4 +1,8 @@
-"""Pure. What is said of a worker that has ended: nothing that is known of an unasked death is left out."""
+"""Pure. What is said of a worker that has ended: nothing that is known of an unasked death is left out.
+
+Diagnostics. ``worker_died`` and ``template_died`` (the death certificate), ``worker_retired`` and
+``template_retired``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ TRACEBACK = "Traceback (most recent call last)"
 
 
 def retirement(worker: Worker, fact: ChildExited) -> Report:
-    """It ended as it was asked to."""
+    """The event for a worker that has ended as it was asked to."""
     return report(
         "info", f"{worker.kind}_retired", **worker.describe(), reason=worker.life.cause, served=fact.last.served
     )
@@ -44,7 +48,7 @@ def certificate(worker: Worker, fact: ChildExited, delay: float, now: float) -> 
 
 
 def boot_story(worker: Worker, fact: ChildExited) -> str:
-    """Why a worker did not become ready, for whoever asked for it."""
+    """Why a worker did not become ready, for the client or shell that asked for the start."""
     ending = f"pool {worker.pool}: a {worker.kind} ended before it was ready: {cause_of(worker, fact)}"
     return f"{ending}\n{worker.life.failure or worker.life.stacks}".rstrip()
 

@@ -47,7 +47,7 @@ def carries_out(kind: type[Order]) -> Callable[[Decorated], Decorated]:
 
 
 def _reopen(sink: Sink) -> OSError | None:
-    """Open a log anew; what hindered it, at whatever step."""
+    """Open a log anew. Returns what hindered it, at whatever step."""
     try:
         return sink.reopen()
     except OSError as error:
@@ -55,7 +55,10 @@ def _reopen(sink: Sink) -> OSError | None:
 
 
 def _pass_on(child: Child, name: str, sink: Sink) -> None:
-    """Give a child the log as it is open now, by a description of its own: it could spoil ours."""
+    """Give a child the log as it is open now, by an open file description of its own.
+
+    A worker could spoil the master's.
+    """
     with suppress(OSError):  # too many open files: it goes on with what it has
         lent = sink.lend()
         child.channel.send(Kind.REOPEN, name, lent)
@@ -63,7 +66,7 @@ def _pass_on(child: Child, name: str, sink: Sink) -> None:
 
 
 class Executor:
-    """The hands of the master."""
+    """Carries out orders in the master: one method for each kind of order."""
 
     def __init__(self, resources: Resources, controller: Controller) -> None:
         self.ending: orders.Exit | None = None  # the order to exit, once it was given
@@ -202,7 +205,7 @@ class Executor:
                 self._services.pidfile.forget_predecessor()
 
     def _renew_listeners(self, config: Config) -> None:
-        """Those that were open before follow the configuration, now that it is in force."""
+        """Have listeners that were open before follow the configuration that is now in force."""
         for name, error in self._resources.sockets.renew(config):
             self._services.log.warning("listener_not_renewed", name=name, reason=str(error))
 
@@ -232,7 +235,10 @@ class Executor:
         self._services.announce()
 
     def _take_control_over(self, predecessor: int) -> None:
-        """From here on preforkctl talks to this master, and no more to its predecessor."""
+        """Take the path of the control socket over from the predecessor.
+
+        ``preforkctl`` talks to this master from here on.
+        """
         try:
             self._controller.open(self._config, over=predecessor)
         except BindError as error:
@@ -253,7 +259,7 @@ class Executor:
 
     @carries_out(orders.Reexec)
     def reexec(self, _order: orders.Reexec) -> Fact:
-        """Start the successor."""
+        """Start the successor of an upgrade."""
         try:
             successor = Successor.start(self._resources)
         except (OSError, PreforkError) as error:
@@ -263,7 +269,7 @@ class Executor:
         return facts.SuccessorStarted(successor.pid)
 
     def _watch_successor(self, successor: Successor) -> None:
-        """For its report, and for its end."""
+        """Watch for the report of the successor, and for its end."""
         watch = self._resources.watch
 
         def heard() -> Iterator[Fact]:

@@ -14,7 +14,7 @@ from prefork.config.models import Config
 
 
 class Fact:
-    """Anything that happened."""
+    """Anything that happened: the base of all facts."""
 
     __slots__ = ()
 
@@ -37,7 +37,7 @@ class StopPlan:
 
 @dataclass(frozen=True)
 class StopRequested(Fact):
-    """TERM (graceful), QUIT or INT."""
+    """A stop was asked for: by TERM (graceful), QUIT or INT, or by ``preforkctl``."""
 
     graceful: bool
     signal: str
@@ -46,7 +46,7 @@ class StopRequested(Fact):
 
 @dataclass(frozen=True)
 class ReloadRequested(Fact):
-    """HUP."""
+    """A reload was asked for, by HUP or ``preforkctl reload``."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class UpgradeRequested(Fact):
 
 @dataclass(frozen=True)
 class ReopenRequested(Fact):
-    """USR1."""
+    """New log files were asked for, by USR1 or ``preforkctl reopen``."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class WorkerSpawned(Fact):
 
 @dataclass(frozen=True)
 class SpawnFailed(Fact):
-    """The fork failed: there is no such process."""
+    """A worker could not be forked; ``reason`` says why."""
 
     worker: int
     reason: str
@@ -126,7 +126,7 @@ class WorkerReady(Fact):
 
 @dataclass(frozen=True)
 class BootFailed(Fact):
-    """The worker said why it cannot boot; its exit follows."""
+    """A worker said why it cannot boot; its exit follows."""
 
     worker: int
     traceback: str
@@ -202,7 +202,7 @@ class ChildExited(Fact):
 
 @dataclass(frozen=True)
 class ConfigLoaded(Fact):
-    """The file was read anew and is sound. ``changed``: the keys that differ, by what they take."""
+    """The file was read anew and does not have a fault. ``changed``: the keys that differ, by what they take."""
 
     config: Config
     changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -229,7 +229,10 @@ class SuccessorStarted(Fact):
 
 @dataclass(frozen=True)
 class SuccessorReady(Fact):
-    """The new master serves. The version and interpreter of this master and of the new one, for people."""
+    """The new master of an upgrade serves.
+
+    ``runs_on`` and ``successor_runs_on``: version and interpreter of this master and of the new one, for people.
+    """
 
     runs_on: str = ""
     successor_runs_on: str = ""
@@ -254,7 +257,7 @@ class PredecessorGone(Fact):
 
 @dataclass(frozen=True)
 class OrderFailed(Fact):
-    """Something was raised that no fact of the order's own stands for; how much of it was done is not known."""
+    """An order raised what no fact of its own stands for; how much of the order was done is not known."""
 
     order: Order
     reason: str

@@ -21,7 +21,7 @@ class FdStore:
         self._kept: set[str] = set()
 
     def update(self, listeners: Mapping[str, int]) -> None:
-        """Have these kept, configured address -> descriptor, and no others."""
+        """Have the service manager keep these listeners, configured address -> descriptor, and no others."""
         if not self._notifier.keeps:
             return
         for address in listeners.keys() - self._kept:

@@ -29,7 +29,7 @@ class ServiceState(Enum):
 
 
 class WorkerState(Enum):
-    """The adjective that holds of a worker."""
+    """The states of a worker's life, as adjectives."""
 
     BOOTING = "booting"  # forked, not ready yet
     READY = "ready"  # it accepts
@@ -162,41 +162,41 @@ class Worker:
 
     @property
     def state(self) -> WorkerState:
-        """The adjective that holds of it now."""
+        """The state of life that the worker is in now."""
         return self.life.state
 
     @property
     def pid(self) -> int:
-        """Its process; 0 while it has none that is known."""
+        """The pid of the worker's process; 0 while it is not known."""
         return self.life.pid
 
     @property
     def dump(self) -> Dump | None:
-        """The stacks that are being taken of it while it goes on."""
+        """The stacks that are being taken of the worker while it goes on; None if there are none."""
         return self.watch.dump
 
     @property
     def serving(self) -> bool:
-        """It is part of its pool's number, or about to be."""
+        """Whether the worker counts towards the number of its pool: it is ready, or boots."""
         return self.life.state is WorkerState.READY or self.life.state is WorkerState.BOOTING
 
     @property
     def ready(self) -> bool:
-        """It accepts, and nobody has asked it to stop."""
+        """Whether the worker accepts, and nobody has asked it to stop."""
         return self.life.state is WorkerState.READY
 
     @property
     def was_ready(self) -> bool:
-        """It has been ready, whatever it is now."""
+        """Whether the worker has ever been ready, whatever it is now."""
         return self.life.ready_at < inf
 
     def shares_listener(self, other: Worker) -> bool:
-        """The same connections come to both; a pool that names no listeners has all."""
+        """Whether both workers get the same connections; a pool that names no listeners has all of them."""
         ours, theirs = self.settings.listen, other.settings.listen
         return not ours or not theirs or not set(ours).isdisjoint(theirs)
 
     def mark_worn(self, reason: str) -> None:
-        """It is to be replaced; the first reason stays."""
+        """Mark the worker as one that is to be replaced; the first reason stays."""
         self.life.worn = self.life.worn or reason
 
     def describe(self) -> dict[str, object]:
@@ -206,11 +206,11 @@ class Worker:
 
     @property
     def kind(self) -> str:
-        """What it is, as the names of events begin."""
+        """What the process is, ``worker`` or ``template``, as names of events begin."""
         return "template" if self.template else "worker"
 
     def describe_request(self, now: float) -> dict[str, object]:
-        """The fields of the request that it is at, as far as its row was read."""
+        """The fields of the request that the worker is at, as far as its row was read."""
         seen = self.watch.last
         if not seen.busy_since:
             return {}
@@ -284,7 +284,7 @@ class Fleet:
         return worker
 
     def strike(self, worker: Worker) -> None:
-        """It has ended."""
+        """Remove a worker that has ended."""
         del self._workers[worker.id]
 
     def move(self, worker: Worker, step: WorkerEvent, now: float) -> bool:

@@ -6,6 +6,7 @@ waited for stands in ``watch.py``. Nothing that is decided, done or heard ends t
 Diagnostics. ``reaction_failed``: the policy raised; the fact is told again in a second, a few times.
 ``update_failed``: the service manager, or a client of the control socket, could not be told. ``leave_failed``: what the
 master leaves behind at its end could not be tidied up. ``title_failed``: ps shows the command line as the title.
+``pidfile_not_removed``: the pidfile is not ours any more, or its directory is not writable.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class Arbiter:
             self._quiet_until = self.resources.now() + AGAIN
 
     def _update(self) -> None:
-        """Have the service manager know what is new."""
+        """Tell the service manager what is new."""
         self._notifier.update(self.master, self.resources.now())
         if self.master.state is ServiceState.SERVING and not self.master.predecessor:
             self.resources.fdstore.update(self.resources.sockets.ours())
@@ -156,20 +157,20 @@ class Arbiter:
             self.services.log.warning("pidfile_not_removed", reason=str(hindrance))
 
     def init_signals(self) -> None:
-        """From here on signals are queued, and wake the loop through its pipe."""
+        """Queue the master's signals from here on, and have them wake the loop."""
         self._inbox = SignalInbox(SIGNALS)
         self.resources.ties += [self._inbox.leave, self.controller.leave]
         self.resources.watch.add(self._inbox.fileno(), tuple)  # it only wakes: the queue is looked at in each turn
 
     def sleep(self) -> Iterator[Fact]:
-        """Wait for whatever comes first, and give what it was. Never raises."""
+        """Wait for a signal, a child, a message or the deadline; what came is given as facts. Never raises."""
         ready = self.resources.watch.wait(self._deadline() - self.resources.now())
         # Signals first: after Ctrl-C the workers end by themselves, and that is then no surprise.
         yield from self.resources.watch.guard(self._signalled, self._inbox.fileno())
         yield from self.resources.watch.heard(ready)
 
     def wakeup(self) -> None:
-        """Make ``sleep`` return."""
+        """Make ``sleep`` return, at once or when it is called next."""
         self._inbox.wake()
 
     def _signalled(self) -> Iterator[Fact]:
@@ -190,7 +191,7 @@ class Arbiter:
             yield facts.ReloadRequested()
 
     def _deadline(self) -> float:
-        """When something is due at the latest. Never raises."""
+        """When the next thing is due at the latest, in seconds of the monotonic clock. Never raises."""
         again = min((when for when, _, _ in self._again), default=inf)
         try:
             due = self.master.deadline()
@@ -221,13 +222,13 @@ class Arbiter:
         return found
 
     def _tell_again(self, now: float) -> None:
-        """The facts that the policy raised at, when their time has come."""
+        """The facts at which the policy raised, when the time for another try has come."""
         while self._again and self._again[0][0] <= now:
             _, fact, times = self._again.popleft()
             self._take(fact, now, times)
 
     def _attempt(self, step: Callable[[], object], event: str) -> bool:
-        """What nobody answers for: a failure is logged, and no more. Whether it worked."""
+        """Run what nobody answers for: a failure is logged, and no more. Returns whether it worked."""
         try:
             step()
         except Exception as error:

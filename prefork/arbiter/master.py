@@ -3,6 +3,9 @@
 ``handle`` reacts to what happened, then *converges*: it works out what is owed by now, whatever the cause, and
 orders it. So a fact that was missed is made good by the next one. ``deadline`` says when it must be called again. Pids,
 sockets, files and the clock are elsewhere: nothing here can fail, and every fate of a worker is tested without a fork.
+
+Diagnostics. ``worker_spawned``, ``worker_ready``, ``service_ready``, ``spawn_failed``, ``start_failed``,
+``upgrade_completed``; for templates ``template_spawned`` and ``template_ready``.
 """
 
 from __future__ import annotations
@@ -22,7 +25,10 @@ Orders = Iterable[Order]
 
 
 class Master(Situation):
-    """Decides. What it knows is the situation; times in seconds of the monotonic clock."""
+    """The policy of the master: decides on facts.
+
+    What it knows is the ``Situation``; times are seconds of the monotonic clock.
+    """
 
     # What the loop calls.
 
@@ -54,7 +60,10 @@ class Master(Situation):
     # Convergence.
 
     def murder_workers(self, now: float) -> Orders:
-        """What is past its deadline: workers, by the ladder; rows that are due to be read; a silent successor."""
+        """Deal with what is past its deadline.
+
+        Workers, rows of the scoreboard that are due to be read, a silent successor.
+        """
         yield from (order for order in self.retries.take(now) if self._still_wanted(order))
         if self.upgrade.deadline <= now:
             yield from self.upgrade.overdue()
@@ -96,7 +105,7 @@ class Master(Situation):
         yield from self._templates.dismiss(self._wanted_generations(), now)
 
     def _conclude(self, now: float) -> Orders:
-        """What is complete by now is said, once."""
+        """Report what is complete: a stop, a start, a reload, each once."""
         if self.state is ServiceState.STOPPING and not len(self.fleet) and not self.upgrade.dismissed:
             yield self._exit
         elif self.state is ServiceState.STARTING and all(self.pools.full(name, self.generation) for name in self.pools):
@@ -215,7 +224,10 @@ class Master(Situation):
             yield from self._give_up(worker, fact, now)
 
     def _look_again(self, dead: Worker) -> Orders:
-        """The kernel wakes one process for a connection: if that was this one, nobody else knows of it."""
+        """Have the other workers look at their listeners.
+
+        The kernel wakes one process for a connection, and this one has ended.
+        """
         # One that was told to go while it booted may have become ready without our taking note.
         if (dead.was_ready or dead.life.unwanted) and not dead.template:
             idle = (one for one in self.fleet if one.ready and not one.template and one.shares_listener(dead))
@@ -229,7 +241,7 @@ class Master(Situation):
         return certificate
 
     def _give_up(self, worker: Worker, fact: facts.ChildExited, now: float) -> Orders:
-        """At start-up, what cannot boot ends the master."""
+        """End the master if a pool cannot boot while the service is starting."""
         self.state = ServiceState.STOPPING
         self._exit = orders.Exit(BootError.exit_code, death_report.boot_story(worker, fact))
         self._start_failure = worker.life.failure
@@ -316,7 +328,7 @@ class Master(Situation):
         return True
 
     def _wanted_generations(self) -> Iterable[int]:
-        """Those whose workers may still have to be forked."""
+        """The generations whose workers may still have to be forked."""
         if not self.pools.paused:
             yield self.generation
         if self.reload.trial:

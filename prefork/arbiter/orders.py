@@ -15,14 +15,14 @@ from prefork.config.models import Config
 
 
 class Order:
-    """Anything that is to be done."""
+    """Anything that is to be done: the base of all orders."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class SpawnWorker(Order):
-    """Fork. Answered by WorkerSpawned or SpawnFailed; where a template forks, WorkerSpawned comes by and by."""
+    """Fork a worker. Answered by WorkerSpawned or SpawnFailed; where a template forks, WorkerSpawned comes later."""
 
     worker: int
     pool: str
@@ -81,7 +81,7 @@ class WatchWorker(Order):
 
 @dataclass(frozen=True)
 class ReadScoreboard(Order):
-    """Answered by ScoreboardRead."""
+    """Read the rows of these workers. Answered by ScoreboardRead."""
 
     workers: tuple[int, ...]
 
@@ -105,7 +105,7 @@ class LookAgain(Order):
 
 @dataclass(frozen=True)
 class LoadConfig(Order):
-    """Answered by ConfigLoaded or ReloadRefused."""
+    """Read the configuration. Answered by ConfigLoaded or ReloadRefused."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class OpenListeners(Order):
 
 @dataclass(frozen=True)
 class AdoptGeneration(Order):
-    """It is in force: close the listeners that it has not, apply what is applied live."""
+    """Put a generation in force: close the listeners that it does not have, apply what is applied live."""
 
     generation: int
     config: Config
@@ -126,7 +126,7 @@ class AdoptGeneration(Order):
 
 @dataclass(frozen=True)
 class DropGeneration(Order):
-    """It failed its trial: close the listeners that only it has."""
+    """Give up a generation that failed its trial: close the listeners that only it has."""
 
     generation: int
 
@@ -159,7 +159,7 @@ class KillSuccessor(Order):
 
 @dataclass(frozen=True)
 class RetirePredecessor(Order):
-    """It is to stop gracefully, if it does not already."""
+    """Have the predecessor stop gracefully, unless it is stopping."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class RestorePidfile(Order):
 
 @dataclass(frozen=True)
 class CloseUnclaimed(Order):
-    """The predecessor has gone: the listeners that it had, and the configuration has not, go as well."""
+    """Close the listeners that the predecessor had and the configuration does not have: the predecessor has ended."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Report(Order):
 
 
 def report(level: str, event: str, **fields: Any) -> Report:
-    """A report, written as it will read."""
+    """A Report order, with the event's name and fields in the order in which they are logged."""
     return Report(level, event, fields)
 
 

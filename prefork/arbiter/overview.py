@@ -12,7 +12,10 @@ from prefork.arbiter.master import Master
 
 
 def overview(master: Master, rows: Mapping[int, RequestSeen], now: float) -> dict[str, Any]:
-    """``rows``: what the scoreboard says of each worker; ``now`` in seconds of the monotonic clock."""
+    """The state of the service for ``status``.
+
+    ``rows``: what the scoreboard says of each worker; ``now``: seconds of the monotonic clock.
+    """
     return {
         "state": master.state.value,
         "generation": master.generation,

@@ -33,12 +33,12 @@ BURST_LEAST = 10  # of the smallest pool
 
 
 def limit(seconds: float) -> float:
-    """A timeout of the configuration, where 0 switches it off."""
+    """A timeout of the configuration in seconds, inf where 0 switches it off."""
     return seconds if seconds > 0 else inf
 
 
 def graceful_within(pool: Pool) -> float:
-    """How long a retiring worker may take. It watches the same limit itself, so it is given a little more here."""
+    """How long a retiring worker may take: a second more than its own limit, which the worker watches too."""
     return limit(pool.timeout.graceful) + 1.0
 
 
@@ -68,7 +68,7 @@ class Backoff:
             self.failed(now)
 
     def settled(self) -> None:
-        """A worker has proved itself."""
+        """End the back-off: a worker of the pool has stayed ready."""
         self.failures, self.failed_at, self.deaths = 0, -inf, ()
 
     def not_before(self, *, bare: bool) -> float:

@@ -49,15 +49,15 @@ class Pools:
 
     @property
     def paused(self) -> bool:
-        """They want no workers for now."""
+        """Whether the pools want no workers for now."""
         return self._paused
 
     def pause(self) -> None:
-        """From here on no workers are wanted; the numbers stay as they are."""
+        """Want no workers from here on; the numbers stay as they are."""
         self._paused = True
 
     def resume(self) -> None:
-        """The workers are wanted again."""
+        """Want the workers again."""
         self._paused = False
 
     def wanted(self, name: str) -> int:
@@ -69,7 +69,10 @@ class Pools:
         return self._scale[name].wanted
 
     def scale(self, name: str, by: int) -> int | None:
-        """Change the number by an operator's adjustment; the number wanted by then, or None if that cannot be."""
+        """Change the number of a pool by an operator's adjustment.
+
+        Returns the new number, or None if that cannot be.
+        """
         return self._scale[name].wanted if self._scale[name].change(by) else None
 
     def occupied(self, name: str) -> dict[str, int]:
@@ -88,22 +91,22 @@ class Pools:
         return owed(self._fleet.of(name), wanted=wanted, surge=surge, generation=generation, batch=batch)
 
     def full(self, name: str, generation: int) -> bool:
-        """The pool has its number of ready workers of a generation."""
+        """Whether the pool has its number of ready workers of a generation."""
         ready = sum(worker.ready and worker.generation == generation for worker in self._fleet.of(name))
         return ready >= self.wanted(name)
 
     # Deaths and back-off.
 
     def backoff_of(self, name: str) -> Backoff:
-        """A pool's back-off; also of one that is on trial, or removed."""
+        """The back-off of a pool; of one that is on trial, or removed, as well."""
         return self._backoff.setdefault(name, Backoff())
 
     def not_before(self, name: str) -> float:
-        """When its back-off is over: a pool that has no ready worker waits least."""
+        """When the back-off of a pool is over; a pool without a ready worker waits least."""
         return self.backoff_of(name).not_before(bare=not any(worker.ready for worker in self._fleet.of(name)))
 
     def patient(self, name: str, now: float) -> bool:
-        """Its back-off is over: it may fork."""
+        """Whether the back-off of the pool is over, so that it may fork."""
         return self.not_before(name) <= now
 
     def count_failure(self, name: str, now: float) -> float:
@@ -132,7 +135,7 @@ class Pools:
                 self.backoff_of(name).settled()
 
     def next_settled(self) -> float:
-        """When the next back-off ends so; inf if none will."""
+        """When the next back-off may end because a worker has stayed ready; inf if none will."""
         return min((at for _name, at in self._settling()), default=inf)
 
     def _settling(self) -> Iterator[tuple[str, float]]:

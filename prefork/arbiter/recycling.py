@@ -22,14 +22,14 @@ def old_at(worker: Worker) -> float:
 
 
 def mark(workers: Iterable[Worker], now: float) -> None:
-    """Note who has reached its age."""
+    """Mark the workers that have reached the age of their pool's limit."""
     for worker in workers:
         if _ages(worker) and old_at(worker) <= now:
             worker.mark_worn("age")
 
 
 def next_age(workers: Iterable[Worker]) -> float:
-    """When the next of them will have reached its age."""
+    """When the next worker will have reached its age; inf if none will."""
     return min(map(old_at, filter(_ages, workers)), default=inf)
 
 

@@ -2,6 +2,9 @@
 
 Until its trial is passed, everything is as it was; whatever goes wrong before that, or comes between, leaves it so.
 A reload that is asked for meanwhile supersedes the one on its way.
+
+Diagnostics. ``reload_started``, ``reload_refused`` (one for each reason), ``reload_done``, ``config_changed``,
+``adjustment_kept``, ``restart_needed``.
 """
 
 from __future__ import annotations
@@ -70,7 +73,7 @@ class Reload:
         self._newest = 1  # the generation number that was given out last
 
     def asked(self, obstacle: str, now: float) -> Orders:
-        """Begin, unless there is an ``obstacle`` (a sentence)."""
+        """Begin a reload, unless there is an ``obstacle`` (a sentence), which refuses it."""
         yield from self.drop("superseded by another reload", now)
         self._end(ReloadState.SUPERSEDED, now)
         self.last = Attempt(self.last.serial + 1 if self.last else 1, now)
@@ -81,7 +84,7 @@ class Reload:
         yield orders.LoadConfig()
 
     def loaded(self, fact: facts.ConfigLoaded) -> Orders:
-        """The file is sound."""
+        """Go on with a configuration that has been read without a fault: its listeners are to be opened."""
         self._newest += 1
         self.trial = Trial(self._newest, fact.config, fact.changed.get("needs_upgrade", ()))
         if fact.changed:
@@ -89,13 +92,13 @@ class Reload:
         yield orders.OpenListeners(self._newest, fact.config)
 
     def opened(self, generation: int) -> None:
-        """The listeners of a generation are open: its trial can begin."""
+        """Begin the trial of a generation whose listeners are open."""
         if self.trial and self.trial.generation == generation:
             self.trial.opened = True
             self._advance(ReloadState.TRIAL)
 
     def refused(self, faults: tuple[str, ...], now: float) -> Orders:
-        """It cannot be: all is as it was, and these are the reasons. But workers that rest were wanted back."""
+        """End the reload with these reasons: everything is as it was, except that paused workers are wanted again."""
         if self.last:
             self.last.faults = faults
         self._pools.resume()
@@ -116,12 +119,12 @@ class Reload:
         yield orders.DropGeneration(trial.generation)
 
     def stop(self, reason: str, now: float) -> Orders:
-        """The service stops, whatever was on its way."""
+        """End whatever is under way, because the service stops."""
         yield from self.drop(reason, now)
         self._end(ReloadState.SUPERSEDED, now)
 
     def conclude(self, now: float) -> Orders:
-        """What is complete by now: the trial, or the roll."""
+        """End the trial, or the roll, if it is complete."""
         if self.trial and self.trial.opened and self._proved(self.trial):
             yield from self._adopt(self.trial)
         if self.last and self.last.state is ReloadState.ROLLING and self._rolled():
@@ -130,7 +133,7 @@ class Reload:
             yield report("info", "reload_done", seconds=took, **self.summary())
 
     def on_trial(self, worker: Worker) -> bool:
-        """It belongs to the generation that has to prove itself."""
+        """Whether a worker belongs to the generation on trial."""
         return self.trial is not None and worker.generation == self.trial.generation
 
     def lacking(self) -> Iterable[str]:
@@ -146,7 +149,7 @@ class Reload:
         return {"generation": self.generation, "workers": ready, "pools": len(self.config.pool)}
 
     def _adopt(self, trial: Trial) -> Orders:
-        """The trial was passed: from here on its generation is the one in force."""
+        """Put the generation on trial in force: it has passed."""
         self.trial = None
         self.config, self.generation = trial.config, trial.generation
         self._advance(ReloadState.ROLLING)
@@ -174,6 +177,6 @@ class Reload:
         return all(any(worker.ready for worker in self._canaries(name)) for name in trial.config.pool)
 
     def _rolled(self) -> bool:
-        """Every new connection gets the new generation."""
+        """Whether the roll is complete: every new connection gets the new generation."""
         old = any(worker.life.accepts and worker.generation < self.generation for worker in self._fleet)
         return not old and all(self._pools.full(name, self.generation) for name in self._pools)

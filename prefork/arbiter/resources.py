@@ -2,6 +2,9 @@
 
 Rules. Nothing here decides, and nothing here knows the loop or the policy. Whoever carries out an order is handed this,
 and takes what it needs.
+
+Diagnostics. ``listener_opened`` (with the reason where it replaces another), ``listener_spoiled`` (what a worker did
+to it); ConfigError for more processes than there are rows.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from prefork.system.scoreboard import Scoreboard
 
 @dataclass
 class Resources:
-    """In the master, for its whole life."""
+    """What the master holds of the operating system, for its whole life."""
 
     services: Services
     survival: Survival
@@ -86,7 +89,10 @@ class Resources:
             raise ConfigError(Fault(problem, "pool.*.workers"))
 
     def leave_sockets(self, *, last: bool) -> None:
-        """Close them here; the ``last`` who serves them takes care that they are closed everywhere."""
+        """Close the listeners in this process.
+
+        As the ``last`` that serves them, their paths and the manager's copies too.
+        """
         if last:
             self.fdstore.update({})
         self.sockets.close(unlink=last)

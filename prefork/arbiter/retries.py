@@ -49,11 +49,11 @@ class Retries:
 
     @property
     def due(self) -> float:
-        """When the next one is to be tried; inf when there is none."""
+        """When the next order is to be tried again; inf when there is none."""
         return min((due for due, _ in self._waiting), default=inf)
 
     def add(self, order: Order, now: float) -> None:
-        """It has failed."""
+        """Note an order that has failed, to be tried again later."""
         if not isinstance(order, REPEATED) or any(waiting == order for _, waiting in self._waiting):
             return
         failures = 1 + next((count for tried, count in self._tried if tried == order), 0)
@@ -63,7 +63,7 @@ class Retries:
             self._waiting.append((now + min(LONGEST, FIRST * 2.0 ** (failures - 1)), order))
 
     def take(self, now: float) -> list[Order]:
-        """Those that are to be tried by now."""
+        """The orders that are to be tried now."""
         due = [order for when, order in self._waiting if when <= now]
         self._waiting = [(when, order) for when, order in self._waiting if when > now]
         if not self._waiting and not due:

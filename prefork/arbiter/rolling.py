@@ -32,14 +32,14 @@ class Scale:
         return self.file + self.adjustment
 
     def change(self, by: int) -> bool:
-        """One more or fewer; False if it would leave the pool without a worker."""
+        """Change the number by an adjustment. Returns False if the pool would be left without a worker."""
         if self.wanted + by < 1:
             return False
         self.adjustment += by
         return True
 
     def reloaded(self, file: int) -> Scale:
-        """What is wanted under a new file."""
+        """The scale under a new file, which keeps an adjustment if the file's number is the same."""
         return Scale(file, self.adjustment if file == self.file else 0)
 
 
@@ -76,7 +76,7 @@ def surge_of(pool: Pool, wanted: int) -> int:
 
 @dataclass(frozen=True)
 class Owed:
-    """What a pool needs now: so many new workers of its generation, and these retired."""
+    """What a pool needs now: the number of new workers of its generation, and the workers to retire."""
 
     spawn: int
     retire: tuple[Worker, ...]

@@ -30,20 +30,20 @@ class ControlServer(Protocol):
 
     @property
     def holds_path(self) -> bool:
-        """The path leads here, and not to another master."""
+        """Whether the path leads to this socket, and not to another master's."""
 
     @property
     def reachable(self) -> bool:
         """Clients find this socket at its path, or another master that took the path over."""
 
     def fileno(self) -> int:
-        """Readable when there is something to do."""
+        """A descriptor that is readable when ``turn`` has something to do."""
 
     def turn(self) -> Iterable[Any]:
-        """Do what there is to do; the requests that are complete by now, and who asks them."""
+        """Do what there is to do. Returns the requests that are complete, and who asks them."""
 
     def has(self, client: int) -> bool:
-        """The client is still there."""
+        """Whether the client is still connected."""
 
     def say(self, client: int, line: bytes, *, last: bool = False) -> None:
         """Send a line to a client; it may have gone."""
@@ -52,21 +52,21 @@ class ControlServer(Protocol):
         """Follow other settings of the same path. Raises OSError or PreforkError."""
 
     def take_clients(self, other: Any) -> None:
-        """Go on with those who are connected to the server that this one follows."""
+        """Go on with the clients that are connected to the server that this one follows."""
 
     def deafen(self) -> None:
-        """Take no more clients."""
+        """Accept no more clients."""
 
     def leave(self) -> None:
         """Let go of everything in a child, without a word to anybody."""
 
     def close(self, *, unlink: bool) -> None:
-        """Close everything; the path goes as well, if ``unlink``, where it is still ours."""
+        """Close everything; with ``unlink``, remove the path where it is still ours."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """What the master needs of the rest of the house."""
+    """What the master needs of the rest of the program: callables and values that ``cli`` provides."""
 
     config: Config
     load: Callable[[], Config]  # read the configuration again; raises ConfigError

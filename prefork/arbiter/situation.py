@@ -76,17 +76,17 @@ class Situation:
 
     @property
     def generation(self) -> int:
-        """Of the configuration in force."""
+        """The number of the generation in force."""
         return self.reload.generation
 
     @property
     def alone(self) -> bool:
-        """No other master serves the same sockets, or will go on to."""
+        """Whether no other master serves the same sockets, or will go on to."""
         return self.stop.whole_service or (
             not self.predecessor and self.upgrade.state in (UpgradeState.NONE, UpgradeState.DISMISSED)
         )
 
     def plan_stop(self, plan: StopPlan) -> None:
-        """The service is to stop so; a second order may take the other master with it, and undoes nothing."""
+        """Note how the service is to stop. A second order may take the other master with it, and undoes nothing."""
         restarting = self.stop.restarting if self.state is ServiceState.STOPPING else plan.restarting and self._keeps
         self.stop = StopPlan(restarting, self.stop.whole_service or plan.whole_service)

@@ -21,7 +21,7 @@ Told = Callable[[Listener, str], None]
 
 
 class Sockets:
-    """In the master. Listeners are known by their configured address."""
+    """The open listeners of all generations, in the master; known by their configured addresses."""
 
     def __init__(self, inherited: Mapping[str, int], opened: Told, spoiled: Told) -> None:
         """``opened`` is told each new listener, and why where it replaces another; ``spoiled``, what was found."""
@@ -33,7 +33,7 @@ class Sockets:
         self._hang_ups = select.epoll()
 
     def fileno(self) -> int:
-        """Readable when ``mend`` is to be called: a listener has hung up."""
+        """A descriptor that is readable when ``mend`` is to be called: a listener has hung up."""
         return self._hang_ups.fileno()
 
     def open(self, generation: int, config: Config, patience: float = 0.0) -> None:
@@ -82,7 +82,7 @@ class Sockets:
         )
 
     def adopt(self, generation: int) -> None:
-        """This generation alone is in force: what it has not is closed."""
+        """Keep the listeners of this generation alone: those that it does not have are closed."""
         self._names = {generation: self._names[generation]}
         self._sweep()
 
@@ -113,7 +113,7 @@ class Sockets:
         return anew
 
     def drop(self, generation: int) -> None:
-        """This generation is not to be: close what only it has."""
+        """Close the listeners that only this generation has: its trial has failed."""
         self._names.pop(generation, None)
         self._sweep()
 
@@ -153,13 +153,13 @@ class Sockets:
         return {address: listener.socket.fileno() for listener, address in self._open.items()}
 
     def ours(self) -> dict[str, int]:
-        """Those that nobody but us keeps open: configured address -> descriptor."""
+        """The listeners that only this master keeps open: configured address -> descriptor."""
         return self._inherited | {
             address: listener.socket.fileno() for listener, address in self._open.items() if listener.ours
         }
 
     def refuse_newcomers(self) -> None:
-        """Nobody is to connect any more: the service ends when those in the queue are served."""
+        """Have no client connect any more: the service ends when those in the queue are served."""
         for listener in self._open:
             listener.refuse_newcomers()
 
@@ -176,6 +176,6 @@ class Sockets:
         self._hang_ups.close()
 
     def close(self, *, unlink: bool) -> None:
-        """Close all; ``unlink`` unless another master serves them."""
+        """Close all listeners; ``unlink`` removes the files of unix sockets: no other master serves them."""
         for listener in tuple(self._open):
             self._close(listener, unlink=unlink)

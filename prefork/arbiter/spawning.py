@@ -21,7 +21,7 @@ from prefork.worker.spec import Handles
 
 
 class Ends(NamedTuple):
-    """The two ends of a channel, and of the pipe that stacks are written to; ours and the child's."""
+    """Both ends of a new child's channel, and of the pipe that its stacks are written to."""
 
     channel: Channel
     stacks: int
@@ -29,18 +29,18 @@ class Ends(NamedTuple):
     its_stacks: int
 
     def close_ours(self) -> None:
-        """There is no child after all."""
+        """Close the master's ends: the child was not forked after all."""
         self.channel.close()
         os.close(self.stacks)
 
     def close_its(self) -> None:
-        """The child has them, or there is none."""
+        """Close the child's ends in the master: the child has them, or was not forked."""
         self.its_channel.close()
         os.close(self.its_stacks)
 
 
 def connect(*, asks_sender: bool = False) -> Ends:
-    """Raises OSError, and has then left nothing open."""
+    """Open the channel and the pipe for a new child. Raises OSError, and has then left nothing open."""
     ours, theirs = Channel.pair(asks_sender=asks_sender)
     try:
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -52,7 +52,7 @@ def connect(*, asks_sender: bool = False) -> Ends:
 
 
 def spawn_worker(resources: Resources, order: orders.SpawnWorker) -> Fact | None:
-    """A worker, by whoever forks it."""
+    """Fork a worker, or have a template fork it. In the master; returns the fact that answers the order."""
     if order.slot >= resources.board.capacity:
         return facts.SpawnFailed(order.worker, f"the scoreboard is full ({resources.board.capacity} processes)")
     try:
@@ -112,7 +112,7 @@ def _fork(resources: Resources, order: Birth, row: int = -1) -> Fact:
 
 
 def _have_forked(resources: Resources, order: Birth, parent: int, place: Mapping[str, int], *row: int) -> Fact | None:
-    """Ask another to fork. The child says hello when it is there; should neither come to it, the channel ends."""
+    """Ask a template to fork. The new child says hello; if the request is lost, its channel ends."""
     forks = resources.children.get(parent)
     try:
         ends = connect(asks_sender=True)
@@ -176,7 +176,7 @@ def leave_to_master(resources: Resources, order: Birth) -> None:
 
 
 def _live(resources: Resources, ends: Ends, order: Birth, handles: Handles) -> None:
-    """The child's whole life; it does not return."""
+    """Run the child's whole life. Does not return."""
     code = 1
     try:
         process.leave_terminal()

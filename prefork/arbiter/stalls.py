@@ -3,6 +3,8 @@
 Nobody polls. A worker rings when it takes up a request and its row is not watched; the row is then read when that
 request would be slow or overdue, and watched until it is found idle. A worker whose stacks are taken because its
 request is slow, or because somebody asked, goes on as it is.
+
+Diagnostics. ``request_slow`` and ``worker_dumped``, both with stacks.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ GOING_ON = WORKING | {WorkerState.BOOTING}  # the stacks of the others are taken
 
 
 class Stalls:
-    """Watches the requests of one fleet. Times in seconds of the monotonic clock."""
+    """Watches the requests of one fleet; times are seconds of the monotonic clock."""
 
     def __init__(self, fleet: Fleet, termination: Termination) -> None:
         self.last_dump = DumpAttempt()  # the one that was asked for last
@@ -44,7 +46,7 @@ class Stalls:
                 yield worker.id
 
     def seen(self, fact: facts.ScoreboardRead, now: float) -> Iterable[Order]:
-        """Their rows were read."""
+        """Judge the rows that were read: a request that is slow, one that is overdue, or an idle worker."""
         for serial, seen in fact.rows.items():
             worker = self._fleet.get(serial)
             if worker and worker.state in WORKING:
@@ -76,7 +78,7 @@ class Stalls:
     # Stacks of workers that go on.
 
     def dump_asked(self, fact: facts.DumpRequested, now: float) -> Iterable[Order]:
-        """Somebody wants to see the stacks of these workers, or of all."""
+        """Have the stacks of these workers taken for an operator, or of all workers if none are named."""
         self.last_dump = attempt = DumpAttempt()
         for worker in self._fleet:
             if (worker.id in fact.workers or not fact.workers) and worker.state in GOING_ON:
@@ -93,13 +95,13 @@ class Stalls:
         return True
 
     def complete(self, now: float) -> Iterable[Order]:
-        """Tell of the stacks that are complete by now."""
+        """Report the stacks that are complete."""
         for worker in self._fleet:
             if worker.dump and worker.dump.due <= now:
                 yield from self.tell(worker, now)
 
     def tell(self, worker: Worker, now: float) -> Iterable[Order]:
-        """Tell of the stacks of a worker, complete or not, if any were asked for."""
+        """Report the stacks of a worker, complete or not, if any were asked for."""
         dump, worker.watch.dump = worker.dump, None
         if dump is None:
             return
@@ -113,7 +115,7 @@ class Stalls:
             yield report("info", "worker_dumped", **story)
 
     def _dump(self, worker: Worker, now: float, *, for_whom: DumpAttempt | None) -> Iterable[Order]:
-        """``for_whom`` None: the request is slow."""
+        """Have the stacks of a worker taken. ``for_whom`` None: because its request is slow."""
         fresh = worker.dump is None
         dump = worker.watch.dump = worker.dump or Dump(now + policy.STACKS_WITHIN)
         if for_whom is None:

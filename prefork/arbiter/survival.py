@@ -19,14 +19,14 @@ EX_SOFTWARE = 70  # sysexits.h
 
 
 class Survival:
-    """Made in the master, which is the only process that survives anything by it."""
+    """Logs what was raised where nothing should be. Belongs to the process that made it, the master."""
 
     def __init__(self, log: Any) -> None:
         self._log = log
         self._pid = os.getpid()
 
     def note(self, event: str, error: BaseException, **fields: Any) -> str:
-        """Log what was raised, in its handler; the reason as one line. Never raises."""
+        """Log the exception in hand, and return the reason as one line. Never raises."""
         if os.getpid() != self._pid:
             os._exit(EX_SOFTWARE)
         reason = describe(error)

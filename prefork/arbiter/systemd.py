@@ -34,7 +34,7 @@ class SystemdState:
 
 
 def systemd_state(master: Master) -> SystemdState:
-    """Of this master now."""
+    """The state of this master for the service manager."""
     last = master.reload.last
     return SystemdState(
         _state(master), not master.predecessor, last.serial if last else 0, master.upgrade.pid, _status(master)
@@ -75,7 +75,7 @@ class ServiceNotifier:
         self.due = time.monotonic() + interval if interval < inf else inf
 
     def update(self, master: Master, now: float) -> None:
-        """Tell what is new, and the sign of life if it is due. After each turn of the loop."""
+        """Tell the manager what is new, and that the master is alive if that is due. After each turn of the loop."""
         state, told = systemd_state(master), self._told
         self._told = state
         if state.speaks and state.reloads != told.reloads:

@@ -5,6 +5,8 @@ life of a worker: its boot has a deadline, and its failure is the pool's. Its de
 
 A worker that has served long enough is warm: what it has imported and cached by now is forked off as the next
 template, one level up, and the other workers are replaced by its children. Should that fail, everything stays.
+
+Diagnostics. ``refork_refused``.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ from prefork.config.models import Config
 
 
 class Templates:
-    """Where workers come from. Times in seconds of the monotonic clock."""
+    """The templates that workers come from; times are seconds of the monotonic clock."""
 
     def __init__(self, fleet: Fleet, termination: Termination) -> None:
         self._fleet = fleet
         self._termination = termination
 
     def spawn(self, pool: str, config: Config, generation: int, now: float) -> Iterable[Order]:
-        """One worker more; or the template that it will be forked from, or nothing while that boots."""
+        """Order one more worker; or the template that it will be forked from, or nothing while that one boots."""
         settings = config.pool[pool]
         template = self.template_of(pool, generation) if settings.templated else None
         if settings.templated and template is None:
@@ -70,7 +72,7 @@ class Templates:
             yield orders.SpawnTemplate(made.id, made.pool, made.slot, made.generation, config, worker.id)
 
     def mark_colder(self) -> None:
-        """Note which workers were forked from a template that there is a warmer one than."""
+        """Note which workers were forked from a template that a warmer one has replaced."""
         for template in self._fleet.templates:
             if template.ready and template.level:
                 for worker in self._fleet.of(template.pool):
@@ -78,7 +80,7 @@ class Templates:
                         worker.mark_worn("refork")
 
     def refused(self, made: Worker, fact: ChildExited) -> Iterable[Order]:
-        """What was to be the next template has ended before it was ready: the present one is kept."""
+        """Keep the present template: the one that was to follow has ended before it was ready."""
         template = self.template_of(made.pool, made.generation)
         if template:
             template.life.refused = True

@@ -1,6 +1,8 @@
 """Pure. The steps by which the master ends a worker: asked, asked firmly, its stacks taken, ABRT, KILL.
 
 Each step is taken through the life table, so that it is taken once and sets the deadline of the next.
+
+Diagnostics. ``worker_stuck`` and ``template_stuck``, with what they are past.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ OVERDUE_CAUSES = {WorkerState.BOOTING: "boot timeout", WorkerState.RETIRING: "gr
 
 
 class Termination:
-    """Acts on the workers of one fleet. Times in seconds of the monotonic clock."""
+    """Takes the steps by which workers of one fleet are ended; times are seconds of the monotonic clock."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
 
     def retire(self, worker: Worker, reason: str, now: float, *, drain: bool = False) -> Iterable[Order]:
-        """Have it finish what it has. One that boots just goes; if it is ready by now, we have yet to hear of it."""
+        """Ask a worker to finish its requests and end. One that boots ends at once."""
         if worker.template and worker.state is WorkerState.BOOTING:
             yield from self.quit(worker, reason, now)
             return
@@ -31,7 +33,7 @@ class Termination:
             yield orders.RetireWorker(worker.id, drain)
 
     def quit(self, worker: Worker, reason: str, now: float) -> Iterable[Order]:
-        """Have it drop what it has; one that is being aborted already is killed."""
+        """Tell a worker to drop its requests and end; one that is being aborted is killed."""
         if not self._fleet.move(worker, WorkerEvent.QUIT, now):
             return
         worker.life.cause, worker.life.unwanted = worker.life.cause or reason, True
@@ -39,7 +41,7 @@ class Termination:
         yield orders.KillWorker(worker.id, Signals.SIGKILL if killed else Signals.SIGQUIT)
 
     def overdue(self, worker: Worker, now: float) -> Iterable[Order]:
-        """The deadline of its life has passed."""
+        """Take the next step with a worker whose deadline has passed."""
         if worker.state in OVERDUE_CAUSES:
             yield from self.stuck(worker, OVERDUE_CAUSES[worker.state], now)
         elif self._fleet.move(worker, WorkerEvent.OVERDUE, now):
@@ -49,7 +51,7 @@ class Termination:
                 yield orders.KillWorker(worker.id, Signals.SIGKILL)
 
     def stuck(self, worker: Worker, cause: str, now: float) -> Iterable[Order]:
-        """It is past a deadline: before anything else, let its stacks say where it is."""
+        """Begin to end a worker that is past a deadline: first, its stacks say where it is."""
         if self._fleet.move(worker, WorkerEvent.OVERDUE, now):
             worker.life.cause = cause
             yield orders.DumpStacks(worker.id, expired=worker.was_ready and not worker.template)

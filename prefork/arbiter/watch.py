@@ -29,7 +29,10 @@ AFTER_A_FAILED_WAIT = 0.1  # seconds, so that a wait that keeps failing does not
 
 
 class Watch:
-    """In the master. Times in seconds of the monotonic clock."""
+    """The selector of the master, and the sources of facts behind its descriptors.
+
+    Times in seconds of the monotonic clock.
+    """
 
     def __init__(self, survival: Survival) -> None:
         self._survival = survival
@@ -42,7 +45,7 @@ class Watch:
         self._selector.register(descriptor, selectors.EVENT_READ, source)
 
     def remove(self, descriptor: int) -> None:
-        """Stop asking, if it is watched at all. Before the descriptor is closed."""
+        """Stop watching a descriptor, if it is watched at all. To be called before it is closed."""
         self._resting.pop(descriptor, None)
         if descriptor in self._selector.get_map():
             self._selector.unregister(descriptor)
@@ -89,7 +92,7 @@ class Watch:
             return []
 
     def heard(self, ready: Iterable[int]) -> Iterator[Fact]:
-        """What those say who have news, and the strangers who have gone. Never raises."""
+        """The facts of the sources that have news, and of strangers that have ended. Never raises."""
         watched = self._selector.get_map()
         keys = [watched[descriptor] for descriptor in ready if descriptor in watched]
         for key in keys:
@@ -120,7 +123,7 @@ class Watch:
                 os.close(descriptor)
 
     def close(self) -> None:
-        """Forget everybody."""
+        """Stop watching everything."""
         self._selector.close()
 
     def _end_rests(self) -> None:

@@ -1,4 +1,8 @@
-"""preforkd: the command line, and the only room where everything meets."""
+"""preforkd: the command line, and the only room where everything meets.
+
+Diagnostics. ConfigError and BootFaults of a check; what any part raises becomes a line on standard error and an exit
+status here.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ Rules. What a master has in its memory, even what it has freed, every child that
 in a child that ends: what comes back has, in the place of each pool's ``environment``, a number under which a memory
 file keeps it. That file is read by a worker's process, for its own pool alone, and closed there before any code of the
 application runs. A configuration that stays the same keeps its numbers, so that ``==`` tells what has changed.
+
+Diagnostics. PreforkError if the child that reads ends without an answer.
 """
 
 from __future__ import annotations
@@ -28,13 +30,13 @@ LENGTH = 8  # bytes of the number in front of each entry
 
 @dataclass(frozen=True)
 class SealedEnvironment:
-    """In the place of ``[pool.*] environment``: where the entry begins in the memory file of a descriptor."""
+    """Stands for ``[pool.*] environment``: where the entry begins in the memory file of a descriptor."""
 
     descriptor: int
     place: int
 
     def read(self) -> dict[str, str]:
-        """The variables. In the worker's process; the memory of who calls it holds them from then on."""
+        """The variables. To be called in the worker's process, whose memory holds them from then on."""
         length = int.from_bytes(os.pread(self.descriptor, LENGTH, self.place), "big")
         variables: dict[str, str] = json.loads(os.pread(self.descriptor, length, self.place + LENGTH))
         return variables
@@ -45,7 +47,7 @@ class SealedEnvironment:
 
 
 class Vault:
-    """The memory file, and how configurations are read into it. In the master, and in the command of a check."""
+    """The memory file, and how configurations are read into it. In the master, and in the command ``-t``."""
 
     def __init__(self) -> None:
         """Raises OSError."""
@@ -84,7 +86,7 @@ class Vault:
             raise
 
     def _live(self, read: Callable[[], Loaded], outcome: int) -> NoReturn:
-        """The child's whole life: what it found, or what it raised, goes to the file."""
+        """The child's whole life: the configuration that it read, or the error that was raised, goes to the file."""
         try:
             signals.unblock()
             found: Any = self._sealed(read())
@@ -107,7 +109,7 @@ class Vault:
         return replace(loaded, config=config, source=replace(loaded.source, data={}))
 
     def _put(self, variables: Mapping[str, str]) -> int:
-        """Where the variables are, in the file: the same have one place."""
+        """Where the variables are in the file; equal ones have one place."""
         data = json.dumps(dict(variables)).encode()
         entry = len(data).to_bytes(LENGTH, "big") + data
         end, place = os.fstat(self.descriptor).st_size, 0
@@ -123,13 +125,13 @@ class Vault:
 
 
 def environment_of(config: Config, pool: str) -> dict[str, str]:
-    """The variables of a pool, sealed or not."""
+    """The environment variables of a pool, sealed or not."""
     environment: Any = config.pool[pool].environment
     return environment.read() if isinstance(environment, SealedEnvironment) else dict(environment)
 
 
 def forget_others(config: Config) -> None:
-    """Let go of every environment that is still sealed. In a child, once it has its own."""
+    """Close every environment that is still sealed. In a child, once it has its own."""
     for pool in config.pool.values():
         environment: Any = pool.environment
         if isinstance(environment, SealedEnvironment):

@@ -28,7 +28,10 @@ STACKS_WITHIN = 2.0  # seconds that a child which took too long has to say where
 
 
 class Story(NamedTuple):
-    """What a child told: a JSON object a line for each fault, then ``done``; stacks if it took too long."""
+    """What the child of a check wrote.
+
+    A JSON object a line for each fault, then ``done``; stacks if it took too long.
+    """
 
     text: str
     ending: str  # how it ended, if before it was done
@@ -77,7 +80,7 @@ def _live(writer: int, name: str, run_dry: Callable[[str, int], None]) -> NoRetu
 
 
 def read_story(loaded: Loaded, name: str, story: Story) -> Iterator[Fault]:
-    """The faults in it, each at its key."""
+    """The faults in a child's story, each at its key."""
     told = [json.loads(line) for line in story.text.splitlines() if line.startswith("{")]
     for fault in told:
         yield loaded.fault(("pool", name, *fault["path"]), fault["problem"])
@@ -105,7 +108,7 @@ def _listen(reader: int, pid: int, limit: float) -> Story:
 
 
 def _read(reader: int, seconds: float) -> tuple[str, bool]:
-    """What arrives until the child is done or the pipe is closed, and whether that took too long."""
+    """What arrives until the child is done or the pipe is closed, and whether the time was up."""
     deadline = time.monotonic() + seconds
     data = b""
     with selectors.DefaultSelector() as selector:

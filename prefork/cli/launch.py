@@ -2,6 +2,9 @@
 
 Whoever started it is told how it went, once: the launching shell of a daemon, the old master in an upgrade, or the
 terminal. Until then every failure is theirs to read; afterwards it goes to the log.
+
+Diagnostics. ``master_started``, ``master_stopped``, ``master_failed`` (with a traceback), ``predecessor_was_killed``,
+``workers_run_as_root``.
 """
 
 from __future__ import annotations
@@ -36,14 +39,14 @@ LINE = "\n"
 
 
 class Starter:
-    """Whoever waits to hear whether the service came up."""
+    """Reports to whoever waits for the start: the launching shell of a daemon, an old master, or the terminal."""
 
     def __init__(self, launch: daemon.Launch | None, succession: Handoff | None) -> None:
         self._launch = launch
         self._succession = succession
 
     def ready(self) -> None:
-        """It serves. Called once."""
+        """Report that the service is up. Called once."""
         if self._launch:
             self._launch.ready()
         if self._succession:
@@ -51,7 +54,7 @@ class Starter:
         self._launch = self._succession = None
 
     def leave(self) -> None:
-        """Let go of the lines to them, without a word. In a child of the master."""
+        """Close the lines to whoever waits, without a word. In a child of the master."""
         if self._launch:
             self._launch.leave()
         if self._succession:
@@ -59,9 +62,10 @@ class Starter:
         self._launch = self._succession = None
 
     def failed(self, reason: str, code: int, *, logged: bool = False) -> None:
-        """It does not; a sentence says why. Afterwards it is a matter of the log.
+        """Report why the service is not up, in a sentence.
 
-        ``logged``: the same terminal has the log, with all that follows the first line.
+        Once it is up, failures are for the log. ``logged``: the same terminal has the log, with all that follows
+        the first line.
         """
         if self._launch:
             self._launch.failed(f"preforkd: {reason}", code)
@@ -73,7 +77,10 @@ class Starter:
 
 
 def start_directory() -> str:
-    """Where we were started, by the name that the user knows it by: a symbolic link may point elsewhere next time."""
+    """The directory of the start, by the name that the user knows it by.
+
+    A symbolic link may point elsewhere next time.
+    """
     here = Path.cwd()
     named = os.environ.get("PWD", "")
     if named and Path(named).is_absolute() and Path(named).exists() and Path(named).samefile(here):
@@ -107,7 +114,7 @@ def run(config: Config, reader: Reader) -> int:
 
 
 def refusal(error: OSError | MemoryError) -> str:
-    """What the operating system refused, in a sentence."""
+    """A sentence about a system call that failed, or memory that ran out."""
     return f"the master cannot start: {error if isinstance(error, OSError) else 'out of memory'}"
 
 
@@ -167,7 +174,7 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
 
 
 def control_manner(config: Config) -> Manner:
-    """Who may use the control socket, and how its file is made. Raises PrivilegeError."""
+    """Who may use the control socket, and the mode and group of its file. Raises PrivilegeError."""
     assert config.control is not None
     identities = (wiring.identity_of(config, pool) for pool in config.pool)
     workers = frozenset(identity.uid for identity in identities if identity)
@@ -175,12 +182,12 @@ def control_manner(config: Config) -> Manner:
 
 
 def open_control(path: str, manner: Manner, over: int | None) -> Server:
-    """The control socket. Raises BindError."""
+    """Open the control socket. Raises BindError."""
     return Server(path, manner, over=over)
 
 
 def open_sinks(config: Config) -> dict[str, Sink]:
-    """The files that are written to, by the name under which USR1 passes them on."""
+    """Open the logs, by the names under which USR1 passes them on to workers. Raises FileError."""
     sinks = {"log": Sink.open(config.log.file, name="log")}
     if config.log.access:
         sinks["access"] = Sink.open(config.log.access.file, name="access")

@@ -2,6 +2,8 @@
 
 Rules. Nothing is done here but reading and explaining the options. Whatever can be said in the file is said by
 ``--set``; an option of its own has only what is needed before there is a file, or at every turn.
+
+Diagnostics. exit status 64 with a sentence.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class Action(Enum):
 
 @dataclass(frozen=True)
 class Options:
-    """``config`` None: where it is looked for is the loader's business. ``overrides`` are ``KEY=VALUE`` in order."""
+    """The command line as a value. ``config`` None: the loader's default. ``overrides`` are ``KEY=VALUE`` in order."""
 
     action: Action = Action.RUN
     config: str | None = None
@@ -123,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_terminal(group: argparse._MutuallyExclusiveGroup) -> None:
-    """They are overrides like any other, so that they outlive a reload of the file."""
+    """Add --daemon and --foreground, which are overrides like any other, so that they outlive a reload of the file."""
     for option, value, text in (
         ("--daemon", "true", "detach from the terminal: master.daemonize = true"),
         ("--foreground", "false", "stay on the terminal: master.daemonize = false"),

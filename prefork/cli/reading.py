@@ -3,6 +3,8 @@
 Rules. A relative path is followed from the directory as the user named it, each time anew: where that is a symbolic
 link to a release, a reload after the link has moved reads the new release's file. Whom workers run as is decided at the
 start: an edited file and HUP make nobody root. In the master, and in the command that ends before there is one.
+
+Diagnostics. ConfigError for what a start would find, and for keys that a reload cannot change.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ AT_THE_START = ("user", "group")  # keys of [master] and [pool.*] that only a ne
 
 @dataclass
 class Reader:
-    """``path``: of the file, None for the default; ``directory``: where preforkd was started, as the user named it.
+    """Reads the configuration.
 
-    ``writers``: as root, the users and groups beside root who may write to the file.
+    ``path``: of the file, None for the default. ``directory``: where preforkd was started, as the user named it.
+    ``writers``: as root, the users and groups besides root who may write to the file.
     """
 
     path: str | None
@@ -37,7 +40,7 @@ class Reader:
 
     @property
     def title(self) -> str:
-        """How people know the file."""
+        """The name of the file in logs and process titles."""
         return self.path or DEFAULT_PATH
 
     def read_plain(self) -> Loaded:
@@ -70,7 +73,7 @@ class Reader:
         return loaded.config
 
     def _fixed(self, loaded: Loaded) -> Sequence[Fault]:
-        """What only a new master takes."""
+        """Faults for keys that only a new master takes."""
         if self.running is None:
             return ()
         running, pools = self.running, loaded.config.pool
@@ -97,6 +100,6 @@ def start_faults(loaded: Loaded) -> list[Fault]:
 
 
 def runs_as_root(config: Config) -> bool:
-    """Applications would have the rights of root."""
+    """Whether applications would run with the rights of root."""
     identities = (wiring.identity_of(config, pool) for pool in config.pool)
     return os.geteuid() == 0 and any(identity is None or identity.uid == 0 for identity in identities)

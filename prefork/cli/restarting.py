@@ -29,7 +29,7 @@ def command_of(words: Sequence[str], script: str, interpreter: str) -> list[str]
 
 
 def _runs_by_itself(script: str, before: Sequence[str]) -> bool:
-    """Whether the kernel put the words ``before`` there, from the first line of the script."""
+    """Whether the kernel put the words ``before`` in front of the script, from its first line."""
     try:
         with open(script, "rb") as file:
             first, second = file.readline(FIRST_LINE), file.readline(FIRST_LINE)

@@ -18,9 +18,9 @@ from prefork.worker.spec import Handles, Identity, WorkerSpec
 
 
 def identity_of(config: Config, pool_name: str) -> Identity | None:
-    """Whom a pool's workers run as; None for whom the master runs as. Raises PrivilegeError.
+    """The identity that a pool's workers take; None if they keep the master's.
 
-    A pool with a user of its own has that user's group, unless it names one.
+    Raises PrivilegeError. A pool with a user of its own has that user's group, unless it names one.
     """
     pool, master = config.pool[pool_name], config.master
     if pool.user is not None:

@@ -2,6 +2,8 @@
 
 Rules. ``parse`` and ``str`` are inverse: the text of an address parses to an equal address, and two texts that mean
 the same address have the same canonical text. No name is looked up here.
+
+Diagnostics. ValueError with a sentence, which becomes a fault of the key.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 @dataclass(frozen=True)
 class TcpAddress:
-    """``host`` is a name or an IP address without brackets; port 0 lets the kernel choose."""
+    """An IP socket: ``host`` is a name or an IP address without brackets; port 0 lets the kernel choose."""
 
     host: str
     port: int
@@ -30,13 +32,13 @@ class TcpAddress:
 
 @dataclass(frozen=True)
 class UnixAddress:
-    """``path`` is absolute, or begins with ``@`` for the abstract namespace of unix(7)."""
+    """A unix socket: ``path`` is absolute, or begins with ``@`` for the abstract namespace of unix(7)."""
 
     path: str
 
     @property
     def abstract(self) -> bool:
-        """Whether it lives outside the file system, without owner or mode."""
+        """Whether the socket lives outside the file system, without owner or mode."""
         return self.path.startswith("@")
 
     def __str__(self) -> str:
@@ -133,7 +135,7 @@ def _host(host: str, port: str) -> str:
 
 
 def _looks_like_v4(host: str) -> bool:
-    """A name whose last label is all digits is an IPv4 address or a slip (RFC 1123 section 2.1)."""
+    """Whether a host is meant as an IPv4 address: its last label is all digits (RFC 1123 section 2.1)."""
     return host.rstrip(".").rpartition(".")[2].isdigit()
 
 

@@ -17,7 +17,7 @@ from prefork.config.models.pool import WorkerRange
 
 
 class Cost(IntEnum):
-    """From cheap to dear."""
+    """What an edit takes to have effect, from cheap to dear."""
 
     NOTHING = 0  # the master heeds it at once
     WORKERS = 1  # new workers have it, old ones have not
@@ -27,7 +27,7 @@ class Cost(IntEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One key that differs; None is absent. A pool or listener that comes or goes is one change."""
+    """One key that differs; a value of None is absent. A pool or listener that comes or goes is one change."""
 
     key: str
     old: Any
@@ -116,7 +116,7 @@ COSTS: Mapping[str, Cost] = {
 
 
 def changes(old: Config, new: Config) -> tuple[Change, ...]:
-    """What differs, in the order of the sections; empty for equal configurations."""
+    """The keys that differ between two configurations, in the order of the sections; empty for equal ones."""
     return tuple(_of_section(old, new, "", ""))
 
 

@@ -41,7 +41,10 @@ def schema() -> str:
 
 
 class _Schema(GenerateJsonSchema):
-    """TOML has no null: what may be absent is just not required. A key is its own title."""
+    """The JSON Schema without null, which TOML does not have: what may be absent is just not required.
+
+    A key is its own title.
+    """
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -69,7 +72,7 @@ def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def value_text(value: Any) -> str:
-    """A value as it stands in the file."""
+    """A value as TOML, as it stands in the file."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

@@ -79,7 +79,7 @@ def resolved(path: str) -> str:
 
 
 def is_directory(path: str) -> bool:
-    """Whether a directory is there. Raises nothing: a path that cannot be looked at leads to none."""
+    """Whether a directory is there. Never raises: a path that cannot be looked at does not lead to a directory."""
     try:
         return stat.S_ISDIR(os.stat(path).st_mode)
     except (OSError, ValueError):
@@ -104,7 +104,7 @@ def check_writers(path: str, allowed: Collection[str]) -> None:
 
 
 def _way_to(path: str) -> Iterator[str]:
-    """The file, and each directory and link that leads to it, from the root on."""
+    """The file, and each directory and link that leads to it, beginning at the root."""
     seen: set[str] = set()
     waiting = [os.path.abspath(path), os.path.realpath(path)]
     while waiting:
@@ -120,7 +120,7 @@ def _way_to(path: str) -> Iterator[str]:
 
 
 def _writer_of(place: str, allowed: Collection[str]) -> str:
-    """Who but root can write to a place, such as ``user deploy``; empty if nobody can."""
+    """Who except root can write to a place, such as ``user deploy``; empty if nobody can."""
     try:
         status = os.lstat(place)
     except OSError:  # it has gone meanwhile: what was opened is what counts

@@ -3,6 +3,8 @@
 Rules. Read only, and nothing here raises on odd text: a path that cannot be looked at is a fault like one that is not
 there. What is checked here may change after the start, so whoever uses it checks again; this is for one clear report of
 every fault before anything begins.
+
+Diagnostics. faults at the keys of users, groups, directories and files, as ConfigError.
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ def _absent(config: Config) -> Iterator[Problem]:
 
 
 def _foreign(config: Config) -> Iterator[Problem]:
-    """The owners of sockets that only root may name."""
+    """Faults for owners of sockets that only root may name."""
     if os.geteuid() == files.ROOT:
         return
     ours = {os.getegid(), *os.getgroups()}
@@ -144,7 +146,7 @@ def _groups(config: Config) -> Iterator[tuple[Path, str]]:
 
 
 def _has_entry(look_up: Callable[[str], object], name: str) -> bool:
-    """Whether it is known by name; a number needs no entry, but fits into 32 bits (setresuid(2))."""
+    """Whether a user or group is known; a number does not need an entry, but must fit into 32 bits (setresuid(2))."""
     if name.isascii() and name.isdigit():
         return int(name) < 2**32 - 1
     try:

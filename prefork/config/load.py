@@ -2,6 +2,8 @@
 
 Rules. Nothing is touched and nothing of the application is imported: reading the configuration is safe at any time, in
 the master too. One fault never hides another, unless it makes the other meaningless.
+
+Diagnostics. ConfigError with every fault.
 """
 
 from __future__ import annotations
@@ -28,13 +30,13 @@ DEFAULT_PATH = "/etc/prefork.toml"
 
 @dataclass(frozen=True)
 class Loaded:
-    """A sound configuration, and where its keys stand."""
+    """A configuration without a fault, and where its keys stand."""
 
     config: Config
     source: Source
 
     def fault(self, path: Path, problem: str, hint: str = "") -> Fault:
-        """A mistake that was found later, at the place of a key."""
+        """A mistake that was found after loading, at the place of a key."""
         return self.source.fault(path, problem, hint)
 
 
@@ -76,7 +78,7 @@ def _explained(error: ValidationError, found: Source) -> Iterator[Fault]:
 
 
 def _listeners_and_claims(data: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Sequence[str] | None]]:
-    """What the rules need, out of what was read, however wrong the rest is."""
+    """The listeners and the pools that claim them, out of what was read, however wrong the rest is."""
     tables = {name: data[name] for name in ("listen", "pool") if isinstance(data.get(name), dict)}
     addresses = {
         name: str(listen.get("address", "")) for name, listen in tables.get("listen", {}).items() if _is_table(listen)
@@ -93,6 +95,6 @@ def _is_table(value: object) -> bool:
 
 
 def _order(fault: Fault, files: Sequence[str]) -> tuple[int, int, int, str]:
-    """By place: file by file as they were read, and the command line last."""
+    """The sort key of faults: file by file as they were read, and the command line last."""
     known = files.index(fault.file) if fault.file in files else len(files)
     return known, fault.line, fault.column, fault.key

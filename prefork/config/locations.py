@@ -47,7 +47,7 @@ def scan(text: str, file: str) -> dict[Path, Place]:
 
 
 def key_text(path: Path) -> str:
-    """A path as one writes it in TOML; a position in brackets."""
+    """A path as it is written in TOML; a position in brackets."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -59,7 +59,7 @@ def key_text(path: Path) -> str:
 
 
 def quoted(text: str) -> str:
-    """A basic string of TOML, on one line and without a control character."""
+    """A text as a basic string of TOML, on one line and without control characters."""
     return '"' + "".join(_ESCAPES.get(char) or _visible(char) for char in text) + '"'
 
 

@@ -60,7 +60,7 @@ _NOT_A_KEY: Mapping[str, str] = {
 
 
 def explain(error: ErrorDetails) -> tuple[Path, str, str]:
-    """The path of the key, what is wrong with it, and a hint (perhaps empty)."""
+    """A fault in the user's words: the path of the key, what is wrong with it, and a hint (perhaps empty)."""
     path = error["loc"]
     context = error.get("ctx", {})
     if error["type"] == "wrong":
@@ -86,7 +86,7 @@ def _unknown(path: Path, _value: Any, _context: Mapping[str, Any]) -> tuple[str,
 
 
 def _belongs(word: str, path: Path) -> str:
-    """A hint to the section that does have the key."""
+    """A hint that names the section that does have the key; empty if none has it."""
     for place, section in SECTIONS.items():
         if word in section.model_fields:
             key = section.key_of(word)
@@ -185,7 +185,7 @@ _SENTENCES: Mapping[str, Callable[[Path, Any, Mapping[str, Any]], tuple[str, str
 
 
 def _kind(value: Any) -> str:
-    """What a TOML value is, with the value where it is short."""
+    """A TOML value in words, with the value itself where it is short."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

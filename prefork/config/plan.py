@@ -32,7 +32,7 @@ def by_cost(old: Config, new: Config) -> dict[str, tuple[str, ...]]:
 
 
 def lines(old: Config, new: Config) -> Iterator[str]:
-    """A line for each change, and what a reload comes to."""
+    """A line for each key that differs, and what the reload comes to."""
     found = changes(old, new)
     before, after = (config.model_dump(mode="json") for config in (old, new))
     rows = [(change.key, _difference(change, before, after), WORDS[change.cost]) for change in found]

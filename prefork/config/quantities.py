@@ -3,6 +3,8 @@
 Rules. Each reader has its writer, and reading what was written gives the same value. Whatever is wrong is a
 ValueError whose text is one sentence for the operator. A number without a unit is seconds or bytes; a text needs
 its unit, because ``"30"`` is as likely a slip as an intention; only ``"0"`` is the same in every unit.
+
+Diagnostics. ValueError with a sentence, which becomes a fault of the key.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ OCTAL_FORM = 'an octal text like "0o660"'
 
 
 def duration(value: object) -> float:
-    """Seconds."""
+    """Seconds, from a number or a text such as ``500ms`` or ``5m``. Raises ValueError."""
     if isinstance(value, str):
         seconds = _amount(value, _MILLISECONDS, DURATION_FORM) / 1000
     elif isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124  NaN
@@ -41,7 +43,7 @@ def duration(value: object) -> float:
 
 
 def duration_text(seconds: float) -> str | float:
-    """The shortest exact text, or the plain number when no text is exact."""
+    """A duration in seconds as its shortest exact text, or as a plain number when no text is exact."""
     if not seconds:
         return "0s"
     for unit, factor in reversed(_MILLISECONDS.items()):
@@ -68,7 +70,7 @@ def size(value: object) -> int:
 
 
 def size_text(count: int) -> str | int:
-    """The shortest exact text; a number of bytes that is no multiple of 1 KiB stays a number."""
+    """A size in bytes as its shortest exact text; one that is not a multiple of 1 KiB stays a number."""
     for unit, factor in reversed(_BYTES.items()):
         if factor > 1 and count and count % factor == 0:
             return f"{count // factor}{unit}"
@@ -92,7 +94,7 @@ def _unlike(form: str) -> ValueError:
 
 
 def _amount(text: str, units: Mapping[str, int], form: str) -> float:
-    """The number in ``text`` times its unit; whole numbers exactly."""
+    """The number in ``text`` times its unit, exact for whole numbers. Raises ValueError."""
     match = _AMOUNT.fullmatch(text)
     if match is None:
         raise ValueError(f'must be {form}, not "{text}"')

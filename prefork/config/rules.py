@@ -19,7 +19,7 @@ Claims = Mapping[str, Sequence[str] | None]  # pool -> the listeners it names; N
 
 @dataclass(frozen=True)
 class Breach:
-    """A fault and the path of the key that has it."""
+    """A fault of a rule between keys, and the path of the key that has it."""
 
     path: tuple[str | int, ...]
     problem: str
@@ -27,7 +27,7 @@ class Breach:
 
 
 def breaches(addresses: Mapping[str, str], claims: Claims) -> list[Breach]:
-    """What is wrong between listeners (name -> address) and the pools that claim them."""
+    """Faults between listeners (name -> address) and the pools that claim them."""
     found = [*_same_address(addresses), *_unknown(addresses, claims), *_claimed_twice(addresses, claims)]
     if claims and not any(_unknown(addresses, claims)):
         # With a misspelt name about, "no pool uses it" would only repeat the mistake.
@@ -36,7 +36,7 @@ def breaches(addresses: Mapping[str, str], claims: Claims) -> list[Breach]:
 
 
 def detached(addresses: Mapping[str, str], logs: Mapping[str, str]) -> Iterator[Breach]:
-    """What cannot work in a daemon: ``logs`` (key -> target) and listeners that it loses when it detaches."""
+    """Faults of a daemon: ``logs`` (key -> target) and listeners that it loses when it detaches."""
     for key, target in logs.items():
         if target == "stderr":
             hint = 'a daemon has no standard error: set the log to a path, "syslog" or "journal"'
@@ -48,7 +48,7 @@ def detached(addresses: Mapping[str, str], logs: Mapping[str, str]) -> Iterator[
 
 
 def without_template(pools: Iterable[str]) -> Iterator[Breach]:
-    """``pools``: the names of those that refork and do not preload."""
+    """Faults of ``pools``, the names of those that refork and do not preload."""
     for name in pools:
         problem = "refork needs a template, and this pool does not preload"
         yield Breach(("pool", name, "refork"), problem, "set preload = true, or remove refork")

@@ -27,7 +27,10 @@ _SYNTAX_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document
 
 @dataclass
 class Source:
-    """What was read. ``broken`` says that a file is missing from ``data``, so that what is absent is no fault."""
+    """What was read from the files.
+
+    ``broken``: a file is missing from ``data``, so that an absent key is not a fault.
+    """
 
     file: str
     data: dict[str, Any] = field(default_factory=dict)
@@ -38,14 +41,14 @@ class Source:
     writers: Collection[str] | None = None  # who may write to the files beside root; None: it does not matter
 
     def place_of(self, path: Path) -> Place:
-        """Where a key stands, or else the nearest table around it."""
+        """Where a key stands, or else where the nearest table around it does."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]
         return Place(self.file)
 
     def fault(self, path: Path, problem: str, hint: str = "") -> Fault:
-        """A mistake at a key."""
+        """A mistake at a key, with its place."""
         file, line, column = self.place_of(path)
         return Fault(problem, key=key_text(path), file=file, line=line, column=column, hint=hint)
 
@@ -90,7 +93,7 @@ def _read_file(file: str, writers: Collection[str] | None) -> Source:
 
 
 def _syntax_fault(message: str, file: str, text: str) -> Fault:
-    """What tomli said, with its place; at the end of the document, that is the last line."""
+    """What tomli found wrong, with its place; at the end of the document that is the last line."""
     match = _SYNTAX_PLACE.search(message)
     line, column = (int(match[1]), int(match[2])) if match and match[1] else (text.count("\n") + 1, 0)
     problem = message[: match.start()] if match else message
@@ -162,7 +165,7 @@ def _merge(source: Source, part: Source, into: dict[str, Any], more: dict[str, A
 
 
 def _set(source: Source, override: str) -> None:
-    """Set one key; whatever it replaces is gone, with its places."""
+    """Set one key; what it replaces is dropped, with its places."""
     key, equals, text = override.partition("=")
     path = _override_path(key.strip())
     if not equals or path is None:
@@ -198,7 +201,10 @@ def _override_path(key: str) -> tuple[str, ...] | None:
 
 
 def _override_value(text: str) -> Any:
-    """As TOML if it is, else as text: quotation marks are for the shell. ``0o660`` is text in the file, too."""
+    """The value of an override: TOML if it is, else text, for quotation marks are for the shell.
+
+    ``0o660`` is text in the file, too.
+    """
     try:
         parsed = tomli.loads(f"value = {text}")
     except tomli.TOMLDecodeError:

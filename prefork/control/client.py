@@ -2,6 +2,8 @@
 
 Rules. What a daemon says is bounded here as what a client says is there. Nothing of this needs the configuration
 models: it is to be quick. Every failure is a sentence. Who listens is told by the kernel, never by a file or a message.
+
+Diagnostics. AbsentError (nobody listens, access denied), AnswerError (a malformed or late response), ConfigError.
 """
 
 from __future__ import annotations
@@ -87,11 +89,11 @@ class Connection:
         raise AnswerError("preforkd closed the connection without a response", hint="the log of preforkd may say why")
 
     def await_end(self) -> None:
-        """Until the master is gone."""
+        """Wait until the master has ended."""
         select.select([self._end], [], [])
 
     def close(self) -> None:
-        """Hang up; a request that is on its way goes on."""
+        """Close the connection; a request that is under way goes on."""
         self._socket.close()
         os.close(self._end)
 
@@ -109,7 +111,7 @@ def _watch(pid: int) -> int:
 
 
 def _line(stream: Any) -> bytes:
-    """A line, or nothing at the end of the stream."""
+    """One line of the stream, empty at its end. Raises AnswerError for one that is cut off or late."""
     try:
         line: bytes = stream.readline(LINE_MOST)
     except ConnectionResetError:
@@ -139,7 +141,7 @@ def _reply(line: bytes) -> Reply:
 
 
 def _absent(path: str, error: OSError) -> AbsentError:
-    """Who is missing, and what could be done about it."""
+    """The error for a socket that cannot be connected to, with what can be done about it."""
     if isinstance(error, FileNotFoundError):
         hint = "is preforkd running, and does its configuration name this socket?"
         return AbsentError(f"there is no control socket at {path}", hint=hint)
@@ -153,7 +155,7 @@ def _absent(path: str, error: OSError) -> AbsentError:
 
 
 def _allowed(path: str) -> str:
-    """Whom the rights of a file let in, in words."""
+    """The users whom the mode of a socket's file admits, in words."""
     try:
         found = os.stat(path)
     except OSError:

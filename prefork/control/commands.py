@@ -22,7 +22,7 @@ TEXT_MOST = 256  # characters of an argument
 
 @dataclass(frozen=True)
 class Argument:
-    """What a command takes: a bool is an option of the command line, everything else has a place there.
+    """An argument of a command: a bool is an option of the command line, everything else has a place there.
 
     ``least`` and ``most`` bound a number; ``sent`` is False for what concerns ``preforkctl`` alone.
     """
@@ -39,7 +39,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Command:
-    """One thing that may be asked. ``says`` gives what is printed of a request that was granted."""
+    """One command of the control socket. ``says`` gives the text that is printed for a request that was granted."""
 
     name: str
     help: str
@@ -59,7 +59,7 @@ class Command:
 
 
 def _sentence(asked: str, done: str = "") -> Callable[[Arguments, Message], str]:
-    """``asked`` filled in with the fields of the response; ``done`` when the end was waited for."""
+    """A ``says`` that fills in ``asked`` with the fields of the response, or ``done`` if the end was waited for."""
     return lambda given, message: shown.filled(done if done and given.get("wait") else asked, message)
 
 

@@ -2,6 +2,8 @@
 
 Rules. It starts fast: neither the configuration models nor the log are imported. What a command takes and what is
 printed of it stands in ``commands``; nothing that the other end says is printed but through ``shown``.
+
+Diagnostics. AnswerError for a response of another shape; exit status 64 with a sentence.
 """
 
 from __future__ import annotations
@@ -120,7 +122,7 @@ class _Session:
         self._master = 0
 
     def run(self) -> int:
-        """The exit status. Raises PreforkError."""
+        """Send the command and print what comes of it. Returns the exit status. Raises PreforkError."""
         try:
             protocol.parse(self._request.line())
         except Misunderstood as reason:
@@ -172,7 +174,7 @@ class _Session:
 
 
 def _json(reply: Mapping[str, Any]) -> str:
-    """ASCII without control characters: those that JSON escapes, and DEL, which it does not."""
+    """A message as JSON in ASCII, without control characters (of which JSON leaves DEL unescaped)."""
     return json.dumps(reply).replace("\x7f", "\\u007f")
 
 

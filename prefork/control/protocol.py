@@ -2,6 +2,8 @@
 
 Rules. A request is answered by any number of messages with an ``event``, and then by exactly one response, with ``ok``.
 Whatever else arrives is refused with a sentence: nothing that is read here raises anything but :class:`Misunderstood`.
+
+Diagnostics. Misunderstood, which is answered to the client.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ LINE_MOST = 64 * 1024  # bytes of a request
 
 
 class Misunderstood(Exception):
-    """A sentence for the client."""
+    """A request that is not one; the text is a sentence for the client."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A command, and a value for each of its arguments: what was not given is empty, 0 or False."""
+    """A command, and a value for each of its arguments: one that was not given is empty, 0 or False."""
 
     command: Command
     given: Mapping[str, Any]
@@ -35,7 +37,7 @@ class Request:
 
     @property
     def wait(self) -> bool:
-        """The response is to come when the matter has ended, and its progress before that."""
+        """Whether the response is to come when the matter has ended, with its progress before that."""
         return bool(self.command.argument("wait") and self.given["wait"])
 
     def line(self) -> bytes:
@@ -51,7 +53,7 @@ def request(do: str, /, **given: Any) -> Request:
 
 
 def parse(line: bytes) -> Request:
-    """The request in a line. Raises Misunderstood, whatever the bytes are."""
+    """The request in a line of bytes, whatever they are. Raises Misunderstood."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):

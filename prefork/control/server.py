@@ -4,6 +4,8 @@ It has an epoll of its own, so that the master's loop watches one descriptor. Ev
 untrusted: after its one request nothing of a client is read. A client that does not take its answer is dropped; so is
 the one that has most to take when all together have too much. Who may ask is told by the kernel (unix(7), SO_PEERCRED
 and socket(7), SO_PEERGROUPS), beside the rights of the socket's file: no directory service is asked, which may be slow.
+
+Diagnostics. BindError; refusals of clients that may not ask, or of too many, are answered to them.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ READ, WRITE, HANG_UP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP
 
 
 class Asking(NamedTuple):
-    """A request, and who asks it."""
+    """A complete request, and the client, pid and uid that it came from."""
 
     client: int  # by which it is answered
     request: Request
@@ -63,11 +65,11 @@ class _Client:
 
     @property
     def awaited(self) -> int:
-        """What is to be heard of it; that it has hung up is always told (epoll_ctl(2))."""
+        """The epoll events to wait for; a hang-up is always reported (epoll_ctl(2))."""
         return (0 if self.asked else READ) | (WRITE if self.unsent else 0)
 
     def is_member(self, group: int) -> bool:
-        """The process that connected was in the group then."""
+        """Whether the process was in the group when it connected."""
         if group == self.gid:
             return True
         try:
@@ -78,7 +80,7 @@ class _Client:
 
 
 class Server:
-    """In the master."""
+    """The control socket and its clients, in the master."""
 
     def __init__(self, path: str, manner: Manner, *, over: int | None = None) -> None:
         """``over``: take the path over from the master of this pid, 0 if it has ended. Raises BindError."""
@@ -101,17 +103,17 @@ class Server:
         self.hindrance = ""  # why the last who connected could not be accepted, and waits in the queue
 
     def fileno(self) -> int:
-        """Readable when there is something to do."""
+        """A descriptor that is readable when ``turn`` has something to do."""
         return self._epoll.fileno()
 
     @property
     def clients(self) -> int:
-        """How many are connected."""
+        """The number of connected clients."""
         return len(self._clients)
 
     @property
     def holds_path(self) -> bool:
-        """The path leads here, and not to another master."""
+        """Whether the path leads to this socket, and not to another master's."""
         return unixsocket.inode_of(self.path) == self._inode
 
     @property
@@ -126,7 +128,7 @@ class Server:
         self._manner, self._group = manner, _number_of(manner.group)
 
     def turn(self) -> list[Asking]:
-        """Do what there is to do; the requests that are complete by now."""
+        """Do what there is to do, without waiting. Returns the requests that are complete."""
         asked: list[Asking] = []
         for descriptor, events in self._epoll.poll(0):
             number = self._ids.get(descriptor)
@@ -143,11 +145,11 @@ class Server:
         return asked
 
     def has(self, client: int) -> bool:
-        """The client is still there."""
+        """Whether the client is still connected."""
         return client in self._clients
 
     def say(self, client: int, line: bytes, *, last: bool = False) -> None:
-        """Send a line to a client, the last one if so; it may have gone."""
+        """Send a line to a client; ``last`` ends the connection. The client may have gone."""
         there = self._clients.get(client)
         if there is None or there.last:
             return
@@ -169,7 +171,7 @@ class Server:
             self._epoll.register(client.sock.fileno(), client.awaited)
 
     def deafen(self) -> None:
-        """Take no more clients: the path goes where it is still ours, and those who are connected stay."""
+        """Accept no more clients: the path is removed where it is still ours, and connected clients stay."""
         if not self.listening:
             return
         self.listening = False
@@ -220,7 +222,11 @@ class Server:
             self._epoll.register(sock.fileno(), client.awaited)
 
     def _has_room(self) -> bool:
-        """Where it is full, the one that has been silent for longest gives way; one that is being answered does not."""
+        """Whether one more client can be served.
+
+        Where all places are taken, the client that has been silent longest gives way; one that is being answered
+        does not.
+        """
         if len(self._clients) < CLIENTS_MOST:
             return True
         silent = next((number for number, client in self._clients.items() if not client.asked), None)
@@ -287,7 +293,7 @@ class Server:
 
 
 def _number_of(group: str | None) -> int | None:
-    """The number of a group, looked up once; None if there is none."""
+    """The number of a group, looked up once; None if there is none of that name."""
     try:
         return privileges.gid_of(group) if group else None
     except PrivilegeError:

@@ -41,12 +41,15 @@ def text(value: object) -> str:
 
 
 def lines(value: object) -> str:
-    """A text of several lines, such as a traceback, with everything else that is not printable escaped."""
+    """A text of several lines, such as a traceback, with every other unprintable character escaped."""
     return "\n".join(text(line.expandtabs()) for line in str(value).splitlines())
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Numbers to the right, texts to the left; the last column is cut where the line would be too long."""
+    """Aligned columns, numbers to the right, texts to the left.
+
+    The last one is cut where the line would be too long.
+    """
     given = [list(row) for row in rows]
     cells = [list(head), *([text(cell) for cell in row] for row in given)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
@@ -64,7 +67,7 @@ def _row(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> st
 
 
 def span(seconds: float) -> str:
-    """A duration as people say it: its largest unit, with one digit after the point where it is small."""
+    """A duration in words: its largest unit, with one digit after the point where it is small."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -72,7 +75,7 @@ def span(seconds: float) -> str:
 
 
 def status(reply: Reply) -> str:
-    """The whole service, in tables."""
+    """The status of the whole service as tables."""
     reply = printable(reply)
     parts = [_service(reply), _pools(reply["pools"]), _workers(reply["workers"])]
     if reply.get("listeners"):
@@ -169,7 +172,7 @@ class _Fields(dict[str, object]):
 
 
 def progress(event: Reply, shapes: Mapping[str, str]) -> str:
-    """A line about an event for whoever waits, by the shape of such events; empty if it has none."""
+    """A line about an event for a client that waits, by the shape of such events; empty if it has none."""
     shape = shapes.get(str(event["event"]), "")
     return shape.format_map(_Fields({name: text(value) for name, value in event.items()}))
 

@@ -45,7 +45,7 @@ def parse(line: bytes) -> Pair:
     if key == "HTTP_HOST":
         check_host(text)
     elif key == "CONTENT_LENGTH" and not _LENGTH.fullmatch(text):
-        raise RequestError(400, "Content-Length is no number")
+        raise RequestError(400, "Content-Length is not a number")
     pair = (key, text)
     if len(line) <= CACHED_LENGTH and key not in _VARYING:
         if len(_lines) >= CACHE_SIZE:

@@ -111,7 +111,7 @@ class ChunkedReader:
     def _end_chunk(self, data: bytes, place: int) -> int:
         end = data[place : place + 2]
         if not b"\r\n".startswith(end):
-            raise RequestError(400, "a chunk does not end where it said")
+            raise RequestError(400, "a chunk does not end at its size")
         if len(end) < 2:
             return place
         self._in_chunk = False

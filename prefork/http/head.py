@@ -71,7 +71,7 @@ def check_start(start: bytes, looked: int, limits: Limits) -> None:
     if end >= 0 and len(start) - end > limits.field_bytes + 6:
         raise RequestError(431, "the header fields are too long")
     if _HOPELESS.search(start, looked):
-        raise RequestError(400, "the head holds what it must not")
+        raise RequestError(400, "invalid character in request head")
     if b"\n" not in start[looked:]:
         return
     if end >= looked and not _REQUEST_LINE.fullmatch(start, 0, end):
@@ -146,7 +146,7 @@ def _split_target(method: bytes, target: bytes) -> tuple[str, bytes]:
 
 def _refusal(line: bytes) -> RequestError:
     if _OTHER_VERSION.fullmatch(line):
-        return RequestError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+        return RequestError(505, "only HTTP/1.0 and HTTP/1.1 are supported")
     return RequestError(400, "the request line is malformed")
 
 
@@ -162,7 +162,7 @@ def _merge(pairs: list[Pair]) -> dict[str, str]:
         if key not in headers:
             headers[key] = text
         elif key in ("HTTP_HOST", "CONTENT_LENGTH"):
-            raise RequestError(400, "Host or Content-Length is there twice")
+            raise RequestError(400, "Host or Content-Length occurs twice")
         else:
             headers[key] += ("; " if key == "HTTP_COOKIE" else ",") + text
     return headers

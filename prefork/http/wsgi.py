@@ -139,7 +139,7 @@ def _parse_status(status: str) -> Status:
     if not _STATUS.fullmatch(status):
         raise ApplicationError(f"the status {status!r} is malformed")
     if status[0] == "1":
-        raise ApplicationError(f"the status {status!r} is not a final one")
+        raise ApplicationError(f"the status {status!r} is not a final status")
     if len(_statuses) >= CACHE_SIZE:
         _statuses.clear()
     text = status if len(status) > 3 else status + " "
@@ -164,7 +164,7 @@ def plain_bytes(piece: object) -> bytes:
         return piece
     if isinstance(piece, bytes):
         return memoryview(piece).tobytes()
-    raise ApplicationError(f"the application gave {type(piece).__name__}; response bodies must be bytes")
+    raise ApplicationError(f"the application yielded {type(piece).__name__}; response bodies must be bytes")
 
 
 def _shown(value: object) -> str:

@@ -2,6 +2,8 @@
 
 Everything in a line that a client chose is escaped, in each format, so that no request can forge a line or a field.
 Runs in the worker.
+
+Diagnostics. none of its own; how many lines were lost is told by the callback ``lost``.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ Story = tuple[str, str, str, str, str]
 
 
 class AccessLog:
-    """Gathers lines, and writes them when the loop has nothing else to do."""
+    """Gathers access lines, and writes them when the loop has nothing else to do. In the worker."""
 
     def __init__(
         self, sink: Sink, form: str, fields: Mapping[str, object], lost: Callable[[int], object] | None = None
@@ -88,14 +90,14 @@ def _story(request: Request | None, escape: Callable[[str], str], most: int) -> 
 
 
 def _fitted(text: str, most: int) -> str:
-    r"""A text of at most so many bytes when it is escaped, ``\\u00ff`` being the longest escape there is."""
+    r"""A text, cut so that it has at most so many bytes when it is escaped; ``\\u00ff`` is the longest escape."""
     while (size := len(encode_basestring_ascii(text))) > most:
         text = text[: min(len(text) - 4, len(text) * (most - 8) // size)] + "..."
     return text
 
 
 def _json(fields: Mapping[str, object]) -> Lines:
-    """One object a line; the fields of the worker are at its end."""
+    """An access line as one JSON object, with the fields of the worker at its end."""
     quoted = encode_basestring_ascii
     tail = "".join(
         f', "{name}": {value if isinstance(value, int) else quoted(str(value))}' for name, value in fields.items()
@@ -120,7 +122,7 @@ def _json(fields: Mapping[str, object]) -> Lines:
 
 
 def _common(_fields: Mapping[str, object]) -> Lines:
-    """The Common Log Format, as every tool for logs reads it."""
+    """An access line in the Common Log Format."""
 
     def lines(visits: list[Visit], now: float, most: int) -> list[str]:
         stamp = _clf_time(now)
@@ -156,7 +158,7 @@ def _clf_time(now: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    r"""Printable ASCII without quotation mark and backslash; the rest as ``\xhh``, as Apache does."""
+    r"""A text in printable ASCII without quotation mark and backslash; the rest as ``\xhh``, as Apache does."""
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return text
     return _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

@@ -29,15 +29,15 @@ class Journal:
         self._path = path
 
     def open(self) -> int:
-        """A connection to the journal. Raises OSError."""
+        """A new connection to the journal. Raises OSError."""
         return connect(self._path)
 
     def separate(self, descriptor: int) -> int:
-        """A connection of its own. Raises OSError."""
+        """A connection of this process's own. Raises OSError."""
         return self.open()
 
     def frame(self, lines: bytes, level: str, fields: Mapping[str, object]) -> Iterable[bytes]:
-        """One datagram an event, or a line."""
+        """One datagram for an event with its fields, or for a line without."""
         records = [lines.rstrip(b"\n")] if fields else lines.splitlines()
         return [self._entry(record, level, fields) for record in records]
 
@@ -55,7 +55,10 @@ class Journal:
 
 
 def _name(name: str) -> str:
-    """At most 64 letters, digits and underscores; the prefix keeps them apart from the journal's own."""
+    """The name of a journal field.
+
+    At most 64 letters, digits and underscores, with a prefix that the journal does not use.
+    """
     return ("PREFORK_" + NOT_IN_A_NAME.sub("_", name.upper()))[:64]
 
 
@@ -67,7 +70,10 @@ def _text(value: object) -> bytes:
 
 
 def _field(name: str, value: bytes) -> bytes:
-    """With a newline in the value the length goes before it: no value can then begin another field."""
+    """One field of a datagram.
+
+    With a newline in the value the length goes before it: no value can then begin another field.
+    """
     value = value[:LIMIT]
     if b"\n" in value:
         return name.encode() + b"\n" + struct.pack("<Q", len(value)) + value + b"\n"

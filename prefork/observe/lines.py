@@ -27,7 +27,10 @@ COLOURS = {"debug": "\x1b[36m", "info": "\x1b[32m", "warning": "\x1b[33m", "erro
 
 
 def renderer(format: str | None, descriptor: int) -> Renderer:  # noqa: A002 - the key in the configuration
-    """The renderer of a format; None is console on a terminal and json elsewhere. Colours on a terminal only."""
+    """The function that renders events in a format.
+
+    None is console on a terminal and json elsewhere; colours on a terminal only.
+    """
     terminal = os.isatty(descriptor)
     chosen = format or ("console" if terminal else "json")
     if chosen == "console" and terminal and not os.environ.get("NO_COLOR"):  # https://no-color.org
@@ -36,7 +39,7 @@ def renderer(format: str | None, descriptor: int) -> Renderer:  # noqa: A002 - t
 
 
 def as_json(fields: Fields) -> bytes:
-    """One JSON object (RFC 8259); what is no JSON is its ``repr``."""
+    """An event as one JSON object (RFC 8259); a value that JSON does not know is its ``repr``."""
     try:
         text = json.dumps(fields, default=_odd, allow_nan=False)
     except Exception:  # a key that is no text, a NaN, a cycle, a repr that raises: value by value, then
@@ -45,18 +48,18 @@ def as_json(fields: Fields) -> bytes:
 
 
 def as_logfmt(fields: Fields) -> bytes:
-    """``key=value``, values quoted as JSON strings where they are not plain."""
+    """An event as ``key=value`` pairs, values quoted as JSON strings where they are not plain."""
     pairs = (f"{NOT_IN_A_KEY.sub('_', name)}={_quoted(value)}" for name, value in fields.items())
     return " ".join(pairs).encode("ascii") + b"\n"
 
 
 def plain_console(fields: Fields) -> bytes:
-    """For people: time of the day, level, event, fields; a traceback on lines of its own."""
+    """An event for people: time of the day, level, event, fields; a traceback on lines of its own."""
     return _console(fields, "", "", "", "")
 
 
 def coloured_console(fields: Fields) -> bytes:
-    """The same, on a terminal."""
+    """An event for people on a terminal, as ``plain_console`` but in colours."""
     return _console(fields, COLOURS.get(str(fields.get("level")), ""), DIM, BOLD, RESET)
 
 
@@ -74,7 +77,7 @@ def _console(fields: Fields, colour: str, dim: str, bold: str, reset: str) -> by
 
 
 def _odd(value: object) -> object:
-    """What json does not know."""
+    """The text of a value that JSON does not know."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).decode("utf-8", "backslashreplace")
     if isinstance(value, os.PathLike):

@@ -45,13 +45,13 @@ class _Output:
     # The processors, in their order.
 
     def filter_level(self, _logger: object, method: str, event: Event) -> Event:
-        """Drop what is below the level in force, before anything is worked out for it."""
+        """A processor that drops events below the level in force, before anything is worked out for them."""
         if self.sink is None or RANKS.get(method, RANKS["info"]) < self.threshold:
             raise structlog.DropEvent
         return event
 
     def add_time_and_level(self, _logger: object, method: str, event: Event) -> Event:
-        """Time, level and event first, then the static fields, then the others as they came."""
+        """A processor that puts time, level and event first, then the static fields, then the others as they came."""
         now = time.time()
         second = int(now)
         if second != self._second:
@@ -68,7 +68,7 @@ class _Output:
         return fields
 
     def add_traceback(self, _logger: object, _method: str, event: Event) -> Event:
-        """The text of ``exc_info`` as the last field."""
+        """A processor that turns ``exc_info`` into a text, as the last field."""
         if "exc_info" in event:
             trace = _traceback(event.pop("exc_info"))
             if trace:
@@ -76,12 +76,12 @@ class _Output:
         return event
 
     def render_line(self, _logger: object, _method: str, event: Event) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """One line of the log's format, as long as the sink takes it in one piece."""
+        """A processor that makes one line of an event, no longer than the sink takes in one piece."""
         assert self.sink is not None  # else it was dropped
         return (self.sink, fitted(event, self.render, self.sink.limit), event["level"], event), {}
 
     def emit(self, sink: Sink, line: bytes, level: str, fields: Mapping[str, object]) -> None:
-        """Write, and once writing works again, say what was lost meanwhile."""
+        """Write a rendered line, and once writing works again, say how many lines were lost."""
         sink.send(line, level, fields)
         lost = sink.recovered()
         if lost:
@@ -113,7 +113,10 @@ def configure(
 
 
 def set_level(level: str) -> None:
-    """debug, info, warning or error; in force at once, for loggers that exist too."""
+    """Set the least severe level that is logged: debug, info, warning or error.
+
+    In force at once, for loggers that exist too.
+    """
     _output.threshold = RANKS[level]
 
 

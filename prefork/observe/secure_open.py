@@ -4,6 +4,8 @@ A user who owns a directory or a link on the way to a file can have it lead to a
 part what clients send. So from there on root goes with the rights of that user, who thereby reaches nothing that was
 out of reach before. (CVE-2016-1247 tells what becomes of it otherwise.) Where a group may write to a directory of
 root's, root has let it: only a link that takes the place of the file itself is then not followed.
+
+Diagnostics. OSError, which ``hint`` explains.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ NOGROUP = 65534
 
 
 def open_log(path: str, flags: int, mode: int) -> int:
-    """As os.open, for an absolute path. In the master, or in a check. Raises OSError."""
+    """Open a log as os.open does, for an absolute path, with the rights of who could lead the path elsewhere.
+
+    In the master, or in a check. Raises OSError.
+    """
     if os.geteuid() != 0:
         return os.open(path, flags, mode)
     place, rest, owner = handed_over(path)
@@ -46,7 +51,7 @@ def open_again(descriptor: int, flags: int) -> int:
 
 
 def hint(error: OSError, path: str) -> str:
-    """What the operator could do about an error of ``open_log``."""
+    """What the operator can do about an error of ``open_log``; may be empty."""
     if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM):
         return ""
     with suppress(OSError):
@@ -84,13 +89,13 @@ def handed_over(path: str) -> tuple[str, str, int]:
 
 
 def _names(path: str) -> list[str]:
-    """The last first."""
+    """The components of a path, the last one first."""
     return [name for name in path.split("/") if name][::-1]
 
 
 @contextmanager
 def _rights_of(owner: int) -> Iterator[None]:
-    """For the length of a system call. Raises OSError if root may not do so here."""
+    """Have the rights of a user for the length of a system call. Raises OSError if root may not do so here."""
     groups, group = os.getgroups(), os.getegid()
     try:
         entry = pwd.getpwuid(owner)

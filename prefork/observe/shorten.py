@@ -39,7 +39,7 @@ def fitted(fields: Fields, render: Renderer, limit: int) -> bytes:
 
 
 def cut(text: str, keep: int) -> str:
-    """``keep`` characters of a text, a quarter of them from its beginning, and a mark between."""
+    """A text shortened to ``keep`` characters, a quarter of them from its beginning, with a mark between."""
     head = keep // 4
     tail = len(text) - (keep - head)
     gone = len(text[head:tail].encode(errors="backslashreplace"))

@@ -5,6 +5,8 @@ bytes (pipe(7)), so a line must not be longer than ``limit``; to a terminal or a
 costs lines, never a request: nothing raises once the log is open, and nothing waits longer than a blink for a reader
 that is stuck. The descriptor keeps its number for life: a log that is opened anew is put in its place, by the master,
 which passes it on to workers that may not open it themselves.
+
+Diagnostics. FileError for a log that cannot be opened; lines that are lost are counted, see ``logs``.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Sink:
     """One log. Made by the master; a worker goes on with it after the fork."""
 
     def __init__(self, target: Target, name: str, place: str = "", descriptor: int | None = None) -> None:
-        """Raises OSError if the target cannot be opened; ``descriptor``: it is open already."""
+        """Open the target, unless ``descriptor`` is open already. Raises OSError."""
         self.name = name
         self.place = place  # as the configuration says it
         self.lost = 0  # lines that could not be written, since the start
@@ -61,11 +63,11 @@ class Sink:
 
     @classmethod
     def inherit(cls, target: str, *, name: str, descriptor: int) -> Sink:
-        """A log that is open already. In a program that was executed with the descriptor."""
+        """A log that is open already, in a program that was executed with the descriptor."""
         return cls(target_of(target, name), name, target, descriptor)
 
     def fileno(self) -> int:
-        """The descriptor, whose number is the same for life."""
+        """The descriptor, whose number stays the same for life."""
         return self._descriptor
 
     def write(self, data: bytes) -> None:
@@ -82,7 +84,10 @@ class Sink:
                     self._owed += count
 
     def recovered(self) -> int:
-        """How many lines were lost before the last one that was written; 0 if none, or while it still fails. Once."""
+        """How many lines were lost before the last one that was written: told once.
+
+        0 if none, or while writing fails.
+        """
         if self._torn or not self._patience:
             return 0
         owed, self._owed = self._owed, 0
@@ -125,7 +130,7 @@ class Sink:
         self._learn_kind()
 
     def close(self) -> None:
-        """Give the descriptor back; standard error is not ours to close."""
+        """Close the descriptor, unless it is standard error, which is not ours."""
         if self._descriptor > 2:
             os.close(self._descriptor)
 
@@ -138,7 +143,7 @@ class Sink:
         self.limit = PIPE_BUF if self._stream else self._target.limit
 
     def _pieces(self, part: bytes) -> Iterator[bytes]:
-        """Whole lines, as many at once as a pipe takes in one piece; a line that is longer is one piece."""
+        """Whole lines, as many together as a pipe takes in one piece; a longer line is a piece of its own."""
         if len(part) <= self.limit:
             yield part
             return
@@ -151,7 +156,7 @@ class Sink:
         yield gathered
 
     def _put(self, part: bytes) -> bool:
-        """Write one part, and say whether all of it went."""
+        """Write one part. Returns whether all of it went."""
         if self._torn:
             part = b"\n" + part
         try:
@@ -164,7 +169,7 @@ class Sink:
         return whole
 
     def _retry(self, part: bytes) -> int:
-        """Once more, on a new connection: the logging daemon was restarted."""
+        """Write once more, on a new connection: the logging daemon was restarted."""
         if self.reopen() is not None:
             return 0
         try:
@@ -173,7 +178,7 @@ class Sink:
             return 0  # it has gone again: the line is lost, and counted
 
     def _write(self, part: bytes) -> int:
-        """How many bytes went. Raises OSError if none could."""
+        """Write to the descriptor. Returns how many bytes went; raises OSError if none could."""
         if self._pipe:
             return self._write_at_once(part)
         if self._stream:

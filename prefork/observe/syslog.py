@@ -40,15 +40,15 @@ class Syslog:
         self._path = path
 
     def open(self) -> int:
-        """A connection to the daemon. Raises OSError."""
+        """A new connection to the daemon. Raises OSError."""
         return connect(self._path)
 
     def separate(self, descriptor: int) -> int:
-        """A connection of its own. Raises OSError."""
+        """A connection of this process's own. Raises OSError."""
         return self.open()
 
     def frame(self, lines: bytes, level: str, fields: Mapping[str, object]) -> Iterable[bytes]:
-        """One datagram a line; the lines of one event stay together in one."""
+        """One datagram for each line; a traceback's lines stay together in that of their event."""
         priority = DAEMON | SEVERITIES.get(level, SEVERITIES["info"])
         head = f"<{priority}>{_timestamp(time.localtime())} {self._ident}[{os.getpid()}]: ".encode()
         records = [lines.strip().replace(b"\n", b"\\n")] if fields else lines.splitlines()
@@ -56,5 +56,8 @@ class Syslog:
 
 
 def _timestamp(now: time.struct_time) -> str:
-    """RFC 3164 section 4.1.2: local time, English months whatever the locale, the day padded with a space."""
+    """The local time in the form of RFC 3164 section 4.1.2.
+
+    English months whatever the locale, the day padded with a space.
+    """
     return f"{MONTHS[now.tm_mon - 1]} {now.tm_mday:2} {now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"

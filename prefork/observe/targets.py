@@ -30,13 +30,13 @@ class Target(Protocol):
     limit: int  # bytes of a line that is a datagram of its own; 0: lines are a stream
 
     def open(self) -> int:
-        """A fresh descriptor, close-on-exec. Raises OSError."""
+        """A new descriptor of the place, close-on-exec. Raises OSError."""
 
     def separate(self, descriptor: int) -> int:
         """Another open file description of what is open already, close-on-exec. Raises OSError."""
 
     def frame(self, lines: bytes, level: str, fields: Fields) -> Iterable[bytes]:
-        """What is written for these lines, each part by one system call."""
+        """The bytes for these lines, in parts that are each written by one system call."""
 
 
 class File:
@@ -48,20 +48,23 @@ class File:
         self._path = os.path.abspath(path)  # the master may change directory
 
     def open(self) -> int:
-        """The file at the path, made if there is none. Raises OSError."""
+        """Open the file at the path, made if there is none. Raises OSError."""
         return secure_open.open_log(self._path, FLAGS | os.O_CREAT, MODE)
 
     def separate(self, descriptor: int) -> int:
-        """The same file, wherever it has been moved to since. Raises OSError where that is not to be had."""
+        """Another open file description of the same file, wherever it has been moved to.
+
+        Raises OSError where there is none to be had.
+        """
         return secure_open.open_again(descriptor, FLAGS)
 
     def frame(self, lines: bytes, level: str, fields: Fields) -> Iterable[bytes]:
-        """The lines as they are."""
+        """The lines as they are, in one part."""
         return (lines,)
 
 
 class Stderr(File):
-    """Whatever descriptor 2 is: whoever started us chose it."""
+    """Standard error: whatever descriptor 2 is, chosen by the process that started prefork."""
 
     def __init__(self) -> None:
         super().__init__(os.devnull)

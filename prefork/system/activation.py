@@ -2,6 +2,8 @@
 
 The variables are read once and taken out of the environment, so that no child takes them for its own. The descriptors
 of units stay open for the master's life, for a later reload may name one that no listener had so far.
+
+Diagnostics. LookupError with a sentence.
 """
 
 from __future__ import annotations
@@ -46,7 +48,10 @@ def _received() -> Mapping[int, str]:
 
 
 def take(environment: MutableMapping[str, str], pid: int) -> dict[int, str]:
-    """The passed descriptors and their names, taken out of the environment. Raises LookupError if they are not ours."""
+    """The passed descriptors and their names, taken out of the environment.
+
+    Raises LookupError if they were passed to another process.
+    """
     addressee, count, names = (environment.pop(variable, "") for variable in VARIABLES)
     if not addressee and not count:
         return {}

@@ -44,7 +44,10 @@ class Kind(bytes, Enum):
 
 
 class Message(NamedTuple):
-    """What arrived; the descriptors are the receiver's to close. ``sender``: its pid, where that was asked for."""
+    """A message that arrived; its descriptors are the receiver's to close.
+
+    ``sender``: its pid, where that was asked for.
+    """
 
     kind: bytes
     text: str
@@ -52,13 +55,13 @@ class Message(NamedTuple):
     sender: int = 0
 
     def discard(self) -> None:
-        """Close the descriptors that came along."""
+        """Close the descriptors that came with the message."""
         for descriptor in self.descriptors:
             os.close(descriptor)
 
 
 class Channel:
-    """One end. End of file is the other end's death."""
+    """One end of a channel. End of file means that the other end has died."""
 
     def __init__(self, end: socket.socket, *, takes_descriptors: bool, asks_sender: bool = False) -> None:
         end.setblocking(False)
@@ -83,11 +86,11 @@ class Channel:
         return cls(socket.socket(fileno=descriptor), takes_descriptors=True)
 
     def fileno(self) -> int:
-        """Readable when a message waits, or when the other end has gone."""
+        """A descriptor that is readable when a message waits, or when the other end has gone."""
         return self._socket.fileno()
 
     def send(self, kind: bytes, text: str = "", *descriptors: int) -> bool:
-        """Send, and say whether it went. False: the other end has gone, or does not read (its queue is full)."""
+        """Send a message. Returns False if the other end has gone, or does not read (its queue is full)."""
         message = kind + text.encode(errors="replace")[: LIMIT - 1]
         try:
             if descriptors:
@@ -128,5 +131,5 @@ class Channel:
         return message
 
     def close(self) -> None:
-        """Hang up: the other end reads end of file."""
+        """Close this end: the other one reads end of file."""
         self._socket.close()

@@ -120,7 +120,7 @@ def _wait(line: socket.socket) -> NoReturn:
             number, _, text = said[1:].partition(b" ")
             code, message = int(number), text.decode(errors="replace")
     except KeyboardInterrupt:
-        code, message = INTERRUPTED, "interrupted; the daemon goes on starting"
+        code, message = INTERRUPTED, "interrupted; the daemon continues to start"
     finally:
         with suppress(OSError):  # the terminal has gone
             os.write(2, f"{message}\n".encode() if message else b"")

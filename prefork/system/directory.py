@@ -33,7 +33,7 @@ class Directory:
         self._descriptor = descriptor
 
     def stat(self, name: str) -> os.stat_result | None:
-        """What an entry is, a link being a link; None if there is none."""
+        """The status of an entry, of a link itself; None if there is no entry."""
         try:
             return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -47,17 +47,17 @@ class Directory:
         return False
 
     def open(self, name: str) -> int:
-        """A descriptor for reading, close-on-exec; it does not wait for a fifo. Raises OSError."""
+        """Open an entry for reading, close-on-exec; does not wait for a fifo. Raises OSError."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         return os.open(name, flags, dir_fd=self._descriptor)
 
     def create(self, name: str, mode: int) -> int:
-        """A file that was not there, open for reading and writing, close-on-exec. Raises OSError."""
+        """Create a file that was not there, for reading and writing, close-on-exec. Raises OSError."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(name, flags, mode, dir_fd=self._descriptor)
 
     def create_temporary(self, name: str, mode: int) -> tuple[int, str]:
-        """A new file beside ``name``, and how it is called. Raises OSError."""
+        """Create a file beside ``name``. Returns its descriptor and how it is called. Raises OSError."""
         while True:
             temporary = f"{name}.{secrets.token_hex(4)}"
             with suppress(FileExistsError):  # one name in four milliards

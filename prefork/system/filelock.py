@@ -16,7 +16,7 @@ HAS_OWNER = hasattr(fcntl, "F_OFD_SETLK")  # locks of an open file description
 
 
 def hold(descriptor: int) -> None:
-    """Lock a file that only we know yet; it is open for writing. Raises OSError."""
+    """Lock a file that only this process knows so far, and that is open for writing. Raises OSError."""
     if HAS_OWNER:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
     else:
@@ -24,7 +24,7 @@ def hold(descriptor: int) -> None:
 
 
 def is_held(descriptor: int) -> bool:
-    """Whether somebody else holds the lock; the descriptor may be for reading alone. Raises OSError."""
+    """Whether another process holds the lock; the descriptor may be for reading alone. Raises OSError."""
     if HAS_OWNER:
         asked = FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
         kind: int = FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked))[0]

@@ -2,6 +2,8 @@
 
 The descriptors keep their numbers through the exec. The value is checked like any input: what an older or newer
 version wrote and this one does not understand is refused by name, before anything is touched.
+
+Diagnostics. HandoffError.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ NOT_INHERITED = (VARIABLE, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHD
 
 @dataclass(frozen=True)
 class Handoff:
-    """``listeners``: configured address -> descriptor. ``report``: where the successor says ready, or why not.
+    """What is handed to a successor.
 
+    ``listeners``: configured address -> descriptor. ``report``: where the successor says ready, or why not.
     ``stderr``: the old master's standard error, for the successor to take when it has understood this.
     """
 
@@ -39,11 +42,11 @@ class Handoff:
     stderr: int
 
     def descriptors(self) -> tuple[int, ...]:
-        """What the successor must be started with."""
+        """The descriptors that the successor must be started with."""
         return (*self.listeners.values(), self.report, self.stderr)
 
     def environment(self, before: Mapping[str, str]) -> dict[str, str]:
-        """The successor's environment."""
+        """The environment that the successor must be started with."""
         kept = {name: value for name, value in before.items() if name not in NOT_INHERITED}
         value = {
             "version": VERSION,
@@ -55,7 +58,10 @@ class Handoff:
         return {**kept, VARIABLE: json.dumps(value)}
 
     def take_stderr(self) -> None:
-        """Until now the old master has read what was said there. In the successor, once."""
+        """Take the old master's standard error, which has read until now what was written to ours.
+
+        In the successor, once.
+        """
         os.dup2(self.stderr, 2)
         os.close(self.stderr)
 

@@ -4,6 +4,9 @@ Rules. One socket a listener, never one a worker: with ``SO_REUSEPORT`` the clos
 socket is never shut down, for that refuses everybody who shares it; it is only closed. A unix socket that somebody
 listens on is never taken over, and what is not a socket is never touched. Workers share the socket with everybody, and
 an application can do to it what it likes: what can be undone is undone by the master, and nobody waits on it.
+
+Diagnostics. BindError with a hint; what a worker did to a socket is told by ``mend`` and ``fault``, and logged as
+``listener_spoiled``.
 """
 
 from __future__ import annotations
@@ -105,7 +108,7 @@ class Listener:
 
     @property
     def reachable(self) -> bool:
-        """Clients can connect: of a unix socket somebody may have removed the file."""
+        """Whether clients can connect: the file of a unix socket may have been removed."""
         return self._path is None or self._is_there()
 
     @property
@@ -119,7 +122,10 @@ class Listener:
 
     @property
     def reopens(self) -> bool:
-        """It can be opened anew beside this one: no other address lets two sockets listen."""
+        """Whether the listener can be opened anew beside this one.
+
+        Only the file of a unix socket lets two listen at one address.
+        """
         return self._path is not None and self.ours
 
     def mend(self) -> str:
@@ -191,7 +197,10 @@ class Listener:
             os.close(passed)
 
     def close(self, *, unlink: bool) -> None:
-        """Close it in this process; ``unlink`` removes a unix socket's file, if it is still the one that we bound."""
+        """Close the socket in this process.
+
+        ``unlink`` removes a unix socket's file, if it is still the one bound here.
+        """
         if unlink and self._path and self._inode:
             with suppress(OSError):  # the directory is not ours any more; the next start knows a stale file
                 unixsocket.remove(self._path, self._inode)

@@ -90,7 +90,7 @@ def map_file(descriptor: int, size: int, *, write: bool = True, at: int = 0, pri
 
 
 def view(address: int, size: int) -> memoryview:
-    """The bytes of a mapping. There is no end to it that could be forgotten: it stays mapped."""
+    """The bytes of a mapping, which stays mapped for the life of the process."""
     return memoryview((ctypes.c_ubyte * size).from_address(address)).cast("B")
 
 

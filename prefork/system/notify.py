@@ -24,9 +24,10 @@ VARIABLES = (SOCKET, INTERVAL, "WATCHDOG_PID", "WATCHDOG_USEC", STORE)
 
 
 class Notifier:
-    """In the master. ``interval``: seconds between two signs of life, inf where nobody asks for them.
+    """Tells the service manager, in the master.
 
-    ``keeps``: descriptors that are sent to the manager outlive this process.
+    ``interval``: seconds between two signs of life, inf where nobody asks for them. ``keeps``: whether descriptors
+    that are sent to the manager outlive this process.
     """
 
     def __init__(self, environment: MutableMapping[str, str], pid: int) -> None:
@@ -40,16 +41,16 @@ class Notifier:
         self.keeps = int(self._store) > 0
 
     def tell(self, **fields: object) -> None:
-        """Send assignments, in one message."""
+        """Send assignments such as ``READY=1``, in one message. Never raises."""
         if self._name:
             self._send(fields, ())
 
     def store(self, name: str, descriptor: int) -> bool:
-        """Have the manager keep a descriptor; False if it cannot be told now."""
+        """Have the manager keep a descriptor. Returns False if the manager cannot be told now."""
         return self._send({STORE: 1, "FDNAME": name}, (descriptor,))
 
     def remove(self, name: str) -> bool:
-        """Have it close what it keeps under a name; False if it cannot be told now."""
+        """Have the manager close what it keeps under a name. Returns False if the manager cannot be told now."""
         return self._send({"FDSTOREREMOVE": 1, "FDNAME": name}, ())
 
     def _send(self, fields: Mapping[str, object], descriptors: Sequence[int]) -> bool:
@@ -63,7 +64,7 @@ class Notifier:
         return False
 
     def for_successor(self) -> dict[str, str]:
-        """What a successor must find in its environment."""
+        """The environment variables that a successor must find."""
         if not self._name:
             return {}
         watchdog = {INTERVAL: str(round(self.interval * 2e6))} if self.interval < inf else {}

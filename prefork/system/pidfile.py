@@ -28,7 +28,7 @@ BOUND = 64  # bytes of a pidfile that are looked at
 
 
 def read(path: str) -> int | None:
-    """The pid in a pidfile; None if there is none to be read. It may be stale."""
+    """The pid in a pidfile, which may be stale; None if there is none to be read."""
     try:
         with directory_of(path) as directory:
             descriptor = directory.open(os.path.basename(path))
@@ -41,7 +41,10 @@ def read(path: str) -> int | None:
 
 
 class Pidfile:
-    """In the master, from after it daemonized until its end; a change of the working directory does it no harm."""
+    """The pidfile of a master, from after it daemonized until its end.
+
+    A change of working directory does not matter.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
@@ -50,7 +53,7 @@ class Pidfile:
         self._descriptor = -1
 
     def acquire(self, *, succeeding: bool = False) -> None:
-        """Become the only one; ``succeeding``, beside the old master whose file has been named ``.oldbin`` as well.
+        """Become the only master; ``succeeding``: beside the old master, whose file has been named ``.oldbin`` as well.
 
         Raises AlreadyRunning if another lives, FileError if the file cannot be written.
         """
@@ -167,9 +170,9 @@ def _give_name(directory: Directory, temporary: str, name: str, *, over: bool) -
 
 @contextmanager
 def _alone(directory: Directory, name: str) -> Iterator[None]:
-    """Nobody else gives or takes the names of a pidfile meanwhile.
+    """Hold the lock file of a pidfile: nobody else gives or takes its names meanwhile.
 
-    Raises AlreadyRunning if another start is at it for too long, OSError.
+    Raises AlreadyRunning if another start holds it for too long, OSError.
     """
     descriptor = _locked(directory, name)
     try:
@@ -195,7 +198,10 @@ def _locked(directory: Directory, name: str) -> int:
 
 
 def _lock(descriptor: int, name: str) -> bool:
-    """Whether the lock file is locked by us now. Raises OSError if it is not one of ours."""
+    """Lock the lock file.
+
+    Returns False if another start has locked it; raises OSError if the file is not one of ours.
+    """
     try:
         _insist_on_ours(os.fstat(descriptor), name)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,6 +2,8 @@
 
 Rules. An identity is worked out and checked in the master, before anything forks, so that a wrong name stops the start
 and not the workers. It is taken in the child, for good: groups before the group before the user, and then verified.
+
+Diagnostics. PrivilegeError with a hint.
 """
 
 from __future__ import annotations
@@ -145,7 +147,7 @@ def hide() -> None:
 
 
 def is_hidden() -> bool:
-    """Whether other processes of this user are kept from looking into this one."""
+    """Whether other processes of this user are kept from tracing this one and reading its memory."""
     return sys.platform == "linux" and _prctl(PR_GET_DUMPABLE) != DUMPABLE
 
 

@@ -303,7 +303,7 @@ def spawn_detached(
         number = int(said[b"errno"])
         raise OSError(number, os.strerror(number), argv[0])
     if b"pid" not in said:
-        raise OSError(errno.ECHILD, "it was killed before it could start", argv[0])
+        raise OSError(errno.ECHILD, "the process was killed before it could start", argv[0])
     return int(said[b"pid"])
 
 

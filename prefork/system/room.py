@@ -41,7 +41,10 @@ def _kibibytes(path: Path, names: tuple[str, ...]) -> int:
 
 
 def _left_in_groups(root: Path) -> Iterator[int | None]:
-    """What is left to this process's control group, and to each that it is in; a cache of files is given back."""
+    """The memory that is left to this process's control group and to each that it is in.
+
+    Caches of files count as free.
+    """
     try:
         named = (root / "proc/self/cgroup").read_text(encoding="ascii")
     except OSError:

@@ -55,9 +55,9 @@ class Row:
 
     @classmethod
     def map(cls, row: int, words: int, slot: int) -> Row:
-        """By the descriptors of the row and of the master's words, which may be closed then. In the worker.
+        """Map a worker's row by the descriptors of the row and of the master's words, which may be closed then.
 
-        Raises OSError.
+        In the worker. Raises OSError.
         """
         page = memory.map_file(row, ROW)
         readable = memory.map_file(words, SLOTS * WORD, write=False) + slot * WORD
@@ -65,10 +65,13 @@ class Row:
 
 
 class Scoreboard:
-    """The master's end: a row for each slot that has a worker. ``words`` is the descriptor of the master's words."""
+    """The master's end of the scoreboard: a row for each slot that has a worker.
+
+    ``words``: the descriptor of the master's words.
+    """
 
     def __init__(self) -> None:
-        """Raises OSError."""
+        """Reserve the address space and map the master's words. Raises OSError."""
         self.words = memory.memory_file("prefork-words", SLOTS * WORD)
         self._words = memory.view(memory.map_file(self.words, SLOTS * WORD, private=True), SLOTS * WORD).cast("Q")
         memory.seal_for_readers(self.words)

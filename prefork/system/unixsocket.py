@@ -2,6 +2,8 @@
 
 Rules. A file that is no socket, or whose socket is alive, is never touched; alive is what accepts a connection. At no
 moment has the file wider rights than those asked for, whatever the umask is. Two starts in one directory take turns.
+
+Diagnostics. OSError and PrivilegeError, which ``hint`` explains; the listener makes BindError of them.
 """
 
 from __future__ import annotations
@@ -152,7 +154,7 @@ def _clear_stale(directory: Directory, path: str) -> None:
 
 
 def _is_socket(path: str) -> bool:
-    """Whether there is anything. Raises OSError if it is no socket."""
+    """Whether there is a file at the path. Raises OSError if it is there and not a socket."""
     try:
         found = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -163,7 +165,7 @@ def _is_socket(path: str) -> bool:
 
 
 def _check_whose(path: str, pid: int) -> None:
-    """Raises OSError if the path is of anybody else than this process, as far as that can be told."""
+    """Raise OSError if the socket at the path is another process's, as far as that can be told."""
     if _is_socket(path) and _listener(path) not in (pid, NOBODY, UNKNOWN):
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
 
@@ -216,7 +218,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def inode_of(path: str) -> Inode | None:
-    """What tells one file from another; None if there is none."""
+    """The identity of a file (device and inode); None if there is no file."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -225,7 +227,7 @@ def inode_of(path: str) -> Inode | None:
 
 
 def hint(error: OSError) -> str:
-    """What the operator could do about a failed ``bind``."""
+    """What the operator can do about a failed ``bind``; may be empty."""
     hints = {
         errno.EADDRINUSE: "another process listens there; 'ss -lxp' names it",
         errno.EEXIST: "remove that file, or choose another path",

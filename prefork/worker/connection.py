@@ -276,7 +276,9 @@ class HttpConnection:
 
     def _no_room(self, error: OSError) -> bool:
         self._server_state.log.error(
-            "request_body_failed", reason=str(error), hint="bodies past 1 MiB need room in the temporary directory"
+            "request_body_failed",
+            reason=str(error),
+            hint="request bodies over 1 MiB are spooled to the temporary directory, which is full",
         )
         self._refuse(507)
         return False

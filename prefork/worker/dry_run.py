@@ -32,7 +32,7 @@ def explain_stalls(writer: int) -> None:
 
 
 def tell(writer: int, steps: Sequence[Step]) -> bool:
-    """Take the steps, and write a line for each that fails; whether there was none. Without ``done``."""
+    """Take the steps, and write a line for each that fails. Returns whether none did; does not write ``done``."""
     tried = ((path, _try(step)) for path, step in steps)
     failures = [{"path": path, **failure} for path, failure in tried if failure]
     with suppress(Exception):  # the application may have closed or replaced them
@@ -43,7 +43,7 @@ def tell(writer: int, steps: Sequence[Step]) -> bool:
 
 
 def imports(settings: Settings) -> list[Step]:
-    """What is to be tried of a pool."""
+    """The steps of a pool's check: its application, its worker class, its hooks."""
     steps: list[Step] = [(("app",), partial(importer.load, settings.app))]
     if settings.kind not in LOOPS:
         steps.append((("worker",), partial(importer.load_attribute, settings.kind)))
@@ -54,14 +54,14 @@ def imports(settings: Settings) -> list[Step]:
 
 
 def write(writer: int, text: str) -> None:
-    """All of it."""
+    """Write all of a text to a descriptor. Raises OSError."""
     data = text.encode()
     while data:
         data = data[os.write(writer, data) :]
 
 
 def with_details(summary: str, details: str) -> str:
-    """What led to it below, further in."""
+    """A summary, and below it the details, indented."""
     return "\n".join([summary, *(f"    {line}".rstrip() for line in details.splitlines())])
 
 
@@ -76,7 +76,7 @@ def _try(step: Callable[[], object]) -> dict[str, str] | None:
 
 
 def _of_error(error: PreforkError) -> dict[str, str]:
-    """Its last line in front, where people look first; what led to it below."""
+    """An error as text: its last line in front, where people look first, and what led to it below."""
     lines = str(error.args[0]).strip().splitlines() or [type(error).__name__]
     hint = f" ({error.hint})" if error.hint else ""
     if len(lines) == 1:

@@ -26,8 +26,8 @@ from prefork.system import process
 from prefork.worker.protocol import Log
 
 NOTICE = 0.1  # seconds of waiting that nobody needs to hear of: idle threads of an executor end in less
-HINT = "what they do is finished within timeout.graceful, or lost"
-LEFT_HINT = "the application has started them, and nobody waits for them"
+HINT = "the end waits for them within timeout.graceful; what they have not finished then is lost"
+LEFT_HINT = "the application started these processes, and nothing waits for them"
 
 
 def disown_inherited() -> None:

@@ -27,7 +27,7 @@ from prefork.worker.protocol import Ticket
 from prefork.worker.server_state import ServerState
 
 NO_ROOM = (
-    "what a slow client has not taken of a response waits in the temporary directory: make room there, or set TMPDIR"
+    "what slow clients have not read of a response is kept in the temporary directory: make room there, or set TMPDIR"
 )
 ENDED: Any = object()  # what an exhausted iterable gives: an application may give None
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 
 class ForkSafety:
-    """Made before the import; ``threads`` and ``sockets`` after it."""
+    """Looks for what does not survive a fork: made before the import; ``threads`` and ``sockets`` are for after it."""
 
     def __init__(self) -> None:
         self._before = _sockets()

@@ -75,7 +75,7 @@ class FileRegion:
             self._by_kernel = False
             return self._send_block(sock)
         if not sent:
-            raise FileLostError("the file has become shorter while it was sent")
+            raise FileLostError("the file became shorter while it was sent")
         return sent
 
     def _send_block(self, sock: socket.socket) -> int:
@@ -84,7 +84,7 @@ class FileRegion:
         except OSError as error:
             raise FileLostError(f"the file cannot be read: {error.strerror}") from error
         if not piece:
-            raise FileLostError("the file has become shorter while it was sent")
+            raise FileLostError("the file became shorter while it was sent")
         return sock.send(piece)
 
     def close(self) -> None:

@@ -23,9 +23,10 @@ SHOWN = 500  # bytes of a refusal's body that go to the log
 
 
 def ask(application: WsgiApp, path: str, errors: object) -> None:
-    """Raises BootError if the answer is a 5xx or none, and whatever the application raises.
+    """Ask the application as the probe.
 
-    ``errors`` is its ``wsgi.errors``.
+    Raises BootError if the response is a 5xx or none, and whatever the application raises. ``errors`` is its
+    ``wsgi.errors``.
     """
     statuses: list[str] = []
 

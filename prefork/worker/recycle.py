@@ -17,7 +17,7 @@ NEVER = 1 << 63
 
 
 class RecycleLimits:
-    """What is left of a worker. ``requests_at``: after so many requests; ``measure_at``: in time.monotonic_ns()."""
+    """The limits of one worker. ``requests_at``: the number of requests; ``measure_at``: in time.monotonic_ns()."""
 
     def __init__(self, settings: RecycleSettings) -> None:
         left = 1.0 - settings.jitter * SystemRandom().random()  # a forked generator would give every worker the same
@@ -26,10 +26,10 @@ class RecycleLimits:
         self.measure_at = monotonic_ns() + MEASURE_EVERY if settings.memory else NEVER
 
     def measure(self, now: int) -> bool:
-        """Whether the memory is more than it may be. Call it when ``measure_at`` has come."""
+        """Whether the worker has more memory than it may. To be called when ``measure_at`` has come."""
         self.measure_at = now + MEASURE_EVERY
         return process.own_memory() > self._memory
 
     def stop(self) -> None:
-        """It has been told of: nothing more is to be measured."""
+        """Measure no more: the master has been told."""
         self.requests_at = self.measure_at = NEVER

@@ -13,7 +13,7 @@ from prefork.worker import fork_safety, importer
 from prefork.worker.protocol import Forks, Log, Worker
 
 LetGo = Callable[[], Sequence[str]]  # in the child: closes what only the parent uses; what it cannot close, in words
-HINT = "keep what is started later out of the template: say refork = [] for this pool"
+HINT = "what the application starts later does not survive a fork: set refork = [] for this pool"
 
 
 class Refork:

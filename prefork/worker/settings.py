@@ -25,7 +25,7 @@ class HttpSettings:
 
 @dataclass(frozen=True)
 class TimeoutSettings:
-    """Of ``[pool.*.timeout]``, what the worker itself watches; in seconds."""
+    """The limits of ``[pool.*.timeout]`` that the worker itself watches; in seconds."""
 
     graceful: float = 30.0
     keepalive: float = 5.0
@@ -37,7 +37,7 @@ class TimeoutSettings:
 
 @dataclass(frozen=True)
 class RecycleSettings:
-    """Of ``[pool.*.recycle]``, what the worker itself counts; 0 is never. ``memory`` in bytes."""
+    """The limits of ``[pool.*.recycle]`` that the worker itself counts; 0 is never. ``memory`` in bytes."""
 
     requests: int = 0
     memory: int = 0
@@ -46,7 +46,7 @@ class RecycleSettings:
 
 @dataclass(frozen=True)
 class HookSettings:
-    """``module:function`` texts, or empty."""
+    """The hooks of a pool: ``module:function`` texts, or empty."""
 
     post_fork: str = ""
     ready: str = ""
@@ -73,12 +73,12 @@ class Settings:
     recycle: RecycleSettings = RecycleSettings()
 
     def as_json(self) -> dict[str, Any]:
-        """As what JSON knows."""
+        """The settings as values that JSON knows."""
         return asdict(self)
 
     @classmethod
     def of_json(cls, value: Mapping[str, Any]) -> Settings:
-        """The same again."""
+        """The settings of which ``as_json`` made this value."""
         http = HttpSettings(**{**value["http"], "trusted_proxies": tuple(value["http"]["trusted_proxies"])})
         parts = {
             "http": http,

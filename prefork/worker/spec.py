@@ -50,12 +50,12 @@ class WorkerSpec:
 
     @property
     def title(self) -> str:
-        """What ps shows of the process, and logs call it."""
+        """The title of the process in ps, and its name in logs."""
         kind = f"worker {self.settings.pool} {self.number}" if self.number else f"template {self.settings.pool}"
         return f"{kind} gen {self.generation}"
 
     def as_json(self) -> dict[str, Any]:
-        """As numbers, texts, lists and dictionaries."""
+        """The spec as numbers, texts, lists and dictionaries."""
         return asdict(self)
 
     @classmethod
@@ -80,7 +80,7 @@ class Handles:
     sinks: Mapping[str, Sink]  # the logs, by the name under which they are opened anew
 
     def descriptors(self) -> tuple[int, ...]:
-        """The numbers of all of them."""
+        """The numbers of all descriptors among the handles."""
         listeners = (listener.fileno() for listener in self.listeners.values())
         sinks = (sink.fileno() for sink in self.sinks.values())
         row = () if self.row < 0 else (self.row,)

@@ -28,7 +28,7 @@ class Spool:
         self.size = 0
 
     def add(self, piece: bytes) -> None:
-        """Append. Raises OSError if there is no room."""
+        """Append bytes to the body. Raises OSError if there is no room."""
         self.size += len(piece)
         if not self._on_disk and self.size > IN_MEMORY:
             self._move_to_disk()
@@ -46,7 +46,7 @@ class Spool:
         return self._file
 
     def close(self) -> None:
-        """Let go of it, and of what it held back: a disk that was full has been told of."""
+        """Let go of the body, even where a full disk refuses its last bytes."""
         with suppress(OSError):
             self._file.close()
 
@@ -61,11 +61,11 @@ class RequestBody:
         self._spool = Spool(request.length)
 
     def add(self, piece: bytes) -> None:
-        """Keep a piece. Raises OSError."""
+        """Keep a piece of the body. Raises OSError."""
         self._spool.add(piece)
 
     def whole(self) -> IO[bytes]:
-        """The body, from its beginning, when all of it has come. Raises OSError."""
+        """The body as a file, from its beginning, when all of it has come. Raises OSError."""
         if self.request.chunked:
             self.request.decode(self._spool.size)
         return self._spool.rewound()

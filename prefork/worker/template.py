@@ -33,7 +33,7 @@ from prefork.worker.refork import LetGo, Refork
 from prefork.worker.spec import Handles, WorkerSpec
 from prefork.worker.supervision import follow, report_failure, run_on_expiry
 
-HINT = "start or open it in the post_fork hook: a forked worker has no such thread, and shares such a socket"
+HINT = "start threads and open sockets in the post_fork hook: a forked worker lacks the thread, and shares the socket"
 
 
 def serve(spec: WorkerSpec, handles: Handles, *, placed: bool = False) -> int:

@@ -2,6 +2,9 @@
 
 The old master changes nothing of its own but the name of its pidfile, until somebody stops it. So backing out is
 the successor's end, at whatever point, and putting that name back.
+
+Diagnostics. ``upgrade_started``, ``upgrade_ready``, ``upgrade_refused``, ``upgrade_failed``, ``upgrade_backed_out`` (a
+successor that was ready has ended), ``upgrade_ended`` (one that was not).
 """
 
 from __future__ import annotations
@@ -52,12 +55,12 @@ class Upgrade:
 
     @property
     def ready(self) -> bool:
-        """Two masters serve."""
+        """Whether the successor serves, so that two masters do."""
         return self.state is UpgradeState.READY
 
     @property
     def dismissed(self) -> bool:
-        """It is on its way out, and this master does not end before it has gone."""
+        """Whether the successor is being ended; this master does not end before it."""
         return self.state is UpgradeState.DISMISSED
 
     def asked(self, obstacle: str, *, auto: bool) -> Iterable[Order]:
@@ -75,19 +78,19 @@ class Upgrade:
         yield orders.Reexec()
 
     def started(self, pid: int, config: Config, now: float) -> None:
-        """It has been executed; it may take as long as the slowest of its pools may boot."""
+        """Note that the successor was executed; it may take as long as the slowest of its pools may boot."""
         self.state = UpgradeState.STARTED
         self.pid = pid
         self.deadline = now + MARGIN + max(pool.timeout.boot for pool in config.pool.values())
 
     def overdue(self) -> Iterable[Order]:
-        """It has not reported in time: its end will be its failure."""
+        """End a successor that has not reported in time; its end is then its failure."""
         self._under_way.reason = self._under_way.reason or SILENT
         yield report("error", "upgrade_failed", successor=self.pid, reason=SILENT)
         yield from self.dismiss(Signals.SIGKILL)
 
     def dismiss(self, signal: Signals) -> Iterable[Order]:
-        """It is to end, if there is one."""
+        """End the successor, if there is one."""
         if self.state is not UpgradeState.NONE:
             self.state = UpgradeState.DISMISSED
             self._under_way.reason = self._under_way.reason or STOPPED
@@ -95,7 +98,7 @@ class Upgrade:
             yield orders.KillSuccessor(signal)
 
     def serves(self, fact: SuccessorReady) -> Iterable[Order]:
-        """It is ready; both masters serve until one is stopped."""
+        """The successor is ready: both masters serve until one is stopped."""
         self.state = UpgradeState.READY
         self._under_way.done()
         self.deadline = inf
@@ -105,7 +108,7 @@ class Upgrade:
         yield report("info", "upgrade_ready", successor=self.pid, **runs, hint=hint)
 
     def failed(self, reason: str) -> Iterable[Order]:
-        """It could not be started, or says why it cannot serve; in that case its end follows as a fact."""
+        """The successor could not be started, or says why it cannot serve; then its end follows as a fact."""
         yield report("error", "upgrade_failed", successor=self.pid, reason=reason)
         self._under_way.reason = self._under_way.reason or reason
         if self.state is UpgradeState.NONE:
@@ -113,7 +116,7 @@ class Upgrade:
             yield orders.RestorePidfile()
 
     def gone(self, *, stopping: bool) -> Iterable[Order]:
-        """It has ended: everything is as before it was started."""
+        """The successor has ended: everything is as before it was started."""
         self._under_way.failed(ENDED)  # unless it was done: then this is the way back
         event = "upgrade_backed_out" if self.ready else "upgrade_ended"
         hint = {} if stopping else {"hint": "this master keeps serving"}

@@ -53,7 +53,7 @@ class Successor:
         return cls(pid, report[0], stderr)
 
     def heard(self) -> Iterator[Fact]:
-        """Its report, if it has one: to be asked when ``report`` is readable, and not twice."""
+        """The report of the successor, if it has sent one. To be asked once, when ``report`` is readable."""
         try:
             said = handoff.read_report(self.report)
         except BlockingIOError:
@@ -66,7 +66,7 @@ class Successor:
             yield facts.SuccessorFailed(self._last_words() or SILENT)
 
     def ended(self) -> Iterator[Fact]:
-        """It is no more. What it had still to report comes first."""
+        """The facts that follow from the successor's end; what it had still to report comes first."""
         if not self._reported:
             yield from self.heard()
         os.close(self.report)
@@ -81,7 +81,7 @@ class Successor:
 
 
 def _descriptors(ours: ExitStack, its: ExitStack) -> tuple[tuple[int, int], int, int]:
-    """A pipe for the report, a file for its standard error, and the one that it is to have later."""
+    """A pipe for the report, a file for the successor's standard error, and the descriptor that it is to have later."""
     report = os.pipe2(os.O_CLOEXEC)
     ours.callback(os.close, report[0])
     its.callback(os.close, report[1])

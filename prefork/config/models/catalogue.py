@@ -24,7 +24,10 @@ NAMED = ("listen", "pool")  # tables whose keys are names of the user's
 
 
 def pattern_of(path: Sequence[str | int]) -> str:
-    """The path of a key in this catalogue: names of pools and listeners become ``*``, positions go."""
+    """The path of a key in this catalogue.
+
+    Names of pools and listeners become ``*``, positions in lists are dropped.
+    """
     names = [name for name in path if isinstance(name, str)]
     if len(names) > 1 and names[0] in NAMED:
         names[1] = "*"

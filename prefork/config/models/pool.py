@@ -51,7 +51,7 @@ class WorkerRange(Section):
 
 
 class _WorkersRule:
-    """Says which of the three forms is meant before it looks for faults, so that a fault names the key alone."""
+    """Validates ``workers``: finds out which of the three forms is meant first, so that a fault names the key alone."""
 
     def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(
@@ -198,5 +198,5 @@ class Pool(Section):
 
     @property
     def templated(self) -> bool:
-        """Its workers are forked from a template, not from the master."""
+        """Whether workers of the pool are forked from a template, not from the master."""
         return self.preload or self.python is not None

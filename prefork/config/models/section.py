@@ -23,12 +23,12 @@ from prefork.config.models.unsupported import UNSUPPORTED, refusal
 
 
 def wrong(problem: str, hint: str = "") -> PydanticCustomError:
-    """The error that a validator raises."""
+    """The error by which a validator reports one fault: a sentence and a hint, kept apart."""
     return PydanticCustomError("wrong", "{problem}", {"problem": problem, "hint": hint})
 
 
 def all_wrong(faults: Iterable[tuple[tuple[str | int, ...], str, str]]) -> ValidationError:
-    """The same for several faults, as (path, problem, hint): the one way to raise more than one from a validator."""
+    """The error by which a validator reports several faults, as (path, problem, hint)."""
     details = [InitErrorDetails(type=wrong(problem, hint), loc=path, input=None) for path, problem, hint in faults]
     return ValidationError.from_exception_data("faults", details)
 
@@ -42,7 +42,7 @@ class Section(BaseModel):
 
     @classmethod
     def key_of(cls, field: str) -> str:
-        """The full key of a field."""
+        """The full key of a field, such as ``pool.*.workers``."""
         return f"{cls.place}.{field}" if cls.place else field
 
     @field_validator("*", mode="wrap")

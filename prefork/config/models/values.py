@@ -40,7 +40,7 @@ _PERCENT = r"^[0-9]{1,3}(\.[0-9]+)?%$"
 
 
 def _reading(read: Callable[[object], Value]) -> Callable[[object], Value]:
-    """A reader of quantities as a validator."""
+    """A validator that reads a quantity by ``read``."""
 
     def validate(value: object) -> Value:
         try:
@@ -142,7 +142,10 @@ def _variables(variables: dict[str, str]) -> dict[str, str]:
 
 
 def _proxy(text: str) -> str:
-    """One of ``trusted_proxies``; a single address and a network in CIDR notation, or every unix peer."""
+    """Validates one entry of ``trusted_proxies``.
+
+    An address, a network in CIDR notation, or ``unix:`` for every unix peer.
+    """
     if text == "unix:":
         return text
     try:
