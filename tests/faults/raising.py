@@ -50,7 +50,7 @@ METHODS: dict[type, tuple[str, ...]] = {
     Sink: ("reopen", "send"),
     Channel: ("send",),
     Pidfile: ("name_oldbin", "restore"),
-    Scoreboard: ("clear", "watch", "read"),
+    Scoreboard: ("open_row", "close_row", "watch", "read"),
     SignalInbox: ("take",),
 }
 FUNCTIONS = ("fork", "reap", "open_pidfd", "send_signal", "spawn_detached")
