@@ -24,10 +24,9 @@ CACHED_LENGTH = 256  # characters of one
 _BLANKS = " \t"
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = r'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
-_PAIR = rf"(?:{_WORD}=(?:{_WORD}|{_QUOTED}))?"
-# Matched from the right, so that nothing a client wrote, a quotation mark without its pair say, reaches into what
-# a proxy wrote behind it.
-_LAST_ELEMENT = re.compile(rf"(?:^|,)[ \t]*({_PAIR}(?:[ \t]*;[ \t]*{_PAIR})*)[ \t]*\Z")
+_PAIR = rf"{_WORD}=(?:{_WORD}|{_QUOTED})"
+# Blanks have one place each, so that what does not match is known in linear time.
+_ELEMENT = re.compile(rf"[ \t]*(?:{_PAIR}[ \t]*)?(?:;[ \t]*(?:{_PAIR}[ \t]*)?)*")
 _PAIRS = re.compile(rf"({_WORD})=(?:({_WORD})|({_QUOTED}))")
 _ESCAPED = re.compile(r"\\(.)")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -159,18 +158,24 @@ def _is_port(text: str) -> bool:
 
 
 def _elements(text: str) -> Iterator[dict[str, str]]:
-    """The elements of a Forwarded from the right, as far as they are well-formed: names in lower case -> values."""
-    while text.strip(_BLANKS):
-        match = _LAST_ELEMENT.search(text)
-        if match is None:
-            return
-        text = text[: match.start()]
-        if not match[1]:
-            continue  # RFC 9110 section 5.6.1: an empty member says nothing
-        element: dict[str, str] = {}
-        for name, token, quoted in _PAIRS.findall(match[1]):
-            element.setdefault(name.lower(), token or _ESCAPED.sub(r"\1", quoted[1:-1]))
-        yield element
+    """The elements of a Forwarded from the right, as far as they are well-formed: names in lower case -> values.
+
+    From the right, so that nothing a client wrote, a quotation mark without its pair say, reaches into what a proxy
+    wrote behind it. A comma within quotation marks is passed over: what follows it is not an element.
+    """
+    end = len(text)
+    while end >= 0:
+        comma = text.rfind(",", 0, end)
+        while not _ELEMENT.fullmatch(text, comma + 1, end):
+            if comma < 0:
+                return
+            comma = text.rfind(",", 0, comma)
+        if text[comma + 1 : end].strip(_BLANKS):  # RFC 9110 section 5.6.1: an empty member says nothing
+            element: dict[str, str] = {}
+            for name, token, quoted in _PAIRS.findall(text, comma + 1, end):
+                element.setdefault(name.lower(), token or _ESCAPED.sub(r"\1", quoted[1:-1]))
+            yield element
+        end = comma
 
 
 def _apply_host(environ: dict[str, Any], host: str) -> None:
