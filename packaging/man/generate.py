@@ -52,6 +52,7 @@ TYPES: Mapping[str, str] = {
     "Count": "number",
     "Counts": "list of numbers",
     "Duration": "duration",
+    "ForwardedFields": "list of words",
     "Function": "module:function",
     "HeaderValue": "text",
     "ListenAddress": "address",

@@ -57,6 +57,7 @@ def settings_of(config: Config, pool_name: str, workers: int, start_directory: s
             max_header_size=http.max_header_size,
             max_body=http.max_body,
             trusted_proxies=tuple(http.trusted_proxies),
+            forwarded=tuple(http.forwarded),
             server_header=http.server_header,
         ),
         recycle=RecycleSettings(pool.recycle.requests, pool.recycle.memory, pool.recycle.jitter),

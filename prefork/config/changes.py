@@ -110,6 +110,7 @@ COSTS: Mapping[str, Cost] = {
     "pool.*.http.max_header_size": Cost.WORKERS,
     "pool.*.http.max_body": Cost.WORKERS,
     "pool.*.http.trusted_proxies": Cost.WORKERS,
+    "pool.*.http.forwarded": Cost.WORKERS,
     "pool.*.http.proxy_protocol": Cost.WORKERS,
     "pool.*.http.server_header": Cost.WORKERS,
 }

@@ -44,6 +44,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "pythonpath": "pool.NAME.python_path",
     "raw_env": "pool.NAME.environment",
     "worker_class": "pool.NAME.worker",
+    "trusted_proxy_headers": "pool.NAME.http.forwarded",
     "wsgi_app": "pool.NAME.app",
 }
 

@@ -57,7 +57,7 @@ class EnvironBuilder:
     __slots__ = ("_base", "_headers", "_seen", "_template", "_trust")
 
     def __init__(self, base: dict[str, Any], trust: Trust | None) -> None:
-        """``base``: what is the same for all requests; ``trust``: if the peer's X-Forwarded-* count."""
+        """``base``: what is the same for all requests; ``trust``: if what the peer says of a client counts."""
         self._base = base
         self._trust = trust
         self._seen: dict[str, str] | None = None  # the headers of the last request

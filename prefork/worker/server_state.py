@@ -92,7 +92,7 @@ class ServerState:
         self.access = context.access
         self.timeout = settings.timeout
         self.limits = Limits(http.max_request_line, http.max_header_fields, http.max_header_size, http.max_body)
-        self.trust = Trust(http.trusted_proxies)
+        self.trust = Trust(http.trusted_proxies, http.forwarded)
         self._multiprocess = settings.workers > 1
         self.errors = Errors(context.log, self._at_work)
         self.write = self._write  # one for all responses, for it is asked for in each

@@ -20,6 +20,7 @@ class HttpSettings:
     max_header_size: int = 32 * 1024
     max_body: int = 100 * 1024 * 1024
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1", "unix:")
+    forwarded: tuple[str, ...] = ("for", "proto")
     server_header: str = "prefork"
 
 
@@ -79,9 +80,9 @@ class Settings:
     @classmethod
     def of_json(cls, value: Mapping[str, Any]) -> Settings:
         """The settings of which ``as_json`` made this value."""
-        http = HttpSettings(**{**value["http"], "trusted_proxies": tuple(value["http"]["trusted_proxies"])})
+        lists = {name: tuple(value["http"][name]) for name in ("trusted_proxies", "forwarded")}
         parts = {
-            "http": http,
+            "http": HttpSettings(**{**value["http"], **lists}),
             "python_path": tuple(value["python_path"]),
             "timeout": TimeoutSettings(**value["timeout"]),
             "hooks": HookSettings(**value["hooks"]),

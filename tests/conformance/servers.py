@@ -41,6 +41,18 @@ keepalive = "1s"
 [pool.web.http]
 trusted_proxies = []
 """,
+    "forwarding": """
+[pool.web.http]
+forwarded = ["for", "proto", "host", "port", "prefix"]
+""",
+    "rfc7239": """
+[pool.web.http]
+forwarded = ["forwarded", "port", "prefix"]
+""",
+    "unheeding": """
+[pool.web.http]
+forwarded = []
+""",
 }
 """What each variant changes of the defaults."""
 

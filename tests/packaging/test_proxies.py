@@ -116,7 +116,12 @@ def test_what_its_comment_says_of_prefork_is_understood(name: str, tmp_path: Pat
 def test_the_application_sees_the_client(proxied: Preforkd):
     """Its address and its scheme, and the host that it asked for."""
     assert proxied.get("/", Host="shop.example") == (200, b"127.0.0.1 http shop.example")
-    forged = {"X-Forwarded-For": "6.6.6.6"}
+    forged = {
+        "X-Forwarded-For": "6.6.6.6",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "evil",
+        "Forwarded": "host=evil",
+    }
     assert proxied.get("/", Host="shop.example", **forged) == (200, b"127.0.0.1 http shop.example")
 
 

@@ -49,7 +49,7 @@ def test_a_tcp_listener_that_was_shut_down_listens_again(daemon: Preforkd, code:
     daemon.start()
     for _ in range(3):
         assert attack(daemon, code) == ""
-        assert "shut down" in daemon.expect("listener_spoiled")["found"]
+        assert "shut the socket down" in daemon.expect("listener_spoiled")["found"]
         assert daemon.get()[0] == 200
     assert daemon.stop() == 0
 

@@ -15,6 +15,7 @@ from prefork.config.models.values import (
     Count,
     Counts,
     Duration,
+    ForwardedFields,
     Function,
     HeaderValue,
     Names,
@@ -146,8 +147,13 @@ class Http(Section):
     max_body: Size = Field(100 * MIB, description="Greatest size of a request body; a larger one gets 413.")
     trusted_proxies: Proxies = Field(
         ("127.0.0.1", "::1", "unix:"),
-        description="Addresses and networks of proxies whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix are "
-        "believed, or Forwarded in a request without the first three. A proxy must set or remove each of them.",
+        description="Addresses and networks of proxies that are believed: see forwarded.",
+    )
+    forwarded: ForwardedFields = Field(
+        ("for", "proto"),
+        description="Fields that each trusted proxy sets: any of for, proto, host, port and prefix (X-Forwarded-*), "
+        "or forwarded (RFC 7239) instead of the first three. Others change nothing, as clients can write them. "
+        "Empty for none.",
     )
     proxy_protocol: bool = Field(False, description="Expect a PROXY protocol header at the start of each connection.")
     server_header: HeaderValue = Field("prefork", description="Value of the Server field; empty for none.")

@@ -23,6 +23,7 @@ MOST_WORKERS = 500  # of a pool: twice as many have to fit on the scoreboard whi
 MOST_REQUESTS = 10**12
 
 LOG_WORDS = ("stderr", "syslog", "journal")
+FORWARDED_FIELDS = ("for", "proto", "host", "port", "prefix", "forwarded")
 WORKER_KINDS = ("sync", "thread", "asgi", "task")
 
 # What other servers call it.
@@ -155,6 +156,25 @@ def _proxy(text: str) -> str:
         raise wrong(f'must be an IP address, a network like "10.0.0.0/8", or "unix:", not "{text}"', hint) from None
 
 
+def _forwarded_field(text: str) -> str:
+    """One of ``forwarded``: a field as it is named behind ``X-Forwarded-``, or ``forwarded`` (RFC 7239)."""
+    if text not in FORWARDED_FIELDS:
+        *rest, last = (f'"{field}"' for field in FORWARDED_FIELDS)
+        short = text.lower().removeprefix("x-forwarded-")
+        hint = f'write "{short}"' if short in FORWARDED_FIELDS else did_you_mean(short, FORWARDED_FIELDS)
+        raise wrong(f'must be {", ".join(rest)} or {last}, not "{text}"', hint)
+    return text
+
+
+def _one_source(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Forwarded has parameters of its own for the client, the scheme and the host."""
+    twice = [f'"{field}"' for field in ("for", "proto", "host") if field in fields]
+    if "forwarded" in fields and twice:
+        problem = f'must not name "forwarded" and {" and ".join(twice)}: each could contradict the other'
+        raise wrong(problem, "name only what the proxy itself sets")
+    return fields
+
+
 def _header_value(text: str) -> str:
     # RFC 9110 section 5.5, without obs-text.
     if not (text.isascii() and text.isprintable()) or text != text.strip():
@@ -211,6 +231,18 @@ ProbePath = Annotated[str, AfterValidator(_probe)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_tuple)]
 Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_tuple)]
 Proxies = Annotated[tuple[Annotated[str, AfterValidator(_proxy)], ...], BeforeValidator(_tuple)]
+ForwardedFields = Annotated[
+    tuple[
+        Annotated[
+            str,
+            AfterValidator(_forwarded_field),
+            WithJsonSchema({"type": "string", "enum": list(FORWARDED_FIELDS)}),
+        ],
+        ...,
+    ],
+    BeforeValidator(_tuple),
+    AfterValidator(_one_source),
+]
 # Every number has a bound that can be kept, so that a slip is a fault and not an error of the kernel's later.
 Counts = Annotated[tuple[Annotated[int, Field(ge=1, le=MOST_REQUESTS)], ...], BeforeValidator(_tuple)]
 Count = Annotated[int, Field(ge=1, le=65_535)]

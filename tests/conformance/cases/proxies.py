@@ -6,9 +6,42 @@ from tests.conformance.case import Answer, OneOf, get, served, tolerated
 
 TRUSTED = "prefork: X-Forwarded fields of a trusted proxy count; by default 127.0.0.1 and unix sockets are trusted"
 UNTRUSTED = "prefork, RFC 7239 8.1: X-Forwarded fields of anybody else change neither scheme nor client"
+UNNAMED = "prefork: a field that pool.*.http.forwarded does not name is one as all others, from a trusted proxy as well"
 GARBAGE = "HTTP.md, RFC 7239 8.1: what is no address is never taken for the client, and never fails the request"
 TCP = ("whole", "pipelined")
 CLIENT = "192.0.2.9"
+
+
+# What a client could write that the ordinary proxy, which sets X-Forwarded-For and -Proto, lets pass.
+PASSED = {
+    "host": "X-Forwarded-Host: evil",
+    "host-port": "X-Forwarded-Host: evil:1",
+    "port": "X-Forwarded-Port: 1",
+    "prefix": "X-Forwarded-Prefix: /evil",
+    "forwarded": "Forwarded: for=6.6.6.6;proto=https;host=evil",
+    "server": "X-Forwarded-Server: evil",
+    "others": "X-Real-IP: 6.6.6.6",
+}
+
+
+def is_port_or_empty(value: object) -> bool:
+    """A port of the kernel's, or nothing for a unix peer."""
+    return value == "" or (isinstance(value, str) and value.isdigit() and value != "1")
+
+
+UNTOUCHED = {
+    "HTTP_HOST": "a",
+    "SERVER_NAME": lambda value: value != "evil",
+    "SERVER_PORT": is_port_or_empty,
+    "SCRIPT_NAME": "",
+    "wsgi.url_scheme": "http",
+}
+
+
+def as_it_came(line: str) -> dict[str, object]:
+    """The field in the environ, as any."""
+    name, _, value = line.partition(": ")
+    return {f"HTTP_{name.upper().replace('-', '_')}": value}
 
 
 def is_address(value: object) -> bool:
@@ -106,11 +139,71 @@ CASES = (
             ("unsaid", (f"X-Forwarded-For: {CLIENT}",), CLIENT, ""),
             ("said", (f"X-Forwarded-For: {CLIENT}:4711",), CLIENT, "4711"),
             ("ipv6", ("X-Forwarded-For: [2001:db8::9]:4711, ::1",), "2001:db8::9", "4711"),
-            ("forwarded", ('Forwarded: for="[2001:db8::9]:4711"',), "2001:db8::9", "4711"),
+            ("of-several", (f"X-Forwarded-For: 6.6.6.6:1, {CLIENT}:4711, 127.0.0.1:9",), CLIENT, "4711"),
+            ("of-the-proxy-only", (f"X-Forwarded-For: {CLIENT}, 127.0.0.1:9",), CLIENT, ""),
+            ("bad", (f"X-Forwarded-For: {CLIENT}:99999",), CLIENT, ""),
+        )
+    ),
+    served(
+        "prefork, RFC 7239 6: REMOTE_PORT is the client's where a proxy says it, and empty where none does",
+        "port-rfc7239",
+        get('Forwarded: for="[2001:db8::9]:4711"'),
+        Answer(environ={"REMOTE_ADDR": "2001:db8::9", "REMOTE_PORT": "4711"}),
+        variant="rfc7239",
+    ),
+    *(
+        served(
+            "CGI (RFC 3875 4.1.8), prefork: REMOTE_PORT is the peer's own where no proxy names another client",
+            f"port-of-the-peer-{label}",
+            get(*lines),
+            Answer(environ={"REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": lambda value: value.isdigit() and value != "1"}),
+            modes=TCP,
+            variant=variant,
+        )
+        for label, variant, lines in (
+            ("none", "default", ()),
+            ("garbage", "default", ("X-Forwarded-For: nonsense:1",)),
+            ("port-field", "forwarding", ("X-Forwarded-Port: 1",)),
+            ("unnamed", "unheeding", (f"X-Forwarded-For: {CLIENT}:1",)),
+            ("untrusted", "untrusting", (f"X-Forwarded-For: {CLIENT}:1",)),
         )
     ),
     *(
-        served(TRUSTED, f"server-{label}", get(*lines), Answer(environ=environ))
+        served(UNNAMED, f"unnamed-{label}", get(line), Answer(environ={**UNTOUCHED, **as_it_came(line)}))
+        for label, line in PASSED.items()
+    ),
+    *(
+        served(
+            UNNAMED,
+            f"unnamed-{label}-beside-named",
+            get(f"X-Forwarded-For: {CLIENT}", "X-Forwarded-Proto: http", line),
+            Answer(environ={**UNTOUCHED, **as_it_came(line), "REMOTE_ADDR": CLIENT, "REMOTE_PORT": ""}),
+        )
+        for label, line in PASSED.items()
+    ),
+    *(
+        served(
+            UNNAMED,
+            f"unnamed-of-{variant}-{label}",
+            get(line),
+            Answer(environ={**UNTOUCHED, **as_it_came(line), "REMOTE_ADDR": lambda value: value != CLIENT}),
+            variant=variant,
+        )
+        for variant, label, line in (
+            ("rfc7239", "for", f"X-Forwarded-For: {CLIENT}"),
+            ("rfc7239", "proto", "X-Forwarded-Proto: https"),
+            ("rfc7239", "host", "X-Forwarded-Host: evil"),
+            ("forwarding", "forwarded", f"Forwarded: for={CLIENT};proto=https;host=evil"),
+            ("unheeding", "for", f"X-Forwarded-For: {CLIENT}"),
+            ("unheeding", "proto", "X-Forwarded-Proto: https"),
+            ("unheeding", "host", "X-Forwarded-Host: evil"),
+            ("unheeding", "port", "X-Forwarded-Port: 1"),
+            ("unheeding", "prefix", "X-Forwarded-Prefix: /evil"),
+            ("unheeding", "forwarded", f"Forwarded: for={CLIENT};proto=https;host=evil"),
+        )
+    ),
+    *(
+        served(TRUSTED, f"server-{label}", get(*lines), Answer(environ=environ), variant="forwarding")
         for label, lines, environ in (
             ("host", ("X-Forwarded-Host: shop.example",), {"HTTP_HOST": "shop.example", "SERVER_NAME": "shop.example"}),
             ("host-port", ("X-Forwarded-Host: shop:81",), {"HTTP_HOST": "shop:81", "SERVER_PORT": "81"}),
@@ -118,6 +211,7 @@ CASES = (
             ("host-bad", ("X-Forwarded-Host: a b",), {"HTTP_HOST": "a"}),
             ("port", ("X-Forwarded-Port: 8443",), {"HTTP_HOST": "a", "SERVER_PORT": "8443"}),
             ("prefix", ("X-Forwarded-Prefix: /shop/",), {"SCRIPT_NAME": "/shop", "PATH_INFO": "/"}),
+            ("of-the-client", (f"X-Forwarded-For: {CLIENT}, ::1", "X-Forwarded-Host: b, c"), {"HTTP_HOST": "b"}),
             ("prefix-host", ("X-Forwarded-Prefix: //evil",), {"SCRIPT_NAME": ""}),
         )
     ),
@@ -127,6 +221,7 @@ CASES = (
             f"forwarded-{label}",
             get(f"Forwarded: {value}"),
             Answer(environ=environ),
+            variant="rfc7239",
         )
         for label, value, environ in (
             ("for", "for=192.0.2.9;proto=https", {"REMOTE_ADDR": CLIENT, "wsgi.url_scheme": "https"}),
@@ -141,10 +236,23 @@ CASES = (
         )
     ),
     served(
-        "prefork: Forwarded does not count beside X-Forwarded-For, which a proxy writes that lets Forwarded pass",
-        "forwarded-beside-for",
-        get(f"X-Forwarded-For: {CLIENT}", "Forwarded: for=6.6.6.6;proto=https;host=evil"),
+        "prefork: X-Forwarded-For, -Proto and -Host do not count beside Forwarded where that is named instead",
+        "forwarded-instead",
+        get(
+            f"Forwarded: for={CLIENT}, for=127.0.0.1",
+            "X-Forwarded-For: 6.6.6.6",
+            "X-Forwarded-Proto: https",
+            "X-Forwarded-Host: evil",
+        ),
         Answer(environ={"REMOTE_ADDR": CLIENT, "wsgi.url_scheme": "http", "HTTP_HOST": "a"}),
+        variant="rfc7239",
+    ),
+    served(
+        TRUSTED,
+        "forwarded-and-prefix",
+        get(f"Forwarded: for={CLIENT};host=b, for=127.0.0.1", "X-Forwarded-Prefix: /b, /c", "X-Forwarded-Port: 81"),
+        Answer(environ={"REMOTE_ADDR": CLIENT, "HTTP_HOST": "b", "SERVER_PORT": "81", "SCRIPT_NAME": "/b"}),
+        variant="rfc7239",
     ),
     served(
         UNTRUSTED,

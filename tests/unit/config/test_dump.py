@@ -34,7 +34,7 @@ FULL: dict[str, Any] = {
             "surge": 2,
             "timeout": {"boot": 0, "request": 0.0125, "graceful": "90s", "keepalive": "36h", "header": 1 / 3},
             "hooks": {"ready": "a:b"},
-            "http": {"max_body": 1000, "max_request_line": "16KiB", "trusted_proxies": ["10.0.0.0/8", "::1"], "server_header": ""},
+            "http": {"max_body": 1000, "max_request_line": "16KiB", "trusted_proxies": ["10.0.0.0/8", "::1"], "forwarded": ["forwarded"], "server_header": ""},
         },
         "api": {"app": "api:app", "listen": ["x-1"]},
     },

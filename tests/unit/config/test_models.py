@@ -162,6 +162,16 @@ def test_a_wrong_pool_is_explained(key: str, value: object, problem: str):
     [
         ("trusted_proxies", ["*"], "trusted_proxies.0", "(0.0.0.0/0 and ::/0 trust everybody)"),
         ("trusted_proxies", ["unix:", "10.0.0.1/8"], "trusted_proxies.1", 'a network like "10.0.0.0/8"'),
+        ("forwarded", "for", "forwarded", 'must be a list, not "for" (write ["for"])'),
+        ("forwarded", ["for", "X-Forwarded-Host"], "forwarded.1", '"forwarded", not "X-Forwarded-Host" (write "host")'),
+        ("forwarded", ["Proto"], "forwarded.0", '(write "proto")'),
+        ("forwarded", ["protocol"], "forwarded.0", '(did you mean "proto"?)'),
+        ("forwarded", ["x-real-ip"], "forwarded.0", 'must be "for", "proto", "host", "port", "prefix" or "forwarded"'),
+        ("forwarded", ["*"], "forwarded.0", 'must be "for"'),
+        ("forwarded", [1], "forwarded.0", "must be text"),
+        ("forwarded", ["forwarded", "for"], "forwarded", 'must not name "forwarded" and "for"'),
+        ("forwarded", ["proto", "host", "forwarded"], "forwarded", '"forwarded" and "proto" and "host"'),
+        ("trusted_proxy_headers", ["for"], "trusted_proxy_headers", "the key in prefork is pool.web.http.forwarded"),
         ("server_header", "a\r\nb", "server_header", "must be printable ASCII"),
         ("max_header_fields", 0, "max_header_fields", "must be at least 1"),
         ("max_body", "10MB", "max_body", 'write "MiB"'),
@@ -170,6 +180,15 @@ def test_a_wrong_pool_is_explained(key: str, value: object, problem: str):
 def test_wrong_http_settings_are_explained(key: str, value: object, at: str, problem: str):
     """A fault in a list names the position."""
     assert problem in pool_faults(http={key: value})[f"pool.web.http.{at}"]
+
+
+@pytest.mark.parametrize(
+    "fields", [[], ["for"], ["forwarded"], ["forwarded", "port", "prefix"], ["host", "for", "port"]]
+)
+def test_any_fields_that_do_not_contradict_each_other_may_be_heeded(fields: list[str]):
+    """By default those that nearly every proxy sets."""
+    assert config({"http": {"forwarded": fields}}).pool["web"].http.forwarded == tuple(fields)
+    assert config({"http": {}}).pool["web"].http.forwarded == ("for", "proto")
 
 
 def test_hooks_are_functions():
