@@ -56,7 +56,7 @@ set -g _shtab_preforkd_opts_with_value --against --config --config-writer --set 
 complete -c preforkd -e
 complete -c preforkd -f
 
-complete -c preforkd -n _shtab_preforkd_using -s c -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration; without it, /etc/prefork.toml'
+complete -c preforkd -n _shtab_preforkd_using -s c -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file; default: /etc/prefork.toml'
 complete -c preforkd -n _shtab_preforkd_using -l set -x -d 'set one key, whatever the file says; may be repeated'
 complete -c preforkd -n _shtab_preforkd_using -l config-writer -x -d 'as root: a user or group, besides root, that may write to the configuration; may be repeated'
 complete -c preforkd -n _shtab_preforkd_using -l daemon -d 'detach from the terminal: master.daemonize = true'

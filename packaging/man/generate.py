@@ -24,10 +24,10 @@ HERE = Path(__file__).parent
 PART = re.compile(r'(\.\\" begin (?P<name>\w+)\n).*?(\.\\" end (?P=name)\n)', re.DOTALL)
 
 STEPS: Mapping[WorkerEvent, str] = {
-    WorkerEvent.BOOTED: "it reports that it is ready",
-    WorkerEvent.RETIRE: "it is asked to finish: reload, upgrade, scaling, recycling, TERM, WINCH",
-    WorkerEvent.QUIT: "it is asked to drop what it does: QUIT, INT",
-    WorkerEvent.OVERDUE: "the deadline of this life has passed",
+    WorkerEvent.BOOTED: "the worker reports that it is ready",
+    WorkerEvent.RETIRE: "the worker is asked to finish: reload, upgrade, scaling, recycling, TERM, WINCH",
+    WorkerEvent.QUIT: "the worker is told to drop its requests: QUIT, INT",
+    WorkerEvent.OVERDUE: "the deadline of the state has passed, such as timeout.boot, request or graceful",
 }
 
 

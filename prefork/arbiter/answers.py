@@ -131,7 +131,7 @@ class Reload(Answer):
 
 @answers("upgrade")
 class Upgrade(Answer):
-    """USR2; with ``keep`` the old master serves on when the new one is ready."""
+    """USR2; with ``keep`` the old master keeps serving when the new one is ready."""
 
     def facts(self) -> Iterable[Fact]:
         """And keep hold of the attempt that follows from it."""

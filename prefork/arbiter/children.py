@@ -40,6 +40,7 @@ class Child:
     served: Callable[[], int] = int  # requests, as its row says
     taken: Callable[[int], bool] = lambda _pid: False  # whether another child in the table has this pid
     signals: list[int] = field(default_factory=list)  # that wait until it is known
+    ready: bool = False  # it has said so: it reads its channel
 
     def hear(self) -> Iterator[Fact]:
         """What it said over its channel. Raises EOFError once it has closed it."""
@@ -54,6 +55,7 @@ class Child:
         if not self.pid:
             yield self._greeted(message)
         elif message.kind == Kind.READY:
+            self.ready = True
             yield facts.WorkerReady(self.worker)
         elif message.kind == Kind.FAILED:
             yield facts.BootFailed(self.worker, message.text)
@@ -135,7 +137,7 @@ class Children:
         """Give up on a worker that a template was to fork and that has not said hello. Should it come, it is let go."""
         del self._children[child.worker]
         self._forget(child)
-        return facts.ChildExited(child.worker, "it was not forked", clean=False)
+        return facts.ChildExited(child.worker, "the template never forked this worker", clean=False)
 
     def signal(self, worker: int, signum: int) -> None:
         """Send a signal; one that is still to be forked gets it when there is a process. Raises OSError."""

@@ -22,7 +22,7 @@ MEASURED = 4  # workers whose memory is looked at: reading that of a large one t
 @on(facts.StopRequested)
 def stop_requested(master: Situation, fact: facts.StopRequested, now: float) -> Orders:
     """Graceful: every worker finishes what it has; else it drops that. The master exits when none is left."""
-    reason = f"the service stops ({fact.signal})"
+    reason = f"the service is stopping ({fact.signal})"
     yield from _stop_other(master, fact)
     master.plan_stop(fact.plan)
     if master.state is not ServiceState.STOPPING:
@@ -133,6 +133,6 @@ def pause_requested(master: Situation, _fact: facts.PauseRequested, now: float) 
     """No workers, while the sockets stay open."""
     if master.state is not ServiceState.SERVING:
         return
-    yield from master.reload.drop("the workers were sent to rest", now)
+    yield from master.reload.drop("workers paused (WINCH)", now)
     master.pools.pause()
-    yield report("info", "workers_paused", hint="HUP brings them back")
+    yield report("info", "workers_paused", hint="HUP resumes the workers")

@@ -73,7 +73,7 @@ class Controller:
             self._host.watch.add(self._trial.fileno(), self.asked)  # first: should it fail, it is tried again
             before, self._server, self._trial = self._server, self._trial, None
             again = before is not None and before.listening and before.path == self._server.path
-            told = {"reason": "its file was removed or replaced"} if again else {}
+            told = {"reason": "the file of the socket was removed or replaced"} if again else {}
             self._host.services.log.info("control_opened", path=self._server.path, **told)
             if before:
                 self._server.take_clients(before)  # one of them may wait for this very reload
@@ -103,6 +103,14 @@ class Controller:
             self._host.services.log.error("control_lost", reason=str(error))
         else:
             self.adopt(config)
+
+    def leave(self) -> set[int]:
+        """Let go of the sockets in a child of the master, without a word; the descriptors that were watched."""
+        servers = [server for server in (self._server, self._trial) if server]
+        watched = {server.fileno() for server in servers}
+        for server in servers:
+            server.leave()
+        return watched
 
     def close(self, *, unlink: bool) -> None:
         """Hang up; the path goes where it is still ours, if ``unlink``."""

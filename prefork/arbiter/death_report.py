@@ -8,6 +8,8 @@ from prefork.arbiter.facts import ChildExited
 from prefork.arbiter.fleet import Worker
 from prefork.arbiter.orders import Report, report
 
+TRACEBACK = "Traceback (most recent call last)"
+
 
 def retirement(worker: Worker, fact: ChildExited) -> Report:
     """It ended as it was asked to."""
@@ -20,7 +22,7 @@ def certificate(worker: Worker, fact: ChildExited, delay: float, now: float) -> 
     """The death certificate; ``delay`` is the back-off that follows, in seconds."""
     fields: dict[str, Any] = {
         **worker.describe(),
-        "cause": worker.life.cause or fact.ending,
+        "cause": cause_of(worker, fact),
         "ending": fact.ending,
         "age": round(now - worker.born, 3),
         "served": fact.last.served,
@@ -43,5 +45,14 @@ def certificate(worker: Worker, fact: ChildExited, delay: float, now: float) -> 
 
 def boot_story(worker: Worker, fact: ChildExited) -> str:
     """Why a worker did not become ready, for whoever asked for it."""
-    ending = f"pool {worker.pool}: a {worker.kind} ended before it was ready: {worker.life.cause or fact.ending}"
+    ending = f"pool {worker.pool}: a {worker.kind} ended before it was ready: {cause_of(worker, fact)}"
     return f"{ending}\n{worker.life.failure or worker.life.stacks}".rstrip()
+
+
+def cause_of(worker: Worker, fact: ChildExited) -> str:
+    """Why a worker has ended, in one line: what the master did to it, what its boot failed by, or how it ended."""
+    if worker.life.cause or not worker.life.failure or fact.ending.startswith("signal"):
+        return worker.life.cause or fact.ending
+    lines = worker.life.failure.strip().splitlines()
+    raised = TRACEBACK in worker.life.failure and not lines[-1].startswith(" ")
+    return lines[-1] if raised else lines[0]

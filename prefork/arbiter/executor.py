@@ -94,17 +94,24 @@ class Executor:
     @carries_out(orders.RetireWorker)
     def retire_worker(self, order: orders.RetireWorker) -> None:
         child = self._resources.children.get(order.worker)
-        if child and order.drain:
-            child.channel.send(Kind.DRAIN)  # before the signal, so that it is there when that is read
-        self._resources.children.signal(order.worker, signals.RETIRE)
+        if child is None:
+            return
+        child.channel.send(Kind.DRAIN if order.drain else Kind.RETIRE)
+        # A worker that boots does not read its channel. One that is ready does, and its application may have given the
+        # signal another meaning, or its default back, which is death with requests in flight (asyncio's
+        # remove_signal_handler does).
+        if not child.ready:
+            self._resources.children.signal(order.worker, signals.RETIRE)
 
     @carries_out(orders.KillWorker)
     def kill_worker(self, order: orders.KillWorker) -> Fact | None:
         child = self._resources.children.get(order.worker)
         if order.signal is Signals.SIGKILL and child is None:
-            return facts.ChildExited(order.worker, "it was not there to be killed", clean=False)
+            return facts.ChildExited(order.worker, "the process had already ended", clean=False)
         if order.signal is Signals.SIGKILL and child and not child.pid:
             return self._resources.children.disown(child)
+        if child and order.signal is Signals.SIGQUIT:
+            child.channel.send(Kind.QUIT)  # beside the signal, which an application may have given another meaning
         self._resources.children.signal(order.worker, order.signal)
         return None
 

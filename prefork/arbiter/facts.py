@@ -229,7 +229,10 @@ class SuccessorStarted(Fact):
 
 @dataclass(frozen=True)
 class SuccessorReady(Fact):
-    """The new master serves."""
+    """The new master serves. The version and interpreter of this master and of the new one, for people."""
+
+    runs_on: str = ""
+    successor_runs_on: str = ""
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,7 @@ class Arbiter:
     def init_signals(self) -> None:
         """From here on signals are queued, and wake the loop through its pipe."""
         self._inbox = SignalInbox(SIGNALS)
+        self.resources.ties += [self._inbox.leave, self.controller.leave]
         self.resources.watch.add(self._inbox.fileno(), tuple)  # it only wakes: the queue is looked at in each turn
 
     def sleep(self) -> Iterator[Fact]:

@@ -75,7 +75,7 @@ class Master(Situation):
             return
         for worker in self.fleet:
             if worker.pool not in self.pools and worker.generation <= self.generation:
-                yield from self.termination.retire(worker, "its pool was removed", now)
+                yield from self.termination.retire(worker, "the pool was removed from the configuration", now)
         for name in self.pools:
             owed = self.pools.owed(name, self.generation)
             for worker in owed.retire:
@@ -196,6 +196,9 @@ class Master(Situation):
         retired = worker.life.unwanted and (fact.clean or not worker.pid)
         if not retired:
             yield from self._look_again(worker)
+        if self._exit.code and not worker.was_ready and worker.life.failure in ("", self._start_failure):
+            yield death_report.retirement(worker, fact)  # what all of them fail by has been reported
+            return
         if worker.life.unwanted:
             yield death_report.retirement(worker, fact) if retired else self._died(worker, fact, 0.0, now)
             return
@@ -229,6 +232,7 @@ class Master(Situation):
         """At start-up, what cannot boot ends the master."""
         self.state = ServiceState.STOPPING
         self._exit = orders.Exit(BootError.exit_code, death_report.boot_story(worker, fact))
+        self._start_failure = worker.life.failure
         yield report("error", "start_failed", pool=worker.pool, reason=f"a {worker.kind} ended before it was ready")
         for other in self.fleet:
             yield from self.termination.quit(other, "the service cannot start", now)
@@ -256,10 +260,10 @@ class Master(Situation):
         return ()
 
     @on(facts.SuccessorReady)
-    def _successor_ready(self, _fact: facts.SuccessorReady, now: float) -> Orders:
+    def _successor_ready(self, fact: facts.SuccessorReady, now: float) -> Orders:
         if self.upgrade.state is not UpgradeState.STARTED:
             return
-        yield from self.upgrade.serves()
+        yield from self.upgrade.serves(fact)
         if self.upgrade.auto:
             yield from commands.stop_requested(self, facts.StopRequested(graceful=True, signal="upgrade"), now)
 

@@ -102,7 +102,7 @@ class Reload:
         self._end(ReloadState.REFUSED, now)
         for fault in faults:
             yield report("error", "reload_refused", reason=fault, generation=self.generation)
-        yield from self.drop("its generation was refused", now)
+        yield from self.drop("the reload of this generation was refused", now)
 
     def drop(self, reason: str, now: float) -> Orders:
         """Give up the trial, if there is one: everything is as it was before the reload."""
@@ -154,7 +154,9 @@ class Reload:
             yield report("info", "adjustment_kept", pool=name, workers=scale.wanted, file=scale.file)
         if trial.restart_keys:
             keys = ", ".join(trial.restart_keys)
-            yield report("warning", "restart_needed", keys=keys, hint="they take effect at an upgrade or a restart")
+            yield report(
+                "warning", "restart_needed", keys=keys, hint="these keys take effect at an upgrade or a restart"
+            )
         yield orders.AdoptGeneration(trial.generation, trial.config)
 
     def _advance(self, state: ReloadState) -> None:

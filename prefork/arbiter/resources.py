@@ -7,8 +7,8 @@ and takes what it needs.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from prefork.arbiter.children import Children
 from prefork.arbiter.facts import RequestSeen
@@ -35,6 +35,8 @@ class Resources:
     sockets: Sockets
     fdstore: FdStore
     subreaper: bool = False  # orphans of our workers become our children
+    # Each lets go of something in a child, and gives the descriptors that were watched for it: of what others hold.
+    ties: list[Callable[[], Collection[int]]] = field(default_factory=list)
 
     @classmethod
     def of(cls, services: Services) -> Resources:
@@ -46,7 +48,9 @@ class Resources:
 
         def opened(listener: Listener, reason: str) -> None:
             told = {"reason": reason} if reason else {}
-            services.log.info("listener_opened", name=listener.name, address=listener.address, **told)
+            url = listener.url
+            more = {"url": url} if url else {}
+            services.log.info("listener_opened", name=listener.name, address=listener.address, **more, **told)
 
         def spoiled(listener: Listener, found: str) -> None:
             services.log.error("listener_spoiled", name=listener.name, found=found, hint=_mending(listener))
@@ -78,7 +82,7 @@ class Resources:
         pools = config.pool.values()
         wanted = sum(self.services.workers_of(pool) + pool.templated for pool in pools)
         if wanted > self.board.capacity:
-            problem = f"all pools together want {wanted} processes, and there is room for {self.board.capacity}"
+            problem = f"all pools together need {wanted} processes; the scoreboard has room for {self.board.capacity}"
             raise ConfigError(Fault(problem, "pool.*.workers"))
 
     def leave_sockets(self, *, last: bool) -> None:
@@ -90,7 +94,9 @@ class Resources:
 
 def _mending(listener: Listener) -> str:
     if not listener.shut_down:
-        return "a worker did it, and it has been undone: look for what the application does with sockets"
+        return (
+            "a worker changed the shared socket, and the master changed it back; check how the application uses sockets"
+        )
     if listener.reopens:
-        return "a worker did it: a reload opens the listener anew"
-    return "a worker did it: only a restart opens this listener anew"
+        return "a worker shut the shared socket down; a reload opens the listener anew"
+    return "a worker shut the shared socket down; only a restart opens this listener anew"

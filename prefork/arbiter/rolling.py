@@ -55,7 +55,7 @@ def no_room(fact: RoomMeasured, *, present: int, taken: int) -> str:
         return ""
     if not fact.available or not fact.each:
         if fact.workers > max(UNKNOWN_MOST, present):
-            return f"the memory of a worker is not known: more than {UNKNOWN_MOST} workers only with --force"
+            return f"the memory that a worker needs is not known; more than {UNKNOWN_MOST} workers need --force"
         return ""
     fit = present + fact.available // fact.each
     if fact.workers > fit:

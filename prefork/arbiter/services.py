@@ -57,6 +57,9 @@ class ControlServer(Protocol):
     def deafen(self) -> None:
         """Take no more clients."""
 
+    def leave(self) -> None:
+        """Let go of everything in a child, without a word to anybody."""
+
     def close(self, *, unlink: bool) -> None:
         """Close everything; the path goes as well, if ``unlink``, where it is still ours."""
 
@@ -72,6 +75,7 @@ class Services:
     serve: Callable[[Birth, Handles], int]  # the life of a worker or a template, in the child; returns its exit code
     environments: int  # the descriptor of what ``serve`` reads a pool's environment from, and closes
     announce: Callable[[], None]  # the service is up
+    leave_starter: Callable[[], None]  # in a child: let go of the line to whoever waits to hear that
     log: Any
     set_level: Callable[[str], None]
     command: Sequence[str]  # that starts a successor

@@ -67,6 +67,7 @@ class Situation:
         self.stalls = Stalls(self.fleet, self.termination)
         self._templates = Templates(self.fleet, self.termination)
         self._exit = orders.Exit(0)
+        self._start_failure = ""  # the traceback of the boot that ended the start
 
     @property
     def config(self) -> Config:

@@ -7,6 +7,7 @@ reach any more, because its file was removed or a worker shut it down, is opened
 
 from __future__ import annotations
 
+import os
 import select
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -161,6 +162,18 @@ class Sockets:
         """Nobody is to connect any more: the service ends when those in the queue are served."""
         for listener in self._open:
             listener.refuse_newcomers()
+
+    def leave(self, kept: Iterable[Listener]) -> None:
+        """Let go of all but these. In a child of the master."""
+        accepting = {id(listener) for listener in kept}
+        for listener in self._open:
+            if id(listener) in accepting:
+                listener.leave_passed()
+            else:
+                listener.leave()
+        while self._inherited:
+            os.close(self._inherited.popitem()[1])
+        self._hang_ups.close()
 
     def close(self, *, unlink: bool) -> None:
         """Close all; ``unlink`` unless another master serves them."""

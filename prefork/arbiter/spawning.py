@@ -13,8 +13,9 @@ from typing import NamedTuple
 from prefork.arbiter import facts, orders
 from prefork.arbiter.children import Child
 from prefork.arbiter.facts import Fact
+from prefork.arbiter.inheritance import leave_to_master
 from prefork.arbiter.resources import Resources
-from prefork.arbiter.services import Birth, Services
+from prefork.arbiter.services import Birth
 from prefork.system import process
 from prefork.system.channel import Channel, Kind
 from prefork.worker.spec import Handles
@@ -54,7 +55,7 @@ def connect(*, asks_sender: bool = False) -> Ends:
 def spawn_worker(resources: Resources, order: orders.SpawnWorker) -> Fact | None:
     """A worker, by whoever forks it."""
     if order.slot >= resources.board.capacity:
-        return facts.SpawnFailed(order.worker, f"there is room for {resources.board.capacity} processes")
+        return facts.SpawnFailed(order.worker, f"the scoreboard is full ({resources.board.capacity} processes)")
     try:
         row = resources.board.open_row(order.slot)
     except OSError as error:
@@ -71,14 +72,14 @@ def spawn_worker(resources: Resources, order: orders.SpawnWorker) -> Fact | None
 def spawn_template(resources: Resources, order: orders.SpawnTemplate) -> Fact | None:
     """A template, by the master or by a warm worker. From now on the orphans below us are ours: it forks workers."""
     if order.slot >= resources.board.capacity:
-        return facts.SpawnFailed(order.worker, f"there is room for {resources.board.capacity} processes")
+        return facts.SpawnFailed(order.worker, f"the scoreboard is full ({resources.board.capacity} processes)")
     resources.board.close_row(order.slot)
     if order.source:
         return _have_forked(resources, order, order.source, {"number": 0, "slot": 0, "warm_at": 0})
     resources.subreaper = resources.subreaper or process.set_subreaper(True)
     if not resources.subreaper:
         return facts.SpawnFailed(
-            order.worker, "preload and python need a child subreaper (prctl(2)): Linux alone has one"
+            order.worker, "preload and python need a child subreaper (prctl(2)), which only Linux has"
         )
     return _fork(resources, order)
 
@@ -98,7 +99,7 @@ def _fork(resources: Resources, order: Birth, row: int = -1) -> Fact:
             return facts.SpawnFailed(order.worker, str(error))
         raise
     if pid == 0:
-        _live(resources.services, order, handles)
+        _live(resources, ends, order, handles)
     ends.close_its()
     child = _child(resources, order, ends, pid, process.open_pidfd(pid))
     try:
@@ -153,14 +154,15 @@ def _handles(resources: Resources, order: Birth, ends: Ends, row: int) -> Handle
     )
 
 
-def _live(services: Services, order: Birth, handles: Handles) -> None:
+def _live(resources: Resources, ends: Ends, order: Birth, handles: Handles) -> None:
     """The child's whole life; it does not return."""
     code = 1
     try:
         process.leave_terminal()
-        process.close_all_but((*handles.descriptors(), services.environments))
+        ends.close_ours()
+        leave_to_master(resources, order)
         for sink in handles.sinks.values():
             sink.separate()  # what an application does to a log's description is not to be the master's
-        code = services.serve(order, handles)
+        code = resources.services.serve(order, handles)
     finally:
         os._exit(code)

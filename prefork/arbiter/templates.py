@@ -91,11 +91,11 @@ class Templates:
         """
         generations = frozenset(needed)
         for template in self._fleet.templates:
-            reason = "" if template.generation in generations else "its generation was replaced"
+            reason = "" if template.generation in generations else "a new generation replaced this one"
             if not reason and self._superseded(template):
                 reason = "a warmer template is ready"
             if reason and not self._unborn(template):
-                yield from self._termination.quit(template, reason, now)
+                yield from self._termination.retire(template, reason, now)
 
     def _superseded(self, template: Worker) -> bool:
         others = self._templates_of(template.pool, template.generation)
@@ -109,4 +109,4 @@ class Templates:
         """A worker is overdue and has not even been forked: it is its template that hangs."""
         template = self._fleet.get(worker.source)
         if template and template.serving and worker.state is WorkerState.BOOTING and not worker.pid:
-            yield from self._termination.stuck(template, "it does not fork", now)
+            yield from self._termination.stuck(template, "the template does not fork", now)

@@ -23,7 +23,7 @@ class Termination:
 
     def retire(self, worker: Worker, reason: str, now: float, *, drain: bool = False) -> Iterable[Order]:
         """Have it finish what it has. One that boots just goes; if it is ready by now, we have yet to hear of it."""
-        if worker.template:
+        if worker.template and worker.state is WorkerState.BOOTING:
             yield from self.quit(worker, reason, now)
             return
         if self._fleet.move(worker, WorkerEvent.RETIRE, now):

@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from math import inf
 
 from prefork.arbiter.facts import Fact
@@ -105,6 +106,18 @@ class Watch:
             self._survival.note("source_failed", error, source=getattr(source, "__qualname__", repr(source)))
             if descriptor is not None:
                 self.rest(descriptor)
+
+    def leave(self, closed: Collection[int]) -> None:
+        """Let go of the selector in a child, and of what nobody but it knows: pidfds, a successor's report.
+
+        ``closed``: the descriptors whose owners have closed them. What is watched is shared with the master: nothing is
+        unregistered.
+        """
+        watched = {key.fd for key in self._selector.get_map().values()} | self._resting.keys()
+        self._selector.close()
+        for descriptor in watched.difference(closed):
+            with suppress(OSError):  # a fault of the book-keeping, which must not cost the child
+                os.close(descriptor)
 
     def close(self) -> None:
         """Forget everybody."""

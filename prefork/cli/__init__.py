@@ -12,7 +12,7 @@ from prefork.cli.reading import Reader, runs_as_root, start_faults
 from prefork.config import dump, plan
 from prefork.config.load import read
 from prefork.errors import BootFaults, ConfigError, PreforkError, StartError
-from prefork.system import process
+from prefork.system import process, signals
 
 __all__ = ["main"]
 
@@ -21,6 +21,7 @@ INTERRUPTED = 130  # what shells say of a process that INT ended
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``preforkd``. Returns the exit status; README lists what each means."""
+    signals.start_afresh()
     process.open_standard_streams()  # before anything is opened: a log or a socket must not get such a number
     try:
         return _act(options.parse(sys.argv[1:] if argv is None else argv))

@@ -100,7 +100,7 @@ def _listen(reader: int, pid: int, limit: float) -> Story:
     if text.endswith(DONE):
         return Story(text.removesuffix(DONE), "")
     if late:
-        return Story(text, f"it took longer than timeout.boot, {duration_text(limit)}")
+        return Story(text, f"the import took longer than timeout.boot, {duration_text(limit)}")
     return Story(text, f"the import ended with {process.exit_of(status, usage)}")
 
 

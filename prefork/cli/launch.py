@@ -17,7 +17,6 @@ from prefork.arbiter.loop import Arbiter
 from prefork.arbiter.services import Services
 from prefork.cli import restarting, wiring
 from prefork.cli.reading import Reader, runs_as_root
-from prefork.config.addresses import FdAddress, parse
 from prefork.config.load import worker_count
 from prefork.config.models import Config
 from prefork.config.plan import by_cost
@@ -31,6 +30,9 @@ from prefork.system.notify import Notifier
 from prefork.system.pidfile import Pidfile
 
 AS_ROOT = "applications run as root: set user under [master]"
+
+
+LINE = "\n"
 
 
 class Starter:
@@ -48,14 +50,25 @@ class Starter:
             handoff.report_ready(self._succession.report)
         self._launch = self._succession = None
 
-    def failed(self, reason: str, code: int) -> None:
-        """It does not; a sentence says why. Afterwards it is a matter of the log."""
+    def leave(self) -> None:
+        """Let go of the lines to them, without a word. In a child of the master."""
+        if self._launch:
+            self._launch.leave()
+        if self._succession:
+            os.close(self._succession.report)
+        self._launch = self._succession = None
+
+    def failed(self, reason: str, code: int, *, logged: bool = False) -> None:
+        """It does not; a sentence says why. Afterwards it is a matter of the log.
+
+        ``logged``: the same terminal has the log, with all that follows the first line.
+        """
         if self._launch:
             self._launch.failed(f"preforkd: {reason}", code)
         elif self._succession:
             handoff.report_failed(self._succession.report, reason)
         else:
-            print(f"preforkd: {reason}", file=sys.stderr)
+            print(f"preforkd: {reason.partition(LINE)[0] if logged else reason}", file=sys.stderr)
         self._launch = self._succession = None
 
 
@@ -76,8 +89,7 @@ def run(config: Config, reader: Reader) -> int:
     launch = None
     if config.master.daemonize and succession is None:  # a successor is detached already
         place = config.master.working_directory or "/"
-        kept = [*passed_descriptors(config), reader.vault.descriptor]
-        launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask, keep=kept)
+        launch = daemon.Launch.detach(working_directory=place, umask=config.master.umask)
     elif config.master.working_directory:
         os.chdir(config.master.working_directory)
     starter = Starter(launch, succession)
@@ -90,7 +102,7 @@ def run(config: Config, reader: Reader) -> int:
         starter.failed(refusal(error), StartError.exit_code)
         return StartError.exit_code
     except Exception as error:  # its traceback is in the log
-        starter.failed(f"the master has failed: {type(error).__name__}: {error}", BootError.exit_code)
+        starter.failed(f"the master failed: {type(error).__name__}: {error}", BootError.exit_code)
         return BootError.exit_code
 
 
@@ -111,7 +123,10 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
         log.warning("workers_run_as_root", hint=AS_ROOT)
     orphaned = pidfile is not None and pidfile.was_stale
     if orphaned:
-        hint = "waiting for the killed master's workers, which finish requests and may hold the listening sockets"
+        hint = (
+            "workers of the killed master are still finishing requests and may hold the listening sockets; "
+            "waiting for them"
+        )
         log.warning("predecessor_was_killed", hint=hint)
     services = Services(
         config=config,
@@ -121,6 +136,7 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
         serve=partial(wiring.live, worker_count, reader.directory),
         environments=reader.vault.descriptor,
         announce=starter.ready,
+        leave_starter=starter.leave,
         log=log,
         set_level=logs.set_level,
         command=restarting.command(),
@@ -146,7 +162,7 @@ def _serve(config: Config, reader: Reader, starter: Starter, succession: Handoff
         raise
     log.info("master_stopped", code=ending.code)
     if ending.code:
-        starter.failed(ending.reason, ending.code)
+        starter.failed(ending.reason, ending.code, logged=config.log.file == "stderr")
     return ending.code
 
 
@@ -161,12 +177,6 @@ def control_manner(config: Config) -> Manner:
 def open_control(path: str, manner: Manner, over: int | None) -> Server:
     """The control socket. Raises BindError."""
     return Server(path, manner, over=over)
-
-
-def passed_descriptors(config: Config) -> list[int]:
-    """The descriptors that ``fd:N`` listeners are to be found at."""
-    addresses = [parse(listen.address) for listen in config.listen.values()]
-    return [address.number for address in addresses if isinstance(address, FdAddress)]
 
 
 def open_sinks(config: Config) -> dict[str, Sink]:

@@ -29,9 +29,9 @@ examples:
 signals of the master:
   TERM        stop; requests in flight finish
   QUIT, INT   stop at once
-  HUP         reload configuration and applications; the old serve until then
+  HUP         reload configuration and applications; old workers serve until new ones can
   USR1        reopen the log files
-  USR2        upgrade: start a successor on the same sockets; then TERM the old
+  USR2        upgrade: start a new master on the same sockets; TERM to the old completes it
   TTIN, TTOU  one worker more, one fewer, in the first pool of the file
   WINCH       daemonized: retire all workers; HUP brings them back
 
@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,  # an abbreviation in a unit file breaks when an option is added
         add_help=False,
     )
-    parser.add_argument("-c", "--config", metavar="FILE", help="the configuration; without it, /etc/prefork.toml")
+    parser.add_argument("-c", "--config", metavar="FILE", help="configuration file; default: /etc/prefork.toml")
     parser.add_argument(
         "--set",
         dest="overrides",

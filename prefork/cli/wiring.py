@@ -48,7 +48,9 @@ def settings_of(config: Config, pool_name: str, workers: int, start_directory: s
         python_path=tuple(pool.python_path),
         environment=apart.environment_of(config, pool_name),
         workers=workers,
-        timeout=TimeoutSettings(timeout.graceful, timeout.keepalive, timeout.header, timeout.body),
+        timeout=TimeoutSettings(
+            timeout.graceful, timeout.keepalive, timeout.header, timeout.body, timeout.boot, timeout.request
+        ),
         http=HttpSettings(
             max_request_line=http.max_request_line,
             max_header_fields=http.max_header_fields,

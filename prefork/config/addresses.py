@@ -82,11 +82,11 @@ def _unix(path: str) -> UnixAddress:
     if not path.startswith(("/", "@")):
         raise ValueError(f'the path of a unix socket must be absolute: unix:/path, not "unix:{path}"')
     if len(path) == 1 or path.endswith("/"):
-        raise ValueError(f'"unix:{path}" names no socket')
+        raise ValueError(f'"unix:{path}" does not name a socket')
     if "\0" in path:
-        raise ValueError("a path holds no NUL character")
+        raise ValueError("a path must not contain a NUL character")
     if len(path.encode()) > UNIX_LIMIT:
-        raise ValueError(f"the path of a unix socket has at most {UNIX_LIMIT} bytes, this one {len(path.encode())}")
+        raise ValueError(f"the path of a unix socket must have at most {UNIX_LIMIT} bytes, not {len(path.encode())}")
     return UnixAddress(path)
 
 
@@ -122,7 +122,7 @@ def _host(host: str, port: str) -> str:
     if host.startswith("[") and host.endswith("]"):
         return str(_v6(host[1:-1]))
     if ":" in host:
-        raise ValueError(f'an IPv6 address stands in brackets: "[{host}]:{port}"')
+        raise ValueError(f'write an IPv6 address in brackets: "[{host}]:{port}"')
     if not host or host == "*":
         raise ValueError(f'name the interface: "0.0.0.0:{port}" for every IPv4 one, "[::]:{port}" for every one')
     if _looks_like_v4(host):

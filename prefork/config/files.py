@@ -96,9 +96,11 @@ def check_writers(path: str, allowed: Collection[str]) -> None:
         if writer:
             name = writer.partition(" ")[2]
             hint = (
-                f"take that right away, or trust it: preforkd --config-writer {name}" if name else f"chmod o-w {place}"
+                f"remove that right, or trust its holder: preforkd --config-writer {name}"
+                if name
+                else f"chmod o-w {place}"
             )
-            raise Unreadable(f"root does not read it, because {writer} can write to {place}", hint)
+            raise Unreadable(f"root does not read a file that others can change: {writer} can write to {place}", hint)
 
 
 def _way_to(path: str) -> Iterator[str]:
@@ -142,4 +144,4 @@ def _name(look_up: Callable[[int], Sequence[object]], number: int) -> str:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "the path holds a NUL character"
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "the path contains a NUL character"

@@ -93,10 +93,10 @@ def _foreign(config: Config) -> Iterator[Problem]:
     who = _name_of_user(os.geteuid())
     for path, user in _users(config):
         if path[0] == "listen" and _has_entry(pwd.getpwnam, user) and _uid(user) != os.geteuid():
-            yield path, f'preforkd runs as {who}, and only root can give a socket to user "{user}"', "leave it out"
+            yield path, f'preforkd runs as {who}, and only root can give a socket to user "{user}"', "remove the key"
     for path, group in _groups(config):
         if path[0] not in ("master", "pool") and _has_entry(grp.getgrnam, group) and _gid(group) not in ours:
-            hint = f"add {who} to the group, or leave it out"
+            hint = f"add {who} to the group, or remove the key"
             yield path, f'preforkd runs as {who}, who is not in group "{group}"', hint
 
 
@@ -116,12 +116,16 @@ def _unwritable(config: Config) -> Iterator[Problem]:
             continue
         directory = os.path.dirname(target)
         if not files.is_directory(directory):
-            yield path, f"there is no directory {directory}", "create it, owned by the user that starts preforkd"
+            yield (
+                path,
+                f"there is no directory {directory}",
+                "create the directory, owned by the user that starts preforkd",
+            )
         elif path[0] == "log" and os.path.lexists(target):
             if not os.access(target, os.W_OK, effective_ids=True):
-                yield path, f"{target} is not writable", "give it to the user that starts preforkd"
+                yield path, f"{target} is not writable", "let the user that starts preforkd write to it"
         elif not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
-            yield path, f"the directory {directory} is not writable", "give it to the user that starts preforkd"
+            yield path, f"the directory {directory} is not writable", "let the user that starts preforkd write to it"
 
 
 def _users(config: Config) -> Iterator[tuple[Path, str]]:

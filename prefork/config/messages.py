@@ -21,7 +21,7 @@ _EXAMPLES: Mapping[str, str] = {
     "pool": 'add [pool.web] with app = "module:attribute"',
     "pool.*.app": 'app = "module:attribute"',
     "listen.*.address": 'address = "127.0.0.1:8000"',
-    "log.access.file": "leave the section out for no access log",
+    "log.access.file": "to have no access log, remove the section",
 }
 
 # What other servers call it, for whoever brings a configuration along.
@@ -50,7 +50,7 @@ _ELSEWHERE: Mapping[str, str] = {
 
 # What is asked for that is not a key of ours.
 _NOT_A_KEY: Mapping[str, str] = {
-    "reload": "send HUP, or run preforkctl reload: there is no watching of files",
+    "reload": "prefork does not watch files: send HUP, or run preforkctl reload",
     "env": 'environment = { NAME = "value" } sets environment variables',
     "timeout": "[pool.NAME.timeout] has boot, request, slow, graceful, keepalive, header and body",
     "threads": "threads belongs to a pool: [pool.NAME]",
@@ -79,7 +79,7 @@ def _unknown(path: Path, _value: Any, _context: Mapping[str, Any]) -> tuple[str,
     word = str(path[-1])
     elsewhere = _ELSEWHERE.get(word)
     if elsewhere:
-        return "unknown key", f"it is called {_with_name(elsewhere, path)} here"
+        return "unknown key", f"the key in prefork is {_with_name(elsewhere, path)}"
     section = SECTIONS.get(pattern_of(path[:-1]))
     hint = did_you_mean(word, section.model_fields) if section else ""
     return "unknown key", _NOT_A_KEY.get(word) or hint or _belongs(word, path)
@@ -109,7 +109,7 @@ def _text(path: Path, value: Any, _context: Mapping[str, Any]) -> tuple[str, str
     problem = f"must be text, not {_kind(value)}"
     if pattern_of(path) == "pool.*.worker":
         number = isinstance(value, int) and not isinstance(value, bool)
-        hint = f"their number is workers = {value}" if number else 'for example "sync"'
+        hint = f"workers = {value} sets the number of workers" if number else 'for example "sync"'
         return problem, hint
     if isinstance(value, bool):
         return problem, f'write "{str(value).lower()}"'
@@ -158,7 +158,7 @@ def _at_most(_path: Path, value: Any, context: Mapping[str, Any]) -> tuple[str, 
 
 
 def _empty(path: Path, _value: Any, _context: Mapping[str, Any]) -> tuple[str, str]:
-    return "must not be empty", _EXAMPLES.get(pattern_of(path), "leave it out instead")
+    return "must not be empty", _EXAMPLES.get(pattern_of(path), "remove the key instead")
 
 
 def _finite(_path: Path, _value: Any, _context: Mapping[str, Any]) -> tuple[str, str]:

@@ -41,13 +41,14 @@ def lines(old: Config, new: Config) -> Iterator[str]:
         yield f"{key:<{widths[0]}}  {difference:<{widths[1]}}  takes {takes}".replace("takes at once", "at once")
     if rows:
         yield ""
-    yield f"A reload replaces the workers of every pool, one by one, when one of each ({', '.join(new.pool)}) is ready."
+    pools = ", ".join(new.pool)
+    yield f"A reload first waits for one new worker of each pool ({pools}), then replaces the others one by one."
     sockets = [change.key for change in found if change.cost is Cost.SOCKET]
     if sockets:
-        yield f"Before that it opens what is new of {', '.join(sockets)}, and closes what is old afterwards."
+        yield f"The reload opens new sockets for {', '.join(sockets)} first, and closes the old ones afterwards."
     late = [change.key for change in found if change.cost is Cost.UPGRADE]
     if late:
-        yield f"It does not put into effect: {', '.join(late)}."
+        yield f"A reload does not change {', '.join(late)}."
 
 
 def _difference(change: Change, before: Any, after: Any) -> str:

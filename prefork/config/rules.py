@@ -39,19 +39,19 @@ def detached(addresses: Mapping[str, str], logs: Mapping[str, str]) -> Iterator[
     """What cannot work in a daemon: ``logs`` (key -> target) and listeners that it loses when it detaches."""
     for key, target in logs.items():
         if target == "stderr":
-            hint = 'a daemon has no standard error: set it to a path, "syslog" or "journal"'
-            yield Breach(("master", "daemonize"), f"{key} is stderr, and would be lost", hint)
+            hint = 'a daemon has no standard error: set the log to a path, "syslog" or "journal"'
+            yield Breach(("master", "daemonize"), f'{key} = "stderr" would be lost', hint)
     for name, address in addresses.items():
         if address.startswith("systemd:"):
             hint = "systemd passes sockets to the process that it starts: set master.daemonize = false"
-            yield Breach(("listen", name, "address"), "a daemon is not given the sockets of systemd", hint)
+            yield Breach(("listen", name, "address"), "a daemon does not receive the sockets of systemd", hint)
 
 
 def without_template(pools: Iterable[str]) -> Iterator[Breach]:
     """``pools``: the names of those that refork and do not preload."""
     for name in pools:
-        problem = "there is no template to renew: the pool does not preload"
-        yield Breach(("pool", name, "refork"), problem, "set preload = true, or leave it out")
+        problem = "refork needs a template, and this pool does not preload"
+        yield Breach(("pool", name, "refork"), problem, "set preload = true, or remove refork")
 
 
 def _same_address(addresses: Mapping[str, str]) -> Iterator[Breach]:
@@ -79,7 +79,7 @@ def _claimed_twice(addresses: Mapping[str, str], claims: Claims) -> Iterator[Bre
         pools = [pool for pool, names in claims.items() if names is None or listener in names]
         if len(pools) > 1:
             explicit = all(claims[pool] is not None for pool in pools)
-            hint = "a listener belongs to one pool" if explicit else "say listen = [...] in every pool"
+            hint = "a listener belongs to one pool" if explicit else "write listen = [...] in every pool"
             problem = f'"{listener}" is claimed by the pools {_and(pools)}'
             yield Breach(("pool", pools[1], "listen"), problem, hint)
 

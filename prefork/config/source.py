@@ -106,7 +106,7 @@ def _syntax_hint(line: str) -> str:
     key, value = match[1], match[2]
     if value in ("True", "False", "yes", "no", "on", "off", "None"):
         return f"write {key} = {'true' if value in ('True', 'yes', 'on') else 'false'}" if value != "None" else ""
-    return f'a text stands in quotation marks: {key} = "{value}"'
+    return f'text needs quotation marks: {key} = "{value}"'
 
 
 def _patterns(include: object, source: Source) -> Iterator[tuple[int, str]]:
@@ -142,7 +142,7 @@ def _merge_file(source: Source, file: str) -> None:
     source.faults += part.faults
     if "include" in part.data:
         problem = "an included file cannot include others"
-        source.faults.append(part.fault(("include",), problem, f"add it to the include of {source.file}"))
+        source.faults.append(part.fault(("include",), problem, f"add this file to the include of {source.file}"))
         del part.data["include"]
     _merge(source, part, source.data, part.data, ())
     source.places = part.places | source.places  # of a table in both files, the first place

@@ -28,7 +28,7 @@ PATIENCE = 30.0  # seconds of silence after which a daemon that is not waited fo
 LINE_MOST = 64 * 1024 * 1024  # bytes: the stacks of many workers are long
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 TIMEVAL = struct.Struct("ll")  # struct timeval: seconds, microseconds
-NOT_OURS = "is it the right socket?"
+NOT_OURS = "check that this is the control socket of preforkd"
 
 Reply = dict[str, Any]
 
@@ -48,7 +48,7 @@ def socket_of(config: str | None) -> str:
     if control is not None:
         raise ConfigError(Fault("must be a path", key="control.socket", file=path))
     hint = 'add [control] with socket = "/run/prefork/control.sock", and send HUP to the master'
-    raise AbsentError(f"{path} has no [control], so preforkd has no socket to be asked at", hint=hint)
+    raise AbsentError(f"{path} has no [control] section, so preforkd has no control socket", hint=hint)
 
 
 class Connection:
@@ -84,7 +84,7 @@ class Connection:
             yield reply
             if "ok" in reply:
                 return
-        raise AnswerError("preforkd hung up before it had answered", hint="its log may say why")
+        raise AnswerError("preforkd closed the connection without a response", hint="the log of preforkd may say why")
 
     def await_end(self) -> None:
         """Until the master is gone."""
@@ -117,13 +117,15 @@ def _line(stream: Any) -> bytes:
     except TimeoutError:
         raise _silent() from None
     if line and not line.endswith(b"\n"):
-        raise AnswerError("preforkd broke off in the middle of its answer", hint="its log may say why")
+        raise AnswerError(
+            "preforkd closed the connection in the middle of its response", hint="the log of preforkd may say why"
+        )
     return line
 
 
 def _silent() -> AnswerError:
-    hint = "it may be stopped: see its state with ps"
-    return AnswerError(f"preforkd has not answered for {PATIENCE:.0f} seconds", hint=hint)
+    hint = "the process may be stopped: see its state with ps"
+    return AnswerError(f"preforkd did not respond within {PATIENCE:.0f} seconds", hint=hint)
 
 
 def _reply(line: bytes) -> Reply:
@@ -132,7 +134,7 @@ def _reply(line: bytes) -> Reply:
     except (ValueError, RecursionError):
         reply = None
     if not isinstance(reply, dict) or not ("ok" in reply or isinstance(reply.get("event"), str)):
-        raise AnswerError("what listens there does not answer as preforkd does", hint=NOT_OURS)
+        raise AnswerError("the process that listens there does not respond as preforkd does", hint=NOT_OURS)
     return reply
 
 
@@ -142,10 +144,12 @@ def _absent(path: str, error: OSError) -> AbsentError:
         hint = "is preforkd running, and does its configuration name this socket?"
         return AbsentError(f"there is no control socket at {path}", hint=hint)
     if isinstance(error, ConnectionRefusedError):
-        return AbsentError(f"nobody listens at {path}", hint="preforkd has ended and left the socket behind; start it")
+        return AbsentError(
+            f"no process listens at {path}", hint="preforkd has ended and left the socket behind; start preforkd"
+        )
     if isinstance(error, PermissionError):
-        return AbsentError(f"you may not use {path}", hint=f"its file allows {_allowed(path)}")
-    return AbsentError(f"{path} cannot be connected to: {error.strerror or error}")
+        return AbsentError(f"access to {path} is denied", hint=f"its mode admits {_allowed(path)}")
+    return AbsentError(f"cannot connect to {path}: {error.strerror or error}")
 
 
 def _allowed(path: str) -> str:
@@ -153,7 +157,7 @@ def _allowed(path: str) -> str:
     try:
         found = os.stat(path)
     except OSError:
-        return "only those who may enter its directory"
+        return "only users who may enter its directory"
     user, group = str(found.st_uid), str(found.st_gid)
     with suppress(KeyError):  # a number without an entry
         user = pwd.getpwuid(found.st_uid).pw_name

@@ -65,12 +65,12 @@ def _sentence(asked: str, done: str = "") -> Callable[[Arguments, Message], str]
 
 def _upgraded(given: Arguments, message: Message) -> str:
     if not given["keep"]:
-        started = "the successor {successor} is started; when it is ready, this master retires"
+        started = "the successor {successor} was started; when it is ready, this master retires"
         return shown.filled(
-            "upgraded: master {master} has gone, {successor} is the master" if given["wait"] else started, message
+            "upgraded: master {master} has ended, {successor} is the master" if given["wait"] else started, message
         )
-    beside = "the successor {successor} is ready; this master, {master}, serves on beside it"
-    started = "the successor {successor} is started; this master, {master}, serves on"
+    beside = "the successor {successor} is ready; this master, {master}, keeps serving beside it"
+    started = "the successor {successor} was started; this master, {master}, keeps serving"
     return shown.filled(beside if given["wait"] else started, message)
 
 
@@ -81,17 +81,17 @@ def _wait(text: str, *, sent: bool) -> Argument:
 _FORKED = {
     "worker_ready": "{pool}/{worker} of generation {generation} is ready (pid {pid}, after {boot_seconds} s)",
     "template_ready": "the template of {pool} is ready (pid {pid}, after {boot_seconds} s)",
-    "worker_retired": "{pool}/{worker} of generation {generation} has gone (pid {pid})",
+    "worker_retired": "{pool}/{worker} of generation {generation} has retired (pid {pid})",
     "worker_died": "{pool}/{worker} of generation {generation} died: {cause}",
     "template_died": "the template of {pool} died: {cause}",
 }
 _RELOADED = {
-    "reload_started": "the configuration is read",
+    "reload_started": "reading the configuration",
     "adjustment_kept": "{pool} keeps its {workers} workers (the file says {file})",
-    "restart_needed": "{keys}: takes effect at an upgrade or a restart",
+    "restart_needed": "{keys}: no effect until an upgrade or a restart",
 }
 _UPGRADED = {
-    "upgrade_started": "the successor is started",
+    "upgrade_started": "the successor was started",
     "upgrade_ready": "the successor {successor} is ready; {hint}",
 }
 
@@ -104,30 +104,30 @@ _ALL = (
     ),
     Command(
         "reload",
-        "load the configuration and the applications anew; the old ones serve until the new ones do (HUP)",
+        "reload the configuration and the applications; the old workers serve until new ones are ready (HUP)",
         _sentence("reload requested: {state}", "reloaded: generation {generation}, {workers} workers"),
-        (_wait("return when it is done or refused, and print its progress", sent=True),),
-        goes_on="the reload goes on: see preforkctl status",
+        (_wait("print the progress; return when the reload is done or refused", sent=True),),
+        goes_on="the reload continues: see preforkctl status",
         transaction=True,
         progress={**_FORKED, **_RELOADED},
     ),
     Command(
         "upgrade",
-        "start a successor on the same sockets and retire when it is ready (USR2, then TERM)",
+        "start a new master on the same sockets; the old one retires when the new one is ready (USR2, then TERM)",
         _upgraded,
         (
             _wait(
-                "return when the old master has gone, or with --keep when the new one is ready, and print the progress",
+                "print the progress; return when the old master has ended, or with --keep when the new one is ready",
                 sent=True,
             ),
             Argument(
                 "keep",
                 bool,
-                "the old master serves on beside the new one: TERM to the old one completes the upgrade, "
+                "the old master keeps serving beside the new one: TERM to the old one completes the upgrade, "
                 "TERM to the new one backs out",
             ),
         ),
-        goes_on="the upgrade goes on: see preforkctl status",
+        goes_on="the upgrade continues: see preforkctl status",
         master_ends=lambda given: not given["keep"],
         transaction=True,
         progress={**_FORKED, **_UPGRADED},
@@ -135,33 +135,33 @@ _ALL = (
     Command(
         "scale",
         "give a pool another number of workers (TTIN, TTOU)",
-        _sentence("{pool} is to have {workers} workers"),
+        _sentence("{pool}: {workers} workers requested"),
         (
             Argument("pool", str, "name of the pool", "POOL", required=True),
             Argument("workers", int, "number of workers", "N", required=True, least=1),
-            Argument("force", bool, "also where memory may not suffice for so many workers"),
+            Argument("force", bool, "scale even if memory may not suffice"),
         ),
     ),
-    Command("reopen", "reopen every log file (USR1)", _sentence("the logs are reopened")),
+    Command("reopen", "reopen every log file (USR1)", _sentence("logs reopened")),
     Command(
         "stop",
         "stop; requests in flight finish (TERM)",
-        _sentence("master {master} stops; requests in flight finish", "master {master} has gone"),
-        (_wait("return when the master has gone", sent=False),),
-        goes_on="preforkd goes on stopping",
+        _sentence("master {master} is stopping; requests in flight finish", "master {master} has ended"),
+        (_wait("return when the master has ended", sent=False),),
+        goes_on="preforkd continues to stop",
         master_ends=lambda _given: True,
     ),
     Command(
         "quit",
         "stop at once (QUIT)",
-        _sentence("master {master} stops at once", "master {master} has gone"),
-        (_wait("return when the master has gone", sent=False),),
-        goes_on="preforkd goes on stopping",
+        _sentence("master {master} is stopping at once", "master {master} has ended"),
+        (_wait("return when the master has ended", sent=False),),
+        goes_on="preforkd continues to stop",
         master_ends=lambda _given: True,
     ),
     Command(
         "dump",
-        "print the stacks of workers, which go on unharmed",
+        "print the stacks of workers without disturbing them",
         lambda _given, message: shown.dumps(message),
         (
             Argument(
@@ -171,7 +171,7 @@ _ALL = (
     ),
     Command(
         "deaths",
-        "show the last workers that died unasked or were stuck, and all that is known of it",
+        "show the last workers that died unasked or were stuck, with cause and stacks",
         lambda _given, message: shown.deaths(message),
         looks=True,
     ),

@@ -1,4 +1,4 @@
-"""preforkctl: steer a running preforkd from the shell, by words instead of signals.
+"""preforkctl: control a running preforkd from the shell, by commands instead of signals.
 
 Rules. It starts fast: neither the configuration models nor the log are imported. What a command takes and what is
 printed of it stands in ``commands``; nothing that the other end says is printed but through ``shown``.
@@ -66,11 +66,11 @@ def parser() -> argparse.ArgumentParser:
     """The commands and options, each with its help: also what the shell completions are made from."""
     every = _Parser(add_help=False)
     every.add_argument(
-        "--json", action="store_true", default=argparse.SUPPRESS, help="print the response as it is, one JSON object"
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print the response as one JSON object"
     )
     parser = _Parser(
         prog="preforkctl",
-        description="Steer a running preforkd over its control socket.",
+        description="Control a running preforkd over its control socket.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -167,7 +167,7 @@ class _Session:
             print(_json(reply))
         print(f"preforkctl: {self._command.name} {shown.refusal(reply)}", file=sys.stderr)
         if self._command.transaction:
-            print(f"preforkctl: nothing has changed; master {self._master} serves on as before", file=sys.stderr)
+            print(f"preforkctl: nothing has changed; master {self._master} keeps serving as before", file=sys.stderr)
         return EX_REFUSED
 
 

@@ -179,6 +179,13 @@ class Server:
         self._epoll.unregister(self._listener.fileno())
         self._listener.close()
 
+    def leave(self) -> None:
+        """Let go of everything in a child of the master, without a word to anybody."""
+        self._epoll.close()  # what it watches is shared with the master: nothing is taken out of it here
+        self._listener.close()
+        for client in self._clients.values():
+            client.sock.close()
+
     def close(self, *, unlink: bool) -> None:
         """Close everything; the path goes as well, if ``unlink``, where it is still ours."""
         if unlink:
@@ -200,9 +207,12 @@ class Server:
         sock.setblocking(False)
         client = _Client(sock)
         if not self._may(client):
-            _turn_away(sock, "only root, the user of the master, and members of the group of [control] may ask")
+            _turn_away(
+                sock,
+                "only root, the user of the master, and members of the group of [control] may use the control socket",
+            )
         elif not self._has_room():
-            _turn_away(sock, "too many are being answered already: try again when one of them has gone")
+            _turn_away(sock, "too many clients of the control socket: try again later")
         else:
             self._serial += 1
             self._clients[self._serial] = client

@@ -133,7 +133,7 @@ def deaths(reply: Reply) -> str:
     """The workers that died, the newest last, as in a log."""
     found = printable(reply)["deaths"]
     if not found:
-        return "no worker is remembered that died unasked or was stuck"
+        return "no worker has died unasked or was stuck"
     return "\n\n".join(_death(one) for one in found)
 
 
@@ -159,7 +159,7 @@ def dumps(reply: Reply) -> str:
 
 def _dump(worker: Reply) -> str:
     busy = f", {span(worker['busy_seconds'])} in {worker['request']}" if worker.get("request") else ", idle"
-    stacks = worker.get("stacks") or "it has not written its stacks in time"
+    stacks = worker.get("stacks") or "the worker did not write its stacks in time"
     return f"{name_of(worker)}, pid {worker['pid']}{busy}\n{stacks}"
 
 

@@ -6,6 +6,7 @@ client is answered and the connection closed. What was complete before a fault w
 
 from __future__ import annotations
 
+from prefork.errors import RequestError
 from prefork.http import head
 from prefork.http.events import End, Request
 from prefork.http.framing import Reader, reader_of
@@ -43,15 +44,19 @@ class Connection:
         if end < 0 or buffer[0] == 13:
             return self._wait_for_head()
         self._looked = 0
-        self.buffer = buffer[end + 4 :]
         start = buffer.find(b"\r\n")
-        line = head.parse_line(buffer[:start], self._limits)
         block = buffer[start:end]
         last = self._last
-        if last is not None and block == self._block and line.minor == last.line.minor and not line.authority:
-            # Most clients say the same in every request of a connection: what was checked and understood stands.
-            return last.with_line(line)
-        request = head.parse_fields(line, block, self._limits)
+        try:
+            line = head.parse_line(buffer[:start], self._limits)
+            if last is not None and block == self._block and line.minor == last.line.minor and not line.authority:
+                # Most clients say the same in every request of a connection: what was checked and understood stands.
+                self.buffer = buffer[end + 4 :]
+                return last.with_line(line)
+            request = head.parse_fields(line, block, self._limits)
+        except RequestError as error:
+            raise head.first_fault(buffer[: end + 3], self._limits) or error from None
+        self.buffer = buffer[end + 4 :]
         if request.chunked or request.length:
             self._reader = reader_of(request, self._limits)
         elif not request.expects_continue and not line.authority:
@@ -64,7 +69,10 @@ class Connection:
             self.buffer = buffer[head.after_empty_lines(buffer) :]
             self._looked = 0
             return self.next_event()
-        head.check_start(buffer, self._looked, self._limits)
+        try:
+            head.check_start(buffer, self._looked, self._limits)
+        except RequestError as error:
+            raise head.first_fault(buffer, self._limits) or error from None
         self._looked = max(0, len(buffer) - 3)
         return None
 
@@ -78,6 +86,11 @@ class Connection:
             return None
         self._reader, self._ended = None, False
         return End.OF_BODY
+
+    @property
+    def refuses_head(self) -> bool:
+        """After a refusal, or a timeout, within the head of a request: it is HEAD, whose answer has no content."""
+        return self._reader is None and self.buffer.lstrip(b"\r\n").startswith(b"HEAD ")
 
     @property
     def in_message(self) -> bool:

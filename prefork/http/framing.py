@@ -96,12 +96,16 @@ class ChunkedReader:
             return place
         self._looked = 0
         line = data[place:end]
-        if not self._trailers:
-            self._begin_chunk(line)
-        elif line:
-            self._count_trailer(line)
-        else:
+        if self._trailers and not line:
             return -1 - (end + 2)
+        try:
+            if self._trailers:
+                self._count_trailer(line)
+            else:
+                self._begin_chunk(line)
+        except RequestError:
+            self._check_start(line)  # had it come in pieces, its start would have been refused first
+            raise
         return end + 2
 
     def _end_chunk(self, data: bytes, place: int) -> int:
@@ -115,13 +119,15 @@ class ChunkedReader:
 
     def _check_start(self, start: bytes) -> None:
         """Refuse a line of which only the start is there, if no rest can mend it."""
-        if start.find(b"\n", self._looked) >= 0 or start.find(b"\r", self._looked, -1) >= 0:
+        most = self._limits.field_bytes - self._field_bytes if self._trailers else CHUNK_LINE
+        known, self._looked = self._looked, max(0, len(start) - 1)
+        # Of two faults the one that comes first, wherever the line was split.
+        within = start[: most + 1]
+        if within.find(b"\n", known) >= 0 or start.find(b"\r", known, min(len(start) - 1, most + 1)) >= 0:
             raise RequestError(400, "a line of the body's framing is malformed")
-        self._looked = max(0, len(start) - 1)
-        if self._trailers:
-            if len(start) + self._field_bytes > self._limits.field_bytes:
+        if len(start.removesuffix(b"\r")) > most:
+            if self._trailers:
                 raise RequestError(431, "the trailers are too long")
-        elif len(start) > CHUNK_LINE:
             raise RequestError(400, "a chunk-size line is too long")
 
     def _begin_chunk(self, line: bytes) -> None:

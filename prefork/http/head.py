@@ -80,6 +80,25 @@ def check_start(start: bytes, looked: int, limits: Limits) -> None:
         raise RequestError(431, "there are too many header fields")
 
 
+def first_fault(start: bytes, limits: Limits) -> RequestError | None:
+    """The refusal of the shortest beginning that no rest can mend; None: there is not one.
+
+    What a client is told must not depend on where its bytes were split, and of several faults one split shows one of
+    them first, another another. Only refusals cost this.
+    """
+    fault = None
+    shortest, longest = 0, len(start)
+    while shortest <= longest:
+        middle = (shortest + longest) // 2
+        try:
+            check_start(start[:middle], 0, limits)
+        except RequestError as error:
+            fault, longest = error, middle - 1
+        else:
+            shortest = middle + 1
+    return fault
+
+
 def after_empty_lines(start: bytes) -> int:
     """Where the first line that is not empty begins."""
     match = _EMPTY_LINES.match(start)

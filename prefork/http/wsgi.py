@@ -7,11 +7,11 @@ the length of a body, is the application's error and never goes out.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from prefork.http.events import Request
-from prefork.http.peer import Trust
+from prefork.http.forwarded import Trust
 
 _STATUS = re.compile(r"[1-5][0-9]{2}( [\t\x20-\x7e\x80-\xff]*)?")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -130,11 +130,16 @@ _statuses: dict[str, Status] = {}
 _fields: dict[tuple[str, str], tuple[bytes, int]] = {}
 
 
-def _parse_status(status: object) -> Status:
-    if type(status) is not str or not _STATUS.fullmatch(status):
+def plain(text: str) -> str:
+    """The characters of a ``str`` or of a subclass of it, which may compare, hash and print as it pleases."""
+    return text if type(text) is str else str.__str__(text)
+
+
+def _parse_status(status: str) -> Status:
+    if not _STATUS.fullmatch(status):
         raise ApplicationError(f"the status {status!r} is malformed")
     if status[0] == "1":
-        raise ApplicationError(f"the status {status!r} is no final one")
+        raise ApplicationError(f"the status {status!r} is not a final one")
     if len(_statuses) >= CACHE_SIZE:
         _statuses.clear()
     text = status if len(status) > 3 else status + " "
@@ -144,15 +149,38 @@ def _parse_status(status: object) -> Status:
     return known
 
 
-def _parse_field(pair: object) -> tuple[bytes, int]:
-    if type(pair) is not tuple or len(pair) != 2 or type(pair[0]) is not str or type(pair[1]) is not str:
-        raise ApplicationError(f"the header {pair!r} is no pair of texts")
+def _plain_pair(pair: object) -> tuple[str, str]:
+    """A header as a tuple of texts that are nothing but that; subclasses are accepted, and never remembered as such."""
+    if isinstance(pair, tuple):
+        items = tuple(tuple.__iter__(pair))
+        if len(items) == 2 and isinstance(items[0], str) and isinstance(items[1], str):
+            return plain(items[0]), plain(items[1])
+    raise ApplicationError(f"response header {_shown(pair)} must be a (str, str) tuple")
+
+
+def plain_bytes(piece: object) -> bytes:
+    """The bytes of a piece of a body. Raises ApplicationError for what is neither ``bytes`` nor a subclass of it."""
+    if type(piece) is bytes:
+        return piece
+    if isinstance(piece, bytes):
+        return memoryview(piece).tobytes()
+    raise ApplicationError(f"the application gave {type(piece).__name__}; response bodies must be bytes")
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except BaseException:  # an application's object: the message goes without it
+        return f"of type {type(value).__name__}"
+
+
+def _parse_field(pair: tuple[str, str]) -> tuple[bytes, int]:
     name, value = pair
     if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-        raise ApplicationError(f"the header {pair!r} is malformed")
+        raise ApplicationError(f"response header {pair!r} is malformed")
     kind = _KINDS.get(name.lower(), Kind.ORDINARY)
     if kind == Kind.LENGTH and not _LENGTH.fullmatch(value):
-        raise ApplicationError(f"the header {pair!r} is malformed")
+        raise ApplicationError(f"response header {pair!r} is malformed")
     known = f"{name}: {value}\r\n".encode("latin-1"), kind
     if len(value) <= CACHED_LENGTH:
         if len(_fields) >= CACHE_SIZE:
@@ -168,7 +196,6 @@ class Response:
     chunked = False
     bodyless = False  # it has no body whatever its fields say (RFC 9110 sections 6.4.1, 9.3.2)
     left = -1  # bytes that its Content-Length still allows; -1: it has none
-    writes: list[bytes] | None = None  # what the application gave to write(), until it is taken
     _status: Status | None = None
     _lines: Sequence[bytes] = ()
     _length = -1
@@ -177,8 +204,10 @@ class Response:
     _dated = False
     _served = False
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, send: Callable[[Response, bytes], None]) -> None:
+        """``send`` takes what is given to ``write``, with this response, and has it on its way when it returns."""
         self._request = request
+        self._send = send
 
     def start(self, status: Any, headers: Any, exc_info: Any = None) -> Any:
         """``start_response`` (PEP 3333)."""
@@ -186,17 +215,26 @@ class Response:
             self._start_again(exc_info)
         elif self._status is not None:
             raise ApplicationError("start_response was called again without exc_info")
-        if type(headers) is not list:
-            raise ApplicationError("the headers are no list")
-        known = (_statuses.get(status) if type(status) is str else None) or _parse_status(status)
+        if not isinstance(headers, list):
+            raise ApplicationError(f"response headers must be a list, not {type(headers).__name__}")
+        if type(status) is not str:
+            if not isinstance(status, str):
+                raise ApplicationError(f"the status {_shown(status)} must be a str")
+            status = plain(status)
+        known = _statuses.get(status) or _parse_status(status)
         lines = []
         try:
             for pair in headers:
                 try:
+                    name, value = pair
+                    if type(name) is not str or type(value) is not str or type(pair) is not tuple:
+                        # Only plain texts are looked up: a subclass may be equal to what others have sent.
+                        _, value = pair = _plain_pair(pair)  # noqa: PLW2901 - the same, made plain
                     field, kind = _fields[pair]
-                except (KeyError, TypeError):
-                    field, kind = _parse_field(pair)
-                if not kind or self._passes(kind, field, pair[1]):
+                except (KeyError, TypeError, ValueError):
+                    _, value = checked = _plain_pair(pair)
+                    field, kind = _parse_field(checked)
+                if not kind or self._passes(kind, field, value):
                     lines.append(field)
         except ApplicationError:
             self._forget()  # it may try again with better ones
@@ -236,14 +274,10 @@ class Response:
         return False
 
     def write(self, data: bytes) -> None:
-        """The callable that ``start_response`` returns: what is written waits for the loop, before what is iterated."""
-        if type(data) is not bytes:
-            raise ApplicationError(f"write() was given {type(data).__name__}, not bytes")
+        """The callable that ``start_response`` returns (PEP 3333): the first that is not empty sends the head."""
+        data = plain_bytes(data)
         if data:
-            self.began = True  # it counts as sent: from here on the head is what it is
-            if self.writes is None:
-                self.writes = []
-            self.writes.append(data)
+            self._send(self, data)
 
     @property
     def started(self) -> bool:

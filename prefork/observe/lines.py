@@ -19,6 +19,8 @@ NOT_IN_A_KEY = re.compile(r"[^!#-<>-~]")
 DELETE = "\x7f"  # the control character that JSON may leave as it is
 CONTROL = re.compile(r"[^\n -~]")
 INDENT = "    "
+LINES = ("traceback", "stacks")  # on lines of their own, where people read them
+APART = ("time", "level", "event", *LINES)
 
 DIM, BOLD, RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 COLOURS = {"debug": "\x1b[36m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
@@ -59,15 +61,15 @@ def coloured_console(fields: Fields) -> bytes:
 
 
 def _console(fields: Fields, colour: str, dim: str, bold: str, reset: str) -> bytes:
-    rest = {name: value for name, value in fields.items() if name not in ("time", "level", "event", "traceback")}
+    rest = {name: value for name, value in fields.items() if name not in APART}
     clock = str(fields.get("time", ""))[11:23]
     pairs = [f"{dim}{NOT_IN_A_KEY.sub('_', name)}={reset}{_quoted(value)}" for name, value in rest.items()]
     event = f"{bold}{_escaped(as_text(fields.get('event', '')))}{reset}"
     head = f"{dim}{clock}{reset} {colour}{as_text(fields.get('level', '')):<8}{reset}{event}"
     text = " ".join((head, *pairs)) + "\n"
-    if "traceback" in fields:
-        trace = _escaped(as_text(fields["traceback"]), but=CONTROL)
-        text += "".join(f"{INDENT}{line}\n" for line in trace.split("\n"))
+    for name in (name for name in LINES if name in fields):
+        lines = _escaped(as_text(fields[name]), but=CONTROL).rstrip("\n")
+        text += "".join(f"{INDENT}{line}\n" for line in lines.split("\n"))
     return text.encode("ascii")
 
 

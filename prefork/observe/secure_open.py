@@ -53,7 +53,7 @@ def hint(error: OSError, path: str) -> str:
         owner = handed_over(path)[2] if os.geteuid() == 0 else 0
         if owner:
             takes = ", which takes CAP_SETUID and CAP_SETGID" if error.errno == errno.EPERM else ""
-            return f"root opens it as user {owner}, who owns a part of the way{takes}: give that user the file"
+            return f"root opens this log as user {owner}, who owns part of its path{takes}; let that user write to it"
     return "the directory must exist and be writable"
 
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import select
-import socket
 import stat
-import time
 from collections.abc import Iterator, Mapping
+from select import PIPE_BUF, POLLOUT, poll  # these are bound now: monkey patches replace them
+from socket import MSG_DONTWAIT, MSG_NOSIGNAL, socket
+from time import monotonic, sleep
 
 from prefork.errors import FileError
 from prefork.observe import secure_open
@@ -135,7 +135,7 @@ class Sink:
         self._stream = not self._datagrams and not stat.S_ISREG(mode)
         self._pipe = stat.S_ISFIFO(mode)
         self._is_socket = stat.S_ISSOCK(mode)
-        self.limit = select.PIPE_BUF if self._stream else self._target.limit
+        self.limit = PIPE_BUF if self._stream else self._target.limit
 
     def _pieces(self, part: bytes) -> Iterator[bytes]:
         """Whole lines, as many at once as a pipe takes in one piece; a line that is longer is one piece."""
@@ -184,14 +184,14 @@ class Sink:
 
     def _write_at_once(self, part: bytes) -> int:
         """All of it or nothing, to a pipe: nothing that is longer than PIPE_BUF, which would be torn by others."""
-        if len(part) > select.PIPE_BUF:
+        if len(part) > PIPE_BUF:
             return 0
-        latest = time.monotonic() + self._patience / 1000
-        while self._is_writable(max(0, int((latest - time.monotonic()) * 1000))):
+        latest = monotonic() + self._patience / 1000
+        while self._is_writable(max(0, int((latest - monotonic()) * 1000))):
             try:
                 return self._try(part)
             except BlockingIOError:  # somebody else was there first
-                if time.monotonic() >= latest:
+                if monotonic() >= latest:
                     break
         return 0
 
@@ -200,10 +200,10 @@ class Sink:
         locked = self._lock()
         # Unlocked, who holds the lock may be in the middle of a line: ours does not begin there.
         text = part if locked or self._without_lock else b"\n" + part
-        latest = time.monotonic() + self._patience / 1000
+        latest = monotonic() + self._patience / 1000
         done = 0
         try:
-            while done < len(text) and self._is_writable(max(0, int((latest - time.monotonic()) * 1000))):
+            while done < len(text) and self._is_writable(max(0, int((latest - monotonic()) * 1000))):
                 latest += 0 if done else FINISH
                 done += self._try(text[done:])
         except OSError:
@@ -219,15 +219,15 @@ class Sink:
         One that is stopped does not: it is waited for once, and then lines are written all the same, until the lock is
         free. False: it is not held.
         """
-        latest = time.monotonic() + (0 if self._lock_stuck else FINISH + self._patience / 1000)
+        latest = monotonic() + (0 if self._lock_stuck else FINISH + self._patience / 1000)
         while True:
             try:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):  # POSIX allows EAGAIN and EACCES
-                self._lock_stuck = time.monotonic() >= latest
+                self._lock_stuck = monotonic() >= latest
                 if self._lock_stuck:
                     return False
-                time.sleep(LOCK_LOOK)
+                sleep(LOCK_LOOK)
             except OSError:  # a device without locks
                 self._without_lock = True
                 return False
@@ -238,9 +238,9 @@ class Sink:
     def _try(self, part: bytes) -> int:
         """One system call that never blocks, whatever flags others have set. Raises OSError."""
         if self._is_socket:
-            sock = socket.socket(fileno=self._descriptor)
+            sock = socket(fileno=self._descriptor)
             try:
-                return sock.send(part, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                return sock.send(part, MSG_DONTWAIT | MSG_NOSIGNAL)
             finally:
                 sock.detach()
         if self._by_flag:
@@ -253,6 +253,6 @@ class Sink:
         return os.write(self._descriptor, part)
 
     def _is_writable(self, patience: int) -> bool:
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
-        return bool(poll.poll(patience))
+        waiting = poll()
+        waiting.register(self._descriptor, POLLOUT)
+        return bool(waiting.poll(patience))

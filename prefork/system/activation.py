@@ -29,8 +29,8 @@ def descriptor(name: str) -> int:
         numbers = ", ".join(f"fd:{number}" for number in found)
         raise LookupError(f"{len(found)} sockets are named {name!r}; give each a unit of its own, or use {numbers}")
     if not passed:
-        raise LookupError("none was passed to this process; was it started by a .socket unit?")
-    raise LookupError(f"none is named {name!r}; passed were {', '.join(sorted(set(passed.values())))}")
+        raise LookupError("systemd passed no socket to this process; start it by a .socket unit")
+    raise LookupError(f"no socket named {name!r} was passed; passed were {', '.join(sorted(set(passed.values())))}")
 
 
 def kept() -> dict[str, int]:
@@ -55,7 +55,7 @@ def take(environment: MutableMapping[str, str], pid: int) -> dict[int, str]:
             f"LISTEN_PID is {addressee or 'not set'}, but this is process {pid}; run it in the foreground"
         )
     if not count.isdigit():
-        raise LookupError(f"LISTEN_FDS is {count!r}, which is no number")
+        raise LookupError(f"LISTEN_FDS is {count!r}, which is not a number")
     numbers = range(FIRST, FIRST + int(count))
     for number in numbers:
         with suppress(OSError):  # it is not open, in spite of LISTEN_FDS: said once a listener asks for it

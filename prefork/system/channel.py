@@ -32,7 +32,9 @@ class Kind(bytes, Enum):
     REQUEST_STARTED = b"!"  # it took up a request while the master was not watching its row
     WARM = b"T"  # it has served enough to become a template
     RECYCLE_DUE = b"W"  # it has reached a limit of [pool.*.recycle]; which one follows, one of RECYCLE_REASONS
-    # From the master.
+    # From the master. The first three go over the channel, for an application may replace handlers of signals.
+    RETIRE = b"E"  # accept no more, finish, go
+    QUIT = b"Q"  # drop everything and go
     DRAIN = b"D"  # the service stops: serve what waits in the accept queue before closing it
     LOOK = b"A"  # look at the listeners again: the process that was woken for a connection may have ended
     REOPEN = b"L"  # a log was opened anew: its name follows, its descriptor travels along

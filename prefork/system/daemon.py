@@ -2,7 +2,8 @@
 
 Rules. The original process forks, and then only waits: it ends with the exit status of the start. The standard
 streams are /dev/null from the moment of detaching, for workers inherit them and would hold the launching terminal, or
-a pipe behind ``$(...)``, as long as they live.
+a pipe behind ``$(...)``, as long as they live. Everything else that was open stays open: it belongs to whoever opened
+it, an agent or a wrapper, which goes on writing to that number.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Collection
 from contextlib import suppress
 from typing import NoReturn
 
@@ -33,8 +33,8 @@ class Launch:
         self._line = line
 
     @classmethod
-    def detach(cls, *, working_directory: str, umask: int, keep: Collection[int] = ()) -> Launch:
-        """Go on as a daemon: in its own session, with descriptors 0-2 on /dev/null and none but ``keep`` open.
+    def detach(cls, *, working_directory: str, umask: int) -> Launch:
+        """Go on as a daemon: in a session of its own, with 0-2 and what else led to a terminal on /dev/null.
 
         Returns in the daemon alone. The calling process waits for it and ends with the start's exit status. Raises
         PreforkError if the calling process cannot fork; whatever fails later is told on the terminal.
@@ -55,12 +55,12 @@ class Launch:
             _wait(ours)
         ours.close()
         launch = cls(theirs)
-        _become_daemon(launch, working_directory, umask, keep)
+        _become_daemon(launch, working_directory, umask)
         return launch
 
-    def fileno(self) -> int:
-        """To be kept open by whatever closes descriptors."""
-        return self._line.fileno()
+    def leave(self) -> None:
+        """Let go of the line. In a child of the daemon: the launching process waits for the daemon alone."""
+        self._line.close()
 
     def ready(self) -> None:
         """The launching process ends, with status 0."""
@@ -76,24 +76,37 @@ class Launch:
         self._line.close()
 
 
-def _become_daemon(launch: Launch, working_directory: str, umask: int, keep: Collection[int]) -> None:
+def _become_daemon(launch: Launch, working_directory: str, umask: int) -> None:
     try:
         with open(os.devnull, "r+b", buffering=0) as null:
             daemon.DaemonContext(
                 detach_process=True,  # also under init or systemd, where the library would take it for done
                 working_directory=working_directory,
                 umask=umask,
-                files_preserve=[launch.fileno(), *keep],
+                files_preserve=process.open_descriptors(),  # it would close, by number, what others have opened
                 stdin=null,
                 stdout=null,
                 stderr=null,
                 signal_map={},  # the master installs its own
                 prevent_core=False,  # core dumps are the operator's choice, by his limits
             ).open()
+        _leave_terminals()
     except (daemon.daemon.DaemonError, OSError) as error:
         launch.failed(f"cannot become a daemon: {error}", DIED)
         os._exit(DIED)
     signals.unblock()
+
+
+def _leave_terminals() -> None:
+    """Put /dev/null in the place of the standard streams, and of every other descriptor of a terminal.
+
+    In its place: a number that became free could be given to a socket, and its owner would write into that.
+    """
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for descriptor in process.open_descriptors():
+        if descriptor <= 2 or os.isatty(descriptor):
+            os.dup2(null, descriptor, inheritable=os.get_inheritable(descriptor))
+    os.close(null)
 
 
 def _wait(line: socket.socket) -> NoReturn:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import platform
+import sys
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from prefork import __version__
 from prefork.errors import HandoffError
 
 VARIABLE = "PREFORK_HANDOFF"
@@ -102,8 +105,13 @@ def _erase(name: str) -> None:
 
 
 def report_ready(descriptor: int) -> None:
-    """Tell the old master that this one serves. In the successor, once."""
-    _report(descriptor, b"R")
+    """Tell the old master that this one serves, and what it runs on. In the successor, once."""
+    _report(descriptor, b"R" + runs_on().encode(errors="replace"))
+
+
+def runs_on() -> str:
+    """The version of prefork and of Python that this process is, and its interpreter: an upgrade may change each."""
+    return f"prefork {__version__}, Python {platform.python_version()} ({sys.executable})"
 
 
 def report_failed(descriptor: int, reason: str) -> None:
@@ -118,7 +126,10 @@ def _report(descriptor: int, message: bytes) -> None:
 
 
 def read_report(descriptor: int) -> tuple[bool, str] | None:
-    """The successor's report: (ready, reason). None: it ended without one. In the old master, when readable."""
+    """The successor's report: whether it is ready, and what it runs on, or else the reason. None: it ended without one.
+
+    In the old master, when readable. A successor of a former version does not say what it runs on.
+    """
     message = os.read(descriptor, 8192)
     if not message:
         return None

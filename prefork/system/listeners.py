@@ -8,6 +8,7 @@ an application can do to it what it likes: what can be undone is undone by the m
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - what bind(2) looks hosts up with: a master without descriptors could not import it
 import errno
 import os
 import select
@@ -42,8 +43,13 @@ NO_NEWCOMERS = (
 class Listener:
     """An open listener. ``address`` is where it really listens, with the port that the kernel chose."""
 
-    def __init__(self, name: str, sock: socket.socket, path: str | None = None, *, ours: bool = True) -> None:
-        """``path``: of the unix socket that is ours to unlink. ``ours``: nobody else keeps the socket when we stop."""
+    def __init__(
+        self, name: str, sock: socket.socket, path: str | None = None, *, passed: int = -1, ours: bool = True
+    ) -> None:
+        """``path``: of the unix socket that is ours to unlink. ``ours``: nobody else keeps the socket when we stop.
+
+        ``passed``: the descriptor that it is a duplicate of, which stays open in the master.
+        """
         sock.setblocking(False)
         sock.set_inheritable(False)
         if sock.family in TCP:
@@ -60,8 +66,17 @@ class Listener:
         self.shut_down = False  # for good: it cannot be mended
         self._bound = sock.getsockname()
         self._refusing = False
+        self._passed = passed
         self._path = path
         self._inode = unixsocket.inode_of(path) if path else None
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it; empty for a unix socket."""
+        host, _, port = self.address.rpartition(":")
+        if not port.isdigit() or self.socket.family == socket.AF_UNIX:
+            return ""
+        return f"http://{'localhost' if host in ('0.0.0.0', '[::]') else host}:{port}"
 
     @classmethod
     def inherit(cls, name: str, fd: int, address: str) -> Listener:
@@ -99,8 +114,8 @@ class Listener:
         if not self.reopens:
             return ""
         if self.shut_down:
-            return "it was shut down by a worker"
-        return "" if self.reachable else "its file was removed or replaced"
+            return "a worker shut the socket down"
+        return "" if self.reachable else "the file of the socket was removed or replaced"
 
     @property
     def reopens(self) -> bool:
@@ -116,15 +131,15 @@ class Listener:
         try:
             if os.get_blocking(self.socket.fileno()):
                 os.set_blocking(self.socket.fileno(), False)
-                found.append("it was made blocking")
+                found.append("a worker made the socket blocking")
             if self.ours and not self._refusing and self._take_filter_off():
-                found.append("it was given a filter")
+                found.append("a worker attached a filter to the socket")
             if self._hung_up():
-                found.append("it was shut down")
+                found.append("a worker shut the socket down")
                 self._listen_again()
         except OSError as error:
             self.shut_down = True
-            found.append(f"it cannot be mended: {error.strerror}")
+            found.append(f"the socket cannot be mended: {error.strerror}")
         return "; ".join(found)
 
     def _take_filter_off(self) -> bool:
@@ -163,6 +178,17 @@ class Listener:
             where, steps = program.buffer_info()
             with suppress(OSError):  # a system that cannot: the moment stays
                 self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", steps, where))
+
+    def leave(self) -> None:
+        """Let go of it in a child of the master that does not accept there."""
+        self.leave_passed()
+        self.socket.close()
+
+    def leave_passed(self) -> None:
+        """Close the descriptor that it was passed as. In a child of the master, which has the duplicate."""
+        passed, self._passed = self._passed, -1
+        if passed > 2:
+            os.close(passed)
 
     def close(self, *, unlink: bool) -> None:
         """Close it in this process; ``unlink`` removes a unix socket's file, if it is still the one that we bound."""
@@ -219,12 +245,10 @@ def _open(name: str, address: Address, backlog: int, mode: int | None, user: str
         return Listener(name, sock, address.path)
     # What was inherited stays open beside its duplicate: the listener can be dropped and taken up again by reloads,
     # and its number can never become another socket's.
-    if isinstance(address, FdAddress):
-        sock = _adopt(name, str(address), address.number, duplicate=True)
-    else:
-        sock = _adopt(name, str(address), _passed(name, address), duplicate=True)
+    number = address.number if isinstance(address, FdAddress) else _passed(name, address)
+    sock = _adopt(name, str(address), number, duplicate=True)
     sock.listen(backlog)
-    return Listener(name, sock, ours=False)
+    return Listener(name, sock, passed=number, ours=False)
 
 
 def _passed(name: str, address: SystemdAddress) -> int:
@@ -274,7 +298,7 @@ def _tcp_hint(error: OSError, address: TcpAddress) -> str:
     if error.errno in (errno.EACCES, errno.EPERM) and 0 < address.port < 1024:
         return "ports below 1024 need root or CAP_NET_BIND_SERVICE"
     if error.errno == errno.EADDRNOTAVAIL:
-        return "this machine has no such address; 'ip address' lists those it has"
+        return "this machine does not have that address; 'ip address' lists its addresses"
     return ""
 
 
@@ -299,13 +323,13 @@ def _adopt(name: str, address: str, fd: int, *, duplicate: bool = False) -> sock
         os.set_inheritable(fd, False)
         number = os.dup(fd) if duplicate else fd
     except OSError as error:
-        missing = "it is not open; whoever starts prefork has to pass it"
+        missing = "the descriptor is not open; the process that starts prefork must pass it"
         raise _unusable(name, address, fd, missing if error.errno == errno.EBADF else str(error.strerror)) from error
-    reason = "it is no listening stream socket"
+    reason = "the descriptor is not a listening stream socket"
     try:
         sock = socket.socket(fileno=number)
     except OSError:  # ENOTSOCK: a file, a pipe
-        reason = "it is no socket"
+        reason = "the descriptor is not a socket"
     else:
         if sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             return sock

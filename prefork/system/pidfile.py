@@ -99,6 +99,10 @@ class Pidfile:
             if not self._is_ours(directory, self.oldbin) and _is_stale(directory, self.oldbin):
                 directory.unlink(self._name(".oldbin"))
 
+    def leave(self) -> None:
+        """Let go of it in a child of the master: the lock is the master's alone."""
+        self._let_go()
+
     def release(self, *, leave: bool = False) -> OSError | None:
         """Remove what is ours, and let the lock go. What hindered the removal is returned, to be logged.
 
@@ -112,7 +116,7 @@ class Pidfile:
                     if not (leave and place == self.path):
                         directory.unlink(os.path.basename(place))
             if not (ours or leave):
-                hindrance = FileNotFoundError(errno.ENOENT, "it has been removed or replaced", self.path)
+                hindrance = FileNotFoundError(errno.ENOENT, "the pidfile was removed or replaced", self.path)
         except OSError as error:
             hindrance = error
         self._let_go()
@@ -184,7 +188,9 @@ def _locked(directory: Directory, name: str) -> int:
                 return descriptor
             os.close(descriptor)
         if time.monotonic() >= latest:
-            raise AlreadyRunning(f"another start of prefork holds {name}", hint="'fuser' names it; it may be stopped")
+            raise AlreadyRunning(
+                f"another start of prefork holds {name}", hint="'fuser' names the process, which may be stopped"
+            )
         time.sleep(LOOK)
 
 
@@ -203,7 +209,9 @@ def _lock(descriptor: int, name: str) -> bool:
 
 def _insist_on_ours(found: os.stat_result, name: str) -> None:
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise OSError(errno.EPERM, "somebody else made the lock file beside it", name)
+        raise OSError(
+            errno.EPERM, "the lock file beside the pidfile belongs to another user, or others can open it", name
+        )
 
 
 def _is_stale(directory: Directory, place: str) -> bool:
@@ -217,7 +225,7 @@ def _is_stale(directory: Directory, place: str) -> bool:
         return False
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EEXIST, "it is not a regular file", place)
+            raise OSError(errno.EEXIST, "the file there is not a regular file", place)
         pid = _pid_in(descriptor)
         if filelock.is_held(descriptor):
             sentence = f"prefork is running already: process {pid or 'unknown'} holds {place}"

@@ -45,8 +45,8 @@ def identity(user: str | None, group: str | None) -> Identity | None:
         wanted = Identity(uid, gid, groups, entry.pw_name, entry.pw_dir)
     if os.geteuid() != 0 and not _is_ours(wanted):
         who = f"user {user if user is not None else uid} and group {group if group is not None else gid}"
-        hint = "start it as root, or leave out user and group"
-        raise PrivilegeError(f"workers cannot run as {who}: only root may change its identity", hint=hint)
+        hint = "start preforkd as root, or remove user and group"
+        raise PrivilegeError(f"workers cannot run as {who}: only root may change user and group", hint=hint)
     return wanted
 
 
@@ -95,7 +95,7 @@ def drop(wanted: Identity) -> None:
     if os.geteuid() != 0:
         if not _is_ours(wanted):
             raise PrivilegeError(
-                f"user {os.geteuid()} cannot become user {wanted.uid}: only root may change its identity"
+                f"user {os.geteuid()} cannot become user {wanted.uid}: only root may change user and group"
             )
         return
     try:
@@ -123,7 +123,7 @@ def _verify(wanted: Identity) -> None:
             f"became user {sorted(users)}, group {sorted(groups)} instead of {wanted.uid}, {wanted.gid}"
         )
     if wanted.uid != 0 and _can_become_root():
-        raise PrivilegeError("the rights of root could be taken back after they were dropped")
+        raise PrivilegeError("root's rights could be regained after they were dropped")
 
 
 def _can_become_root() -> bool:

@@ -2,7 +2,8 @@
 
 Rules. A child that is made here and does not exec ends by ``os._exit`` alone; nothing of it ever unwinds into the
 parent's stack. A child never sees a signal that was meant for its parent: signals are blocked from before the fork
-until the child unblocks them itself.
+until the child unblocks them itself. Nothing is closed by its number that was not opened here: agents and wrappers
+have descriptors of their own in every process, and would write into whatever takes the number next.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from os import fork as _fork  # bound now: a monkey patch's own would start a loop in the child
+from threading import get_ident
 from typing import NoReturn
 
 from prefork.system import signals
@@ -24,6 +27,7 @@ from prefork.system import signals
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 READS_MOST = 10  # reads of a pipe that may fail
 NOT_EXECUTED = 127  # what shells give a command that was not found
+NUMBERS_MOST = 65536  # descriptors that are looked at where /proc does not list them
 
 
 @dataclass(frozen=True)
@@ -127,17 +131,40 @@ def lives(pid: int) -> bool:
     return True
 
 
+_forking = 0  # the thread that forks here at this moment
+
+
+def is_forking() -> bool:
+    """The fork that is under way in this thread is one of ours. For hooks of ``os.register_at_fork``."""
+    return _forking == get_ident()
+
+
+def flush_streams() -> None:
+    """Write what ``print`` has left in the buffers of the standard streams. Raises nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # an application may have closed or replaced them, or nobody reads any more
+            stream.flush()
+
+
 def fork() -> int:
     """Fork: 0 in the child, which starts with all signals blocked and all handlers of its parent gone.
+
+    What is buffered of the standard streams is written before, or every child would write it again.
 
     The child calls ``signals.unblock()`` once it has handlers of its own, and ends by ``os._exit``. Raises OSError in
     the parent if the fork fails.
     """
+    global _forking
+    flush_streams()
     # Python 3.12 warns of threads in the parent after the fork is done: where warnings are errors, that would be
     # taken for a fork that failed, while the child lives.
     with signals.blocked(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
+        _forking = get_ident()
+        try:
+            pid = _fork()
+        finally:
+            _forking = 0
         if pid == 0:
             try:
                 signals.forget()
@@ -173,25 +200,21 @@ def kill_and_reap(pid: int) -> None:
         os.waitpid(pid, 0)
 
 
-def close_all_but(keep: Collection[int]) -> None:
-    """Close every descriptor from 3 up that is not in ``keep``. In a child, right after the fork.
-
-    Python objects that own the closed descriptors must stay referenced: one that is collected later would close
-    whatever has its number by then.
-    """
-    start = 3
-    for descriptor in sorted({kept for kept in keep if kept >= 3}):
-        os.closerange(start, descriptor)
-        start = descriptor + 1
-    os.closerange(start, _above_the_highest_descriptor(start))
-
-
-def _above_the_highest_descriptor(at_least: int) -> int:
+def open_descriptors() -> list[int]:
+    """The descriptors that are open now, in order."""
     try:
-        return max(at_least, 1 + max(int(name) for name in os.listdir("/proc/self/fd")))
+        numbers = sorted(int(name) for name in os.listdir("/proc/self/fd"))
     except OSError:  # no /proc: then every number that could be open
-        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return max(at_least, soft)
+        numbers = list(range(min(NUMBERS_MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0])))
+    return [number for number in numbers if _is_open(number)]
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:  # EBADF: it was that of the listing itself, or never one
+        return False
+    return True
 
 
 def open_standard_streams() -> None:
@@ -202,10 +225,28 @@ def open_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # it takes the lowest free number, which is this one
             os.set_inheritable(descriptor, True)  # as such streams are, for the programs that an application starts
-    # Python has None for a stream that was closed at its start; python-daemon wants all three.
+    # Python has None for a stream that was closed at its start; everything here takes all three for granted.
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def living_children() -> list[int]:
+    """The pids of the children of this process that have not ended; none where the platform does not tell."""
+    found = []
+    with suppress(OSError):  # no Linux, or one without CONFIG_PROC_CHILDREN
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(OSError), open(f"/proc/self/task/{thread}/children", "rb") as file:
+                found += [int(pid) for pid in file.read().split()]
+    return sorted(pid for pid in found if not _has_ended(pid))
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] in (b"Z", b"X")
+    except OSError:  # it was reaped just now
+        return True
 
 
 def own_memory() -> int:
@@ -238,8 +279,9 @@ def spawn_detached(
     """Start a program that is nobody's child here, in ``directory``, with this descriptor as its standard error.
 
     It is forked twice, so that PID 1 (or the nearest subreaper) adopts it. It has the descriptors 0, 1, 2 and
-    ``pass_fds``, under their numbers, no signal blocked and none ignored. Returns its pid. Raises OSError if it could
-    not be started: then nothing is left of it. In the master.
+    ``pass_fds``, under their numbers, and what others have made inheritable; no signal is
+    blocked and none ignored. Returns its pid. Raises OSError if it could not be started: then nothing is left of it. In
+    the master.
     """
     reader, writer = os.pipe()
     try:
@@ -302,7 +344,7 @@ def _execute(
 ) -> NoReturn:
     """Become the program. ``report`` closes by the exec: its end without a word is success."""
     os.dup2(stderr, 2)
-    close_all_but(keep)
+    # All that we have opened closes by the exec, and what others have opened here, they chose to hand down or not.
     for descriptor in keep:
         os.set_inheritable(descriptor, descriptor != report)
     if directory:

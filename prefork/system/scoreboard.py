@@ -86,7 +86,7 @@ class Scoreboard:
         Raises OSError: for want of memory or descriptors, or where there are too many workers.
         """
         if slot >= SLOTS:
-            raise OSError(f"there can be {SLOTS} workers at most")
+            raise OSError(f"the scoreboard has room for {SLOTS} workers")
         row = memory.memory_file("prefork-row", ROW)
         try:
             memory.seal(row)

@@ -122,7 +122,7 @@ def _held(path: str, inode: Inode | None) -> Iterator[str]:
         if not stat.S_ISSOCK(found.st_mode):
             raise FileExistsError(errno.EEXIST, NO_SOCKET, path)
         if inode not in (None, (found.st_dev, found.st_ino)):
-            raise FileNotFoundError(errno.ENOENT, "the file there is another one", path)
+            raise FileNotFoundError(errno.ENOENT, "the path leads to another file", path)
         name = f"/proc/self/fd/{descriptor}"
         yield name if os.path.exists(name) else path  # there may be no /proc
     finally:
@@ -228,10 +228,10 @@ def hint(error: OSError) -> str:
     """What the operator could do about a failed ``bind``."""
     hints = {
         errno.EADDRINUSE: "another process listens there; 'ss -lxp' names it",
-        errno.EEXIST: "remove it, or choose another path",
+        errno.EEXIST: "remove that file, or choose another path",
         errno.ENOENT: "the directory must exist",
-        errno.ENAMETOOLONG: "the path of a unix socket has at most 107 bytes",
-        errno.EPERM: "only root gives files away; without root the group must be one of yours",
+        errno.ENAMETOOLONG: "the path of a unix socket must have at most 107 bytes",
+        errno.EPERM: "only root may give files to other users; without root, the group must be one of yours",
         errno.EACCES: "the directory must be writable for the user that starts prefork",
     }
     return hints.get(error.errno or 0, "")

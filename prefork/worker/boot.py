@@ -13,6 +13,7 @@ import gc
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,8 +26,20 @@ from prefork.observe.access import AccessLog
 from prefork.system import privileges, process, signals
 from prefork.system.channel import Channel
 from prefork.system.scoreboard import Row
-from prefork.worker import importer, probe, supervision
-from prefork.worker.protocol import Log, Worker, WorkerContext, WsgiApp
+from prefork.worker import ending, importer, offspring, probe, stacks, supervision
+from prefork.worker.orphan_limit import OrphanLimit
+from prefork.worker.protocol import (
+    Directive,
+    Expires,
+    Flushes,
+    Forks,
+    Log,
+    Prepares,
+    Starts,
+    Worker,
+    WorkerContext,
+    WsgiApp,
+)
 from prefork.worker.recycle import RecycleLimits
 from prefork.worker.refork import Refork
 from prefork.worker.server_state import Errors
@@ -57,8 +70,12 @@ def serve_in_place(spec: WorkerSpec, handles: Handles, loaded: Loaded | None, re
 
 def load(settings: Settings) -> Loaded:
     """Import what a pool names. Raises BootError."""
-    application = importer.load(settings.app)
-    return Loaded(application, importer.load_attribute(LOOPS.get(settings.kind, settings.kind)))
+    # The class first: it prepares the process, and ours must have its names before the application can monkey-patch the
+    # modules that they come from.
+    loop = importer.load_attribute(LOOPS.get(settings.kind, settings.kind))
+    if isinstance(loop, Prepares):
+        loop.prepare()
+    return Loaded(importer.load(settings.app), loop)
 
 
 def _serve(
@@ -67,40 +84,56 @@ def _serve(
     begin(spec, handles)
     settings, hooks = spec.settings, spec.settings.hooks
     log = logs.get(pool=settings.pool, worker=spec.number, generation=spec.generation)
+    limit = OrphanLimit(settings.timeout)
+    offspring.add_tie(limit.leave)
+    limit.booting()
     try:
         row = _take_row(spec, handles)
         take()
         _introduce(spec)
         run_hook(hooks.post_fork)
-        loaded = loaded or load(settings)
+        loaded = loaded or offspring.guarded(load)(settings)
         if hooks.abort:
             supervision.run_on_abort(importer.load_hook(hooks.abort), handles.stacks)
         run_hook(hooks.ready)
         if settings.probe:
-            probe.ask(loaded.application, settings.probe, Errors(log))
+            errors = Errors(log)
+            try:
+                offspring.guarded(probe.ask)(loaded.application, settings.probe, errors)
+            finally:
+                errors.flush()
         # From here on signals are heard by the loop; until now, being told to go was to go.
-        line = MasterLink(row, handles.channel, handles.sinks, RecycleLimits(settings.recycle), refork)
-        worker = loaded.loop(_context(spec, handles, loaded.application, line, log))
+        line = MasterLink(row, handles.channel, handles.sinks, RecycleLimits(settings.recycle), refork, limit)
+        offspring.add_tie(line.leave)
+        worker = offspring.guarded(loaded.loop)(_context(spec, handles, loaded.application, line, log))
+        if isinstance(worker, Forks):
+            offspring.add_tie(worker.leave)
+        if isinstance(worker, Starts):
+            offspring.guarded(worker.start)()
         if refork:
             refork.worker = worker
-        supervision.run_on_expiry(getattr(worker, "expire", None))
+        supervision.run_on_expiry(worker.expire if isinstance(worker, Expires) else None)
         # What is there by now stays: no collection needs to look at it again.
         gc.collect()
         gc.freeze()
     except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
         return fail(handles.channel, error)
-    return _work(spec, worker, log)
+    return _work(spec, worker, line, limit, log)
 
 
-def _work(spec: WorkerSpec, worker: Worker, log: Log) -> int:
+def _work(spec: WorkerSpec, worker: Worker, line: MasterLink, limit: OrphanLimit, log: Log) -> int:
+    code = 0
     try:
-        worker.run()
+        offspring.guarded(worker.run)()
     except Exception:  # a fault of the loop: the log is the only place left to say so
         log.error("worker_failed", traceback=traceback.format_exc())
-        return 1
-    finally:
-        run_hook_safely(spec.settings.hooks.exit, log)
-    return 0
+        code = 1
+    limit.ending()
+    run_hook_safely(spec.settings.hooks.exit, log)
+    if not code and line.directive is not Directive.QUIT:
+        ending.finish(log, worker.flush if isinstance(worker, Flushes) else None)
+    ending.tell_left(log)
+    return code
 
 
 def _take_row(spec: WorkerSpec, handles: Handles) -> Row:
@@ -132,6 +165,7 @@ def take_place(spec: WorkerSpec) -> None:
     except OSError as error:
         raise BootError(f"directory {settings.directory}: {error.strerror}", hint="pool.*.directory") from error
     os.environ.update(settings.environment)
+    time.tzset()  # TZ may be among it
     find_modules(settings)
 
 
@@ -150,7 +184,7 @@ def _introduce(spec: WorkerSpec) -> None:
 def run_hook(spec: str) -> None:
     """Run a hook of the configuration, if there is one. Raises what it raises."""
     if spec:
-        importer.load_hook(spec)()
+        offspring.guarded(importer.load_hook(spec))()
 
 
 def run_hook_safely(spec: str, log: Log) -> None:
@@ -181,7 +215,10 @@ def _context(spec: WorkerSpec, handles: Handles, application: WsgiApp, line: Mas
 
 def begin(spec: WorkerSpec, handles: Handles) -> None:
     """First of all after a fork: from here on the process can be explained, and told to go."""
-    supervision.leave_stacks(handles.stacks)
+    ending.disown_inherited()
+    stacks.leave_at(handles.stacks)
+    # The channel and the listeners are not for the children of the application.
+    offspring.begin(spec.title, handles.channel.close, *(sock.close for sock in handles.listeners.values()))
     _leave_when_told()
     signals.unblock()
     process.set_title(f"prefork: {spec.title}")
@@ -195,6 +232,7 @@ def _leave_when_told() -> None:
 
     for signum in (signals.RETIRE, signal.SIGQUIT, signal.SIGINT):
         signal.signal(signum, leave)
+    signals.disregard_commands()
 
 
 def fail(channel: Channel, error: BaseException) -> int:

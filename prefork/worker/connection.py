@@ -27,8 +27,8 @@ from prefork.worker.spool import RequestBody
 RECEIVE = 64 * 1024  # bytes at a time
 COPIED = 16 * 1024  # bytes of a body that are worth copying to save a system call
 TURN_REQUESTS = 32  # pipelined requests that are answered before others have their turn
-LINGER_SECONDS = 2.0
-LINGER_BYTES = 16 * 1024 * 1024
+LINGER_IDLE = 5.0  # seconds without a byte, after the last response
+LINGER_MOST = 30.0  # seconds in all
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -56,11 +56,11 @@ class HttpConnection:
 
     __slots__ = (
         "_connection",
-        "_dropped",
         "_environ_builder",
         "_exchange",
         "_keep",
         "_keepalive",
+        "_linger_until",
         "_now",
         "_outbox",
         "_request",
@@ -97,7 +97,7 @@ class HttpConnection:
         self._outbox: Outbox | None = None
         self._exchange: Exchange | None = None  # whose response the delivery is
         self._keep = True
-        self._dropped = 0
+        self._linger_until = 0.0
 
     # What the loop calls.
 
@@ -113,9 +113,7 @@ class HttpConnection:
         if not data:
             self._ended()
         elif self.state is LINGERING:
-            self._dropped += len(data)
-            if self._dropped > LINGER_BYTES:
-                self.close()
+            self.deadline = min(self._now() + LINGER_IDLE, self._linger_until)
         else:
             self._connection.receive(data)
             self.advance()
@@ -299,13 +297,34 @@ class HttpConnection:
         assert self._request is not None
         server_state = self._server_state
         server_state.serving = self
-        exchange = server_state.exchange = Exchange(server_state, self._request)
+        exchange = server_state.exchange = Exchange(server_state, self._request, self)
         if self.queued:
             exchange.queued, self.queued = self.queued, 0
         return self._respond(exchange, *exchange.begin(self._environ_builder, body, keep_alive=not self.leaving))
 
+    def open(self, exchange: Exchange, head: bytes, *, keep: bool) -> Outbox:
+        """The outbox of a response that begins while the application is called: it has used ``write``."""
+        self._keep = keep
+        self._exchange = exchange
+        outbox = self._outbox = Outbox(self._socket, head)
+        return outbox
+
+    def _follow(self, exchange: Exchange, piece: bytes, outbox: Outbox) -> bool:
+        """The rest of a response that ``write`` has begun."""
+        try:
+            outbox.add(piece)
+        except OSError as error:
+            exchange.no_room(error)
+        if not exchange.done and not exchange.run(outbox):
+            self.close()
+            return False
+        self._drop_body()
+        return self._deliver(outbox)
+
     def _respond(self, exchange: Exchange, head: bytes, piece: bytes, keep: bool) -> bool:
         """Send an answer that has begun. True: it has gone out in full, and all is well."""
+        if self._outbox is not None:
+            return self._follow(exchange, piece, self._outbox)
         self._keep = keep
         if len(piece) > COPIED:
             data, after = head, piece
@@ -350,9 +369,11 @@ class HttpConnection:
     def _delivered(self, outbox: Outbox) -> bool:
         """Nothing of the outbox is left, or nothing that can be sent. True: the connection can go on."""
         exchange = self._exchange
-        if exchange is None:  # it was an interim response
+        if exchange is None:  # the server's own: an interim response, or a refusal
             self._drop_delivery()
-            return True
+            if not self._keep:
+                self._leave()
+            return self._keep
         if outbox.lost and not exchange.failed:
             exchange.lose(outbox.lost)
         self._drop_delivery()
@@ -368,9 +389,7 @@ class HttpConnection:
 
     def _answered(self, exchange: Exchange) -> bool:
         if exchange.failed or not self._keep:
-            # A cut answer ends without its end, so that the client cannot take what it has for the whole.
-            promised = exchange.request.keep_alive or bool(self._connection.buffer)
-            self._leave(may_send_more=promised or exchange.refused)
+            self._leave()  # a cut response ends without its end, so that it cannot be taken for the whole
             return False
         self.state = WRITING  # so that what follows is awaited anew, with a deadline of its own
         return True
@@ -383,33 +402,30 @@ class HttpConnection:
         if server_state.access is not None:
             request = request_body.request if request_body is not None else None
             server_state.access.add((request, self._environ_builder.remote, status, 0, 0, self.queued))
+        if request_body is not None:
+            head_only = request_body.request.line.method == "HEAD"
+        else:
+            head_only = self._connection.refuses_head
         self._drop_body()
-        if self._send_now(error_response(status, server, date)):
-            self._leave(may_send_more=True)
+        self._keep = False
+        self._outbox = Outbox(self._socket, error_response(status, server, date, head_only=head_only))
+        self._deliver(self._outbox)
 
-    def _send_now(self, data: bytes) -> bool:
-        """Send a little that the socket has room for, unless the client has gone."""
-        try:
-            self._socket.send(data)
-        except BlockingIOError:
-            pass  # it takes nothing at all: it will not miss this
-        except OSError:
-            self.close()
-            return False
-        return True
+    def _leave(self) -> None:
+        """Close in stages, after every last response, as RFC 9112 section 9.6 asks and nginx does.
 
-    def _leave(self, *, may_send_more: bool) -> None:
-        """Close, without a reset that would cost the client the answer (RFC 9112 section 9.6)."""
-        if not may_send_more:
-            self.close()
-            return
+        What a client has sent into a socket that is closed unread, or sends after that, resets the connection, and
+        costs it what it has not read of the response.
+        """
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:  # it has gone already
             self.close()
             return
         self.state = LINGERING
-        self.deadline = self._now() + LINGER_SECONDS
+        now = self._now()
+        self._linger_until = now + LINGER_MOST
+        self.deadline = now + LINGER_IDLE
 
 
 def _limit(seconds: float) -> float:

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from prefork.errors import BootError
+from prefork.worker import offspring
 from prefork.worker.protocol import WsgiApp
 
 _fork_safe = True
@@ -44,7 +45,9 @@ def load(spec: str) -> WsgiApp:
             raise BootError(f"{spec} is {_article(found)}, which cannot be called", hint="leave out the ()")
         try:
             found = found()
-        except BaseException:  # an application may raise anything, SystemExit too
+        except BaseException as error:  # an application may raise anything, SystemExit too
+            if offspring.forked:
+                offspring.end(error)
             raise BootError(f"{spec} failed\n{traceback.format_exc()}") from None
     if not callable(found):
         raise BootError(f"{spec} is {_article(found)}, not a callable WSGI application")
@@ -87,7 +90,9 @@ def _import(name: str, spec: str) -> ModuleType:
         path = ", ".join(entry or os.curdir for entry in sys.path)
         hint = "set directory or python_path of its pool"
         raise BootError(f"{spec}: there is no module {error.name!r} in {path}", hint=hint) from None
-    except BaseException:  # an application may raise anything, SystemExit too
+    except BaseException as error:  # as above
+        if offspring.forked:
+            offspring.end(error)
         raise BootError(f"{spec} cannot be imported\n{traceback.format_exc()}") from None
 
 

@@ -6,7 +6,6 @@ calls the application: it has given all that is here, and is done with it. In th
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import tempfile
@@ -17,8 +16,6 @@ from time import monotonic
 TURN_BYTES = 1024 * 1024  # of one response, before others have their turn
 IN_MEMORY = 1024 * 1024  # bytes of one response that wait in memory
 BLOCK = 64 * 1024  # bytes of a file at a time, where the kernel cannot send it
-NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # of some file systems (sendfile(2))
-UNREADABLE = (errno.EIO, errno.ESTALE, errno.EOVERFLOW)  # errors of sendfile(2) that are the file's, not the socket's
 
 
 class OutboxState(Enum):
@@ -62,12 +59,7 @@ class FileRegion:
 
     def send(self, sock: socket.socket) -> int:
         """Send a part; returns its bytes. Raises OSError of the socket, FileLostError."""
-        try:
-            sent = self._send_by_kernel(sock) if self._by_kernel else self._send_block(sock)
-        except OSError as error:
-            if error.errno not in UNREADABLE:
-                raise
-            raise FileLostError(f"the file cannot be read: {error.strerror}") from error
+        sent = self._send_by_kernel(sock) if self._by_kernel else self._send_block(sock)
         self._position += sent
         self.left -= sent
         return sent
@@ -75,9 +67,11 @@ class FileRegion:
     def _send_by_kernel(self, sock: socket.socket) -> int:
         try:
             sent = os.sendfile(sock.fileno(), self._descriptor, self._position, min(self.left, 1 << 20))
-        except OSError as error:
-            if error.errno not in NO_SENDFILE:
-                raise
+        except BlockingIOError:
+            raise
+        except OSError:
+            # The file's error, the socket's, or that of a file system without sendfile(2): reading and sending by
+            # hand tell them apart.
             self._by_kernel = False
             return self._send_block(sock)
         if not sent:
@@ -85,7 +79,10 @@ class FileRegion:
         return sent
 
     def _send_block(self, sock: socket.socket) -> int:
-        piece = os.pread(self._descriptor, min(self.left, BLOCK), self._position)
+        try:
+            piece = os.pread(self._descriptor, min(self.left, BLOCK), self._position)
+        except OSError as error:
+            raise FileLostError(f"the file cannot be read: {error.strerror}") from error
         if not piece:
             raise FileLostError("the file has become shorter while it was sent")
         return sock.send(piece)

@@ -42,7 +42,7 @@ def ask(application: WsgiApp, path: str, errors: object) -> None:
         if close is not None:
             close()
     if not statuses:
-        raise BootError(f"the probe of {path} was given no status", hint=HINT)
+        raise BootError(f"the probe of {path} got no response status", hint=HINT)
     if statuses[-1].startswith("5"):
         body = b"".join(written)[:SHOWN].decode(errors="replace")
         raise BootError(f"the probe of {path} was answered {statuses[-1]}\n{body}".rstrip(), hint=HINT)

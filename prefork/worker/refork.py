@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from prefork.system.channel import Message
 from prefork.worker import fork_safety, importer
-from prefork.worker.protocol import Log, Worker
+from prefork.worker.protocol import Forks, Log, Worker
 
 LetGo = Callable[[], Sequence[str]]  # in the child: closes what only the parent uses; what it cannot close, in words
 HINT = "keep what is started later out of the template: say refork = [] for this pool"
@@ -36,7 +36,7 @@ class Refork:
     def _hindrances(self) -> Iterator[str]:
         if not importer.is_fork_safe():
             yield "the application has called no_longer_fork_safe()"
-        if not hasattr(self.worker, "leave"):
+        if not isinstance(self.worker, Forks):
             yield f"{type(self.worker).__name__} has no leave(), so that it cannot be forked"
         yield from fork_safety.threads()
 
@@ -45,7 +45,8 @@ class Refork:
 
         def let_go() -> Sequence[str]:
             leave()
-            self.worker.leave()  # type: ignore[union-attr]
+            if isinstance(self.worker, Forks):  # it was, when it offered itself
+                self.worker.leave()
             return list(self._fork_safety.sockets(ours=message.descriptors))
 
         self._fork(message, let_go)

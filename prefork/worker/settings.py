@@ -19,7 +19,7 @@ class HttpSettings:
     max_header_fields: int = 100
     max_header_size: int = 32 * 1024
     max_body: int = 100 * 1024 * 1024
-    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "unix:")
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1", "unix:")
     server_header: str = "prefork"
 
 
@@ -31,6 +31,8 @@ class TimeoutSettings:
     keepalive: float = 5.0
     header: float = 10.0
     body: float = 30.0
+    boot: float = 60.0  # the master minds this one, and the next; the worker, what is to be done should it be gone
+    request: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable
 from math import inf
+from select import EPOLLEXCLUSIVE, EPOLLIN, EPOLLOUT, epoll  # bound now: monkey patches take some of them away
 from typing import Any
 
 from prefork.worker.connection import ConnectionState, HttpConnection
@@ -29,7 +30,7 @@ PAUSE = 0.5  # seconds without accepting, when there are too many open files
 STALE_MOST = 256  # deadlines of nobody
 DRAIN_MOST = 4096  # connections that are taken from the queue of a service that stops
 
-READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+READ, WRITE = EPOLLIN, EPOLLOUT
 FULL = (errno.EMFILE, errno.ENFILE)
 # accept(2): an error of the network, or of a firewall, that belongs to the one connection that it took away.
 PASSING = (
@@ -61,7 +62,7 @@ class SyncWorker:
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
         self._server_state = ServerState(context, FileWrapper)
-        self._epoll = select.epoll()
+        self._epoll = epoll()
         self._listeners: dict[int, socket.socket] = {sock.fileno(): sock for sock in context.listeners.values()}
         self._clients: dict[int, HttpConnection] = {}
         self._yielding: dict[HttpConnection, None] = {}  # in order, and each once
@@ -76,7 +77,7 @@ class SyncWorker:
         for descriptor in lines:
             self._epoll.register(descriptor, READ)
         for descriptor in self._listeners:
-            self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
+            self._epoll.register(descriptor, READ | EPOLLEXCLUSIVE)
         self._context.supervisor.ready()
         access = self._context.access
         clients = self._clients
@@ -115,6 +116,7 @@ class SyncWorker:
         for client in tuple(self._clients.values()):
             if client is not stuck and client.has_more():
                 client.give_up(503)
+        self._server_state.errors.flush()  # its last words
         if self._context.access is not None:
             self._context.access.flush()
 
@@ -123,6 +125,10 @@ class SyncWorker:
         for client in self._clients.values():
             client.hang_up()  # the connection itself stays, for the parent has it as well
         self._epoll.close()
+
+    def flush(self) -> None:
+        """Write what is left in buffers of the worker's own. At its end, when the application has said its last."""
+        self._server_state.errors.flush()
 
     # Clients.
 
@@ -155,7 +161,7 @@ class SyncWorker:
 
     def _lose(self, client: HttpConnection) -> None:
         self._context.log.error("connection_failed", traceback=traceback.format_exc())
-        self._context.supervisor.pause()  # whatever it was at, the worker is at it no longer
+        self._context.supervisor.drop()  # whatever it was at, the worker is at it no longer
         client.close()
 
     def _forget(self, client: HttpConnection) -> None:
@@ -197,7 +203,7 @@ class SyncWorker:
             return
         # Behind the others who wait for this listener: the kernel wakes the one that has waited longest.
         self._epoll.unregister(descriptor)
-        self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
+        self._epoll.register(descriptor, READ | EPOLLEXCLUSIVE)
         self._welcome(listener, sock, peer)
 
     def _welcome(self, listener: socket.socket, sock: socket.socket, peer: Any) -> None:
@@ -261,7 +267,7 @@ class SyncWorker:
         if self._resume_accepting <= now:
             self._resume_accepting = inf
             for descriptor in self._listeners:
-                self._epoll.register(descriptor, READ | select.EPOLLEXCLUSIVE)
+                self._epoll.register(descriptor, READ | EPOLLEXCLUSIVE)
 
     # The end.
 
@@ -319,6 +325,7 @@ class SyncWorker:
         for client in tuple(self._clients.values()):
             client.close()
             self._forget(client)
+        self._server_state.errors.flush()
         if self._context.access is not None:
             self._context.access.flush()
         self._close_listeners()

@@ -12,20 +12,22 @@ from __future__ import annotations
 import gc
 import json
 import os
-import select
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from os import waitpid  # bound now, as poll is: those of a monkey patch wait for another loop
+from select import POLLIN, poll
 from typing import NoReturn
 
 from prefork.errors import BootError
 from prefork.observe import logs
 from prefork.system import process
 from prefork.system.channel import Channel, Kind, Message
-from prefork.worker import boot
+from prefork.worker import boot, ending, offspring
 from prefork.worker.boot import Loaded
 from prefork.worker.fork_safety import ForkSafety
+from prefork.worker.orphan_limit import OrphanLimit
 from prefork.worker.protocol import Log
 from prefork.worker.refork import LetGo, Refork
 from prefork.worker.spec import Handles, WorkerSpec
@@ -40,6 +42,9 @@ def serve(spec: WorkerSpec, handles: Handles, *, placed: bool = False) -> int:
     ``placed``: it has its identity and directory already, for it took them before it executed another interpreter.
     """
     boot.begin(spec, handles)
+    limit = OrphanLimit(spec.settings.timeout)
+    offspring.add_tie(limit.leave)
+    limit.booting()
     try:
         if placed:
             boot.find_modules(spec.settings)
@@ -48,6 +53,7 @@ def serve(spec: WorkerSpec, handles: Handles, *, placed: bool = False) -> int:
         loaded = _preload(spec) if spec.settings.preload else None
     except BaseException as error:  # an application may raise anything, SystemExit too; all of it is a failed boot
         return boot.fail(handles.channel, error)
+    limit.stop()
     return _offer(spec, handles, loaded)
 
 
@@ -61,7 +67,7 @@ def _offer(spec: WorkerSpec, handles: Handles, loaded: Loaded | None) -> int:
 
 def _preload(spec: WorkerSpec) -> Loaded:
     fork_safety = ForkSafety()
-    loaded = boot.load(spec.settings)
+    loaded = offspring.guarded(boot.load)(spec.settings)
     for finding in fork_safety.findings():
         _log(spec).warning("template_not_fork_safe", found=finding, hint=HINT)
     return loaded
@@ -74,18 +80,30 @@ def _log(spec: WorkerSpec) -> Log:
 
 def _obey(spec: WorkerSpec, handles: Handles, loaded: Loaded | None) -> int:
     """Fork when told to, until the master ends it, or has gone."""
-    poll = select.poll()
-    poll.register(handles.channel.fileno(), select.POLLIN)
+    waiting = poll()
+    waiting.register(handles.channel.fileno(), POLLIN)
     while True:
-        poll.poll()
+        waiting.poll()
         try:
             message = handles.channel.receive()
         except EOFError:
+            return _finish(spec)
+        if message is not None and message.kind == Kind.QUIT:
             return 0
+        if message is not None and message.kind in (Kind.RETIRE, Kind.DRAIN):
+            return _finish(spec)
         if message is not None and message.kind == Kind.FORK:
             _fork(spec, handles, loaded, message)
         elif message is not None:
             follow(handles.sinks, message)
+
+
+def _finish(spec: WorkerSpec) -> int:
+    """End as a Python process does: the application was imported here, and may have left something to be done."""
+    OrphanLimit(spec.settings.timeout).ending()
+    ending.finish(_log(spec))
+    ending.tell_left(_log(spec))
+    return 0
 
 
 def _nothing() -> Sequence[str]:
@@ -104,7 +122,7 @@ def _fork(
         if middle == 0:
             _fork_again(spec, handles, loaded, message, let_go, pipe)
         with suppress(ChildProcessError):  # reaped already, where an application ignores SIGCHLD
-            os.waitpid(middle, 0)
+            waitpid(middle, 0)
     except OSError as error:
         _log(spec).error("fork_failed", reason=str(error))  # the master sees that the worker's channel has ended
     finally:
@@ -118,7 +136,7 @@ def _fork_again(
 ) -> NoReturn:
     code = 1
     try:
-        if os.fork() == 0:
+        if process.fork() == 0:
             reader, writer = pipe
             os.close(writer)
             os.read(reader, 1)

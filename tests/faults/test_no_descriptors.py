@@ -98,6 +98,6 @@ def test_in_a_template_and_in_a_warm_worker(daemon: Preforkd):
         daemon.expect("refork_refused")
     with limited(template, resource.RLIMIT_NOFILE, next_descriptor(template)):
         daemon.signal(signal.SIGTTIN)
-        daemon.expect("worker_died", cause="it was not forked")
+        daemon.expect("worker_died", cause="the template never forked this worker")
     until(lambda: len(daemon.workers()) == 3, "the worker that was owed")
     assert {worker, template} < daemon.workers()

@@ -208,7 +208,10 @@ directory = "{self.home}"
 
     def successor(self) -> int:
         """The pid of the master that USR2 started, once it serves."""
-        pid = int(self.expect("upgrade_ready")["successor"])
+        return self.watch(int(self.expect("upgrade_ready")["successor"]))
+
+    def watch(self, pid: int) -> int:
+        """Leave nothing of this process running, either."""
         self._pids.add(pid)
         return pid
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import sys
 import sysconfig
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from prefork import __version__
 from tests.operator.daemon import Preforkd, gone
 
 APPLICATION = """\
@@ -77,7 +79,11 @@ def test_usr2_takes_the_interpreter_that_the_script_names_now(daemon: Preforkd, 
     assert daemon.get()[1].decode() == f"release 1 {current.parent}/releases/1/venv"
     point(current, "2")
     daemon.signal(signal.SIGUSR2)
-    successor = daemon.successor()
+    ready = daemon.expect("upgrade_ready")
+    successor = daemon.watch(int(ready["successor"]))
+    for field, release in (("runs", "1"), ("successor_runs", "2")):
+        assert f"({current.parent}/releases/{release}/venv/bin/python)" in ready[field]
+        assert ready[field].startswith(f"prefork {__version__}, Python {platform.python_version()}")
     assert daemon.stop() == 0
     assert daemon.get()[1].decode() == f"release 2 {current.parent}/releases/2/venv"
     daemon.signal(signal.SIGTERM, successor)

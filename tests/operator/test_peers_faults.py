@@ -452,7 +452,7 @@ def test_a_kill_of_ours_is_explained_as_ours(daemon: Preforkd):
     thread, _answers = in_flight(daemon)
     daemon.signal(signal.SIGQUIT)
     died = daemon.expect("worker_died", ending="signal SIGKILL")
-    assert died["cause"] == "the service stops (QUIT)"
+    assert died["cause"] == "the service is stopping (QUIT)"
     assert "memory" not in died["cause"]
     assert daemon.wait() == 0
     thread.join()

@@ -72,7 +72,7 @@ def test_a_refused_reload_shows_the_traceback_of_the_canary(served: Preforkd):
     assert done.returncode == 1
     assert "the_module_that_is_missing" in done.stderr
     assert "Traceback" in done.stderr
-    assert "serves on" in done.stderr
+    assert "keeps serving" in done.stderr
     assert served.get()[0] == 200
     assert "the_module_that_is_missing" in asked(served, "status")["reload"]["faults"][0]
     assert "refused" in ctl(served, "status").stdout
@@ -111,11 +111,11 @@ def test_interrupting_a_wait_leaves_the_reload_going_on(served: Preforkd):
     ) as waiting:
         served.expect("worker_spawned", generation=2)
         assert waiting.stdout
-        assert waiting.stdout.readline() == "the configuration is read\n"
+        assert waiting.stdout.readline() == "reading the configuration\n"
         waiting.send_signal(signal.SIGINT)
         _, said = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 130
-    assert "goes on" in said
+    assert "continues" in said
     (served.home / "go").touch()
     served.expect("reload_done", generation=2)
 
@@ -141,7 +141,7 @@ def test_scale_gives_any_pool_a_number(served: Preforkd):
     """Not one more or fewer, but so many; an unknown pool is refused."""
     assert asked(served, "scale", "web", "4")["workers"] == 4
     until(lambda: asked(served, "status")["pools"]["web"]["ready"] == 4, "four workers")
-    assert ctl(served, "scale", "web", "1").stdout == "web is to have 1 workers\n"
+    assert ctl(served, "scale", "web", "1").stdout == "web: 1 workers requested\n"
     until(lambda: len(served.workers()) == 1, "one worker")
     refused = ctl(served, "scale", "shop", "2")
     assert (refused.returncode, refused.stdout) == (1, "")
@@ -167,7 +167,7 @@ def test_reopen_reopens_the_logs(served: Preforkd):
 def test_stop_wait_returns_when_the_master_has_gone(served: Preforkd):
     """The requests in flight were answered by then, and the socket has gone."""
     done = ctl(served, "stop", "--wait")
-    assert (done.returncode, done.stdout) == (0, f"master {served.pid} has gone\n")
+    assert (done.returncode, done.stdout) == (0, f"master {served.pid} has ended\n")
     assert served.wait() == 0
     assert not (served.home / "control.sock").exists()
 
@@ -237,7 +237,7 @@ def test_upgrade_wait_is_the_whole_dance(served: Preforkd):
         assert served.wait() == 0
         new = served.successor()
         assert f"the successor {new} is ready" in done.stdout
-        assert done.stdout.splitlines()[-1] == f"upgraded: master {served.pid} has gone, {new} is the master"
+        assert done.stdout.splitlines()[-1] == f"upgraded: master {served.pid} has ended, {new} is the master"
         assert asked(served, "status")["pid"] == new
     assert clients.problems == []
     assert ctl(served, "stop", "--wait").returncode == 0
@@ -251,7 +251,7 @@ def test_upgrade_keep_leaves_the_choice(served: Preforkd):
         done = ctl(served, "upgrade", "--wait", "--keep")
         assert (done.returncode, done.stderr) == (0, "")
         new = served.successor()
-        assert f"the successor {new} is ready; this master, {served.pid}, serves on beside it" in done.stdout
+        assert f"the successor {new} is ready; this master, {served.pid}, keeps serving beside it" in done.stdout
         if chosen == "new":
             served.signal(signal.SIGTERM, new)
             assert gone(new)
@@ -271,7 +271,7 @@ def test_an_upgrade_that_fails_leaves_the_old_master_serving(served: Preforkd):
         failed = ctl(served, "upgrade", "--wait")
         assert failed.returncode == 1
         assert "the_module_that_is_missing" in failed.stderr
-        assert f"master {served.pid} serves on" in failed.stderr
+        assert f"master {served.pid} keeps serving" in failed.stderr
         assert asked(served, "status")["pid"] == served.pid
     site.write_text(sound)
     assert ctl(served, "upgrade", "--wait").returncode == 0

@@ -123,9 +123,9 @@ def test_a_template_that_does_not_fork_is_replaced(daemon: Preforkd):
     template, worker = template_of(daemon, 1), daemon.served_by()
     os.kill(template, signal.SIGSTOP)
     os.kill(worker, signal.SIGKILL)
-    daemon.expect("template_stuck", cause="it does not fork")
+    daemon.expect("template_stuck", cause="the template does not fork")
     assert gone(template)
-    assert daemon.expect("worker_died", ending="it was not forked")["cause"] == "boot timeout"
+    assert daemon.expect("worker_died", ending="the template never forked this worker")["cause"] == "boot timeout"
     template_of(daemon, 1)
     until(lambda: len(daemon.workers()) >= 2, "a template and a worker")
     assert daemon.get()[0] == 200

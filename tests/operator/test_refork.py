@@ -131,5 +131,5 @@ def test_without_preload_there_is_nothing_to_renew(daemon: Preforkd):
     daemon.configure(pool="refork = [1000]")
     done = daemon.run("-t")
     assert done.returncode == 78
-    assert "pool.web.refork: there is no template to renew" in done.stderr
+    assert "pool.web.refork: refork needs a template" in done.stderr
     assert "preload = true" in done.stderr

@@ -13,7 +13,7 @@ from tests.operator.control import asked, section
 from tests.operator.daemon import Preforkd, until
 from tests.operator.test_unix_socket import ask
 
-GONE = "its file was removed or replaced"
+GONE = "the file of the socket was removed or replaced"
 
 
 def start(daemon: Preforkd, **config: str) -> None:

@@ -86,3 +86,25 @@ def test_nothing_is_imported_from_the_directory_of_the_start(daemon: Preforkd):
     daemon.start(cwd=place)
     assert not (daemon.home / "taken").exists()
     assert daemon.stop() == 0
+
+
+def test_what_all_workers_fail_by_is_told_once(daemon: Preforkd):
+    """U4. The traceback of one, headed by its last line; then one sentence."""
+    (daemon.home / "broken.py").write_text("raise RuntimeError('there is no database')\n")
+    daemon.configure(workers=4, app="broken:application")
+    daemon.start(ready=False)
+    assert daemon.wait() == 70
+    daemon.events.join()
+    [died] = daemon.events.named("worker_died")
+    assert died["cause"] == "RuntimeError: there is no database"
+    assert "broken.py" in died["traceback"]
+    assert daemon.events.text == [
+        "preforkd: pool web: a worker ended before it was ready: RuntimeError: there is no database\n"
+    ]
+
+
+def test_where_it_listens_can_be_opened_in_a_browser(daemon: Preforkd):
+    """U4. The log names the URL."""
+    daemon.configure()
+    daemon.start()
+    assert daemon.events.named("listener_opened")[0]["url"] == f"http://127.0.0.1:{daemon.port}"

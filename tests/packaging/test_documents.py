@@ -34,7 +34,7 @@ ELSEWHERE = {
     "podman kill --signal HUP shop": "test_container.py",
     "podman stop --time 40 shop": "test_container.py",
     "kubectl apply -f shop.yaml": "there is no cluster; test_kubernetes.py asks the schemas",
-    "preforkctl - steer a running preforkd": "no command but the name of a page",
+    "preforkctl - control a running preforkd": "no command but the name of a page",
     "preforkd - serve Python web applications from pre-forked workers": "the same",
 }
 
@@ -139,7 +139,7 @@ DAY = (
     "editor /etc/prefork.toml",
     "preforkd -t && systemctl enable --now preforkd",
     "preforkctl reload --wait",
-    'preforkctl reload --wait || echo "the old one serves on"',
+    'preforkctl reload --wait || echo "the old one keeps serving"',
     "preforkd -c prefork.toml --plan --against /etc/prefork.toml",
     "old=$(preforkctl --json status | jq .pid)",
     "preforkctl upgrade --keep --wait",
@@ -183,7 +183,7 @@ def test_a_day_of_an_operator(operator: Operator):
     assert types("preforkd -t && systemctl enable --now preforkd") == "ok\n"
     assert machine.get() == "hello"
     assert types("preforkctl reload --wait").splitlines()[-1] == "reloaded: generation 2, 2 workers"
-    types('preforkctl reload --wait || echo "the old one serves on"')
+    types('preforkctl reload --wait || echo "the old one keeps serving"')
     machine.write("/root/prefork/prefork.toml", CONFIG.replace("workers = 2", "workers = 3"))
     assert "pool.web.workers" in types("preforkd -c prefork.toml --plan --against /etc/prefork.toml")
     old = machine.property("preforkd", "MainPID")

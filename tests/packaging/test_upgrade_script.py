@@ -127,7 +127,7 @@ def test_it_upgrades_and_backs_out(daemon: Preforkd, upgrade: Upgrade):
         done = upgrade("0.1.2")
         assert done.returncode == 1
         assert "this version was not tried" in done.stderr
-        assert f"backed out; master {daemon.pid} serves on" in done.stderr or "does not take" in done.stderr
+        assert f"backed out; master {daemon.pid} keeps serving" in done.stderr or "does not take" in done.stderr
         # By then the file is one that the old version, whose workers rest, does not take.
         wrong = f"echo 'what = 1' >>{daemon.file}; curl --silent http://127.0.0.1:{daemon.port}/ | grep 9.9.9"
         sound = daemon.file.read_text()
@@ -135,7 +135,7 @@ def test_it_upgrades_and_backs_out(daemon: Preforkd, upgrade: Upgrade):
         daemon.file.write_text(sound)
         assert done.returncode == 1
         assert "the check has failed" in done.stderr
-        assert f"backed out; master {daemon.pid} serves on" in done.stderr
+        assert f"backed out; master {daemon.pid} keeps serving" in done.stderr
         assert os.readlink(upgrade.current) == first
         assert upgrade.kept == [Path(first).name]
         assert daemon.get() == (200, THIS.encode())
@@ -162,7 +162,7 @@ def test_whatever_breaks_it_off_leaves_one_that_serves(daemon: Preforkd, upgrade
         os.killpg(process.pid, signal.SIGHUP)
         _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert f"backed out; master {daemon.pid} serves on, as before" in err
+    assert f"backed out; master {daemon.pid} keeps serving as before" in err
     daemon.expect("upgrade_ended")
     assert os.readlink(upgrade.current) == first
     assert upgrade.kept == [Path(first).name]
@@ -203,7 +203,7 @@ def test_a_master_that_starts_what_it_was_is_told_of(daemon: Preforkd, upgrade: 
     done = upgrade(NEWER)
     assert done.returncode == 1
     assert f"master {daemon.pid} has started its own version again, {THIS}" in done.stderr
-    assert f"backed out; master {daemon.pid} serves on, as before" in done.stderr
+    assert f"backed out; master {daemon.pid} keeps serving as before" in done.stderr
     assert (os.readlink(upgrade.current), upgrade.kept) == (first, [Path(first).name])
 
 

@@ -64,7 +64,7 @@ def test_a_unix_listener_that_was_shut_down_is_opened_anew(daemon: Preforkd):
     assert attack(daemon, FIND + "for s in listeners:\n  if s.family == 1: s.shutdown(socket.SHUT_RDWR)\n") == ""
     daemon.expect("listener_spoiled", name="local")
     assert (
-        "shut down" in daemon.expect("listener_opened", name="local", reason="it was shut down by a worker")["reason"]
+        "shut down" in daemon.expect("listener_opened", name="local", reason="a worker shut the socket down")["reason"]
     )
     daemon.expect("reload_done")
     assert ask(path).startswith(b"HTTP/1.1 200")

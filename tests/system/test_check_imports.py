@@ -90,7 +90,7 @@ def test_an_application_that_ends_the_process_is_reported(
 def test_an_application_that_hangs_is_reported_with_its_stack(faults_of: Callable[..., list[str]]):
     """After its boot timeout."""
     (fault,) = faults_of("import threading\nthreading.Event().wait()\n", "app = 'shop:app'\ntimeout.boot = '300ms'")
-    assert "cannot be imported: it took longer than timeout.boot, 300ms" in fault.splitlines()[0]
+    assert "cannot be imported: the import took longer than timeout.boot, 300ms" in fault.splitlines()[0]
     assert "shop.py" in fault
 
 

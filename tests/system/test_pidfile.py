@@ -88,16 +88,17 @@ def test_workers_do_not_hold_the_lock(path):
     """A worker that outlives its killed master closed the descriptor: the next start is free."""
     report, tell = os.pipe()
 
-    def worker() -> None:
-        process.close_all_but({tell})
+    def worker(held: Pidfile) -> None:
+        held.leave()
         os.write(tell, b"%d " % os.getpid())
         signal.pause()
 
     def master() -> None:
-        assert acquire(path)
+        held = acquire(path)
+        assert held
         if process.fork() == 0:
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            worker()
+            worker(held)
         signal.pause()
 
     pid = process.fork()

@@ -14,7 +14,7 @@ from prefork.errors import PrivilegeError
 from prefork.system import privileges
 from prefork.system.privileges import Identity
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change its identity")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change user and group")
 
 NOBODY = pwd.getpwnam("nobody")
 OTHERS = Identity(54321, 54322, (54322, 54323))
@@ -95,7 +95,7 @@ class TestIdentity:
             privileges.drop(own)
             with pytest.raises(PrivilegeError, match=r"cannot run as user nobody.*only root.*start it as root"):
                 privileges.identity("nobody", None)
-            with pytest.raises(PrivilegeError, match="only root may change its identity"):
+            with pytest.raises(PrivilegeError, match="only root may change user and group"):
                 privileges.drop(Identity(0, 0, ()))
             return os.getuid()
 

@@ -13,12 +13,13 @@ from signal import Signals
 
 from prefork.arbiter import orders
 from prefork.arbiter.attempt import none_yet
+from prefork.arbiter.facts import SuccessorReady
 from prefork.arbiter.orders import Order, report
 from prefork.config.models import Config
 
 SILENT = "the successor did not report in time"
 ENDED = "the new master ended before it was ready; its log may say why"
-STOPPED = "the service stops"
+STOPPED = "the service is stopping"
 
 MARGIN = 30.0  # seconds that a successor may take beside the booting of its pools
 
@@ -93,14 +94,15 @@ class Upgrade:
             self.deadline = inf
             yield orders.KillSuccessor(signal)
 
-    def serves(self) -> Iterable[Order]:
+    def serves(self, fact: SuccessorReady) -> Iterable[Order]:
         """It is ready; both masters serve until one is stopped."""
         self.state = UpgradeState.READY
         self._under_way.done()
         self.deadline = inf
         choice = f"TERM to this master completes the upgrade, TERM to {self.pid} backs out"
         hint = "this master retires" if self.auto else choice
-        yield report("info", "upgrade_ready", successor=self.pid, hint=hint)
+        runs = {"runs": fact.runs_on, "successor_runs": fact.successor_runs_on} if fact.successor_runs_on else {}
+        yield report("info", "upgrade_ready", successor=self.pid, **runs, hint=hint)
 
     def failed(self, reason: str) -> Iterable[Order]:
         """It could not be started, or says why it cannot serve; in that case its end follows as a fact."""
@@ -114,7 +116,7 @@ class Upgrade:
         """It has ended: everything is as before it was started."""
         self._under_way.failed(ENDED)  # unless it was done: then this is the way back
         event = "upgrade_backed_out" if self.ready else "upgrade_ended"
-        hint = {} if stopping else {"hint": "this master serves on"}
+        hint = {} if stopping else {"hint": "this master keeps serving"}
         yield report("warning", event, successor=self.pid, **hint)
         self._end()
         yield orders.RestorePidfile()

@@ -61,7 +61,7 @@ class Successor:
         self._reported = True
         if said is not None:
             ready, reason = said
-            yield facts.SuccessorReady() if ready else facts.SuccessorFailed(reason)
+            yield facts.SuccessorReady(handoff.runs_on(), reason) if ready else facts.SuccessorFailed(reason)
         else:
             yield facts.SuccessorFailed(self._last_words() or SILENT)
 

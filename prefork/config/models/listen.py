@@ -44,7 +44,7 @@ class Listen(Section):
             return self
         given = {"mode": self.mode != SOCKET_MODE, "user": self.user is not None, "group": self.group is not None}
         problem = f"only a unix socket in the file system has one, {self.address} does not"
-        faults = [((key,), problem, "leave it out") for key, is_set in given.items() if is_set]
+        faults = [((key,), problem, "remove the key") for key, is_set in given.items() if is_set]
         if faults:
             raise all_wrong(faults)
         return self

@@ -145,7 +145,9 @@ class Http(Section):
     max_header_size: Size = Field(32 * KIB, description="Greatest size of all header fields together; larger gets 431.")
     max_body: Size = Field(100 * MIB, description="Greatest size of a request body; a larger one gets 413.")
     trusted_proxies: Proxies = Field(
-        ("127.0.0.1", "unix:"), description="Addresses and networks of proxies whose X-Forwarded-* fields are believed."
+        ("127.0.0.1", "::1", "unix:"),
+        description="Addresses and networks of proxies whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix are "
+        "believed, or Forwarded in a request without the first three. A proxy must set or remove each of them.",
     )
     proxy_protocol: bool = Field(False, description="Expect a PROXY protocol header at the start of each connection.")
     server_header: HeaderValue = Field("prefork", description="Value of the Server field; empty for none.")

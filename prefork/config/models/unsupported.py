@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 UNSUPPORTED: Mapping[str, str] = {
-    "status": "leave the section out",
+    "status": "remove the section",
     "listen.*.tls": "let a proxy in front of prefork speak TLS",
     "pool.*.worker = thread": 'use "sync", and more workers',
     "pool.*.worker = asgi": 'use "sync" for a WSGI application',
     "pool.*.worker = task": 'use "sync" for a WSGI application',
     "pool.*.workers.max": 'give a number or "auto"',
-    "pool.*.threads": 'only worker = "thread" has threads; leave it out',
+    "pool.*.threads": 'only worker = "thread" has threads; remove the key',
     "pool.*.http.proxy_protocol": "let the proxy send X-Forwarded-For, and name it in trusted_proxies",
 }
 

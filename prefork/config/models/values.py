@@ -29,7 +29,7 @@ WORKER_KINDS = ("sync", "thread", "asgi", "task")
 _LOG_HINTS = {
     "-": 'write "stderr", or "/dev/stdout"',
     "stdout": 'write "/dev/stdout"',
-    "": "leave it out for the default",
+    "": "to have the default, remove the key",
 }
 
 _MODULE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
@@ -61,13 +61,13 @@ def _tuple(value: object) -> object:
 
 def _path(text: str) -> str:
     if not text.startswith("/"):
-        raise wrong("must be an absolute path", f'it begins with "/", unlike "{text}"')
+        raise wrong("must be an absolute path", f'an absolute path begins with "/"; "{text}" does not')
     return _without_nul(text)
 
 
 def _without_nul(text: str) -> str:
     if "\0" in text:
-        raise wrong("must not hold a NUL character")
+        raise wrong("must not contain a NUL character")
     return text
 
 
@@ -110,7 +110,7 @@ def _app_hint(text: str) -> str:
 
 def _function(text: str) -> str:
     if text and not _FUNCTION.fullmatch(text):
-        raise wrong(f'must be "module:function", not "{text}"', "or empty for none")
+        raise wrong(f'must be "module:function", not "{text}"', "an empty text means no hook")
     return text
 
 
@@ -134,9 +134,10 @@ def _surge(value: object) -> int | str:
 def _variables(variables: dict[str, str]) -> dict[str, str]:
     for name, value in variables.items():
         if not name or "=" in name or "\0" in name:
-            raise wrong(f'"{name}" cannot be the name of an environment variable', "a name has no = and is not empty")
+            hint = 'a name must not be empty and must not contain "="'
+            raise wrong(f'"{name}" cannot be the name of an environment variable', hint)
         if "\0" in value:
-            raise wrong(f"the value of {name} must not hold a NUL character")
+            raise wrong(f"the value of {name} must not contain a NUL character")
     return variables
 
 

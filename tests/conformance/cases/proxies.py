@@ -85,6 +85,74 @@ CASES = (
             "url": "https://",
         }.items()
     ),
+    *(
+        served(TRUSTED, f"proto-{label}", get(*lines), Answer(environ={"wsgi.url_scheme": "https"}))
+        for label, lines in {
+            "list": ("X-Forwarded-Proto: https,https",),
+            "list-blanks": ("X-Forwarded-Proto: https , https",),
+            "two-lines": ("X-Forwarded-Proto: https", "X-Forwarded-Proto: https"),
+            "of-the-client": ("X-Forwarded-For: 192.0.2.9, 127.0.0.1", "X-Forwarded-Proto: https, http"),
+            "of-a-shorter-list": ("X-Forwarded-For: 192.0.2.9, ::1", "X-Forwarded-Proto: https"),
+        }.items()
+    ),
+    *(
+        served(
+            "prefork, RFC 7239 6: REMOTE_PORT is the client's where a proxy says it, and empty where none does",
+            f"port-{label}",
+            get(*lines),
+            Answer(environ={"REMOTE_ADDR": address, "REMOTE_PORT": port}),
+        )
+        for label, lines, address, port in (
+            ("unsaid", (f"X-Forwarded-For: {CLIENT}",), CLIENT, ""),
+            ("said", (f"X-Forwarded-For: {CLIENT}:4711",), CLIENT, "4711"),
+            ("ipv6", ("X-Forwarded-For: [2001:db8::9]:4711, ::1",), "2001:db8::9", "4711"),
+            ("forwarded", ('Forwarded: for="[2001:db8::9]:4711"',), "2001:db8::9", "4711"),
+        )
+    ),
+    *(
+        served(TRUSTED, f"server-{label}", get(*lines), Answer(environ=environ))
+        for label, lines, environ in (
+            ("host", ("X-Forwarded-Host: shop.example",), {"HTTP_HOST": "shop.example", "SERVER_NAME": "shop.example"}),
+            ("host-port", ("X-Forwarded-Host: shop:81",), {"HTTP_HOST": "shop:81", "SERVER_PORT": "81"}),
+            ("host-list", ("X-Forwarded-Host: x, shop",), {"HTTP_HOST": "shop"}),
+            ("host-bad", ("X-Forwarded-Host: a b",), {"HTTP_HOST": "a"}),
+            ("port", ("X-Forwarded-Port: 8443",), {"HTTP_HOST": "a", "SERVER_PORT": "8443"}),
+            ("prefix", ("X-Forwarded-Prefix: /shop/",), {"SCRIPT_NAME": "/shop", "PATH_INFO": "/"}),
+            ("prefix-host", ("X-Forwarded-Prefix: //evil",), {"SCRIPT_NAME": ""}),
+        )
+    ),
+    *(
+        served(
+            "RFC 7239 4 to 6: Forwarded of a trusted proxy counts",
+            f"forwarded-{label}",
+            get(f"Forwarded: {value}"),
+            Answer(environ=environ),
+        )
+        for label, value, environ in (
+            ("for", "for=192.0.2.9;proto=https", {"REMOTE_ADDR": CLIENT, "wsgi.url_scheme": "https"}),
+            ("list", "for=6.6.6.6, for=192.0.2.9;host=b, for=127.0.0.1", {"REMOTE_ADDR": CLIENT, "HTTP_HOST": "b"}),
+            (
+                "hidden",
+                "for=192.0.2.9, for=_hidden;proto=https",
+                {"REMOTE_ADDR": lambda value: value != CLIENT, "wsgi.url_scheme": "https"},
+            ),
+            ("unknown", "for=unknown", {"REMOTE_ADDR": lambda value: value != CLIENT}),
+            ("open-quote", 'for=", for=192.0.2.9', {"REMOTE_ADDR": CLIENT}),
+        )
+    ),
+    served(
+        "prefork: Forwarded does not count beside X-Forwarded-For, which a proxy writes that lets Forwarded pass",
+        "forwarded-beside-for",
+        get(f"X-Forwarded-For: {CLIENT}", "Forwarded: for=6.6.6.6;proto=https;host=evil"),
+        Answer(environ={"REMOTE_ADDR": CLIENT, "wsgi.url_scheme": "http", "HTTP_HOST": "a"}),
+    ),
+    served(
+        UNTRUSTED,
+        "untrusted-forwarded",
+        get("Forwarded: for=192.0.2.9;proto=https;host=evil"),
+        Answer(environ={"REMOTE_ADDR": lambda value: value != CLIENT, "wsgi.url_scheme": "http", "HTTP_HOST": "a"}),
+        variant="untrusting",
+    ),
     tolerated(GARBAGE, "proto-contradicts", get("X-Forwarded-Proto: https", "X-Forwarded-Proto: http")),
     served(
         UNTRUSTED,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from prefork.arbiter import death_report
 from prefork.arbiter.facts import ChildExited, RequestSeen
 from prefork.arbiter.fleet import Fleet, Worker
@@ -80,3 +82,24 @@ def test_the_story_of_a_boot_is_its_traceback():
     assert death_report.boot_story(one, ChildExited(1, "exit code 3", clean=False)).endswith("ready: exit code 3")
     one.life.failure, one.life.stacks = "ImportError", "never mind"
     assert death_report.boot_story(one, ChildExited(1, "exit code 70", clean=False)).endswith("\nImportError")
+
+
+@pytest.mark.parametrize(
+    ("failure", "cause"),
+    [
+        ("shop:app is an int, not a callable WSGI application", "shop:app is an int, not a callable WSGI application"),
+        (
+            "shop:app cannot be imported\nTraceback (most recent call last):\n  File x\nRuntimeError: no database\n",
+            "RuntimeError: no database",
+        ),
+        ("Fatal Python error\n  File x", "Fatal Python error"),
+    ],
+)
+def test_a_boot_that_failed_is_headed_by_why(failure: str, cause: str):
+    """U4. Exit code 70 says nothing to anybody."""
+    one = worker()
+    one.life.failure = failure
+    told = death_report.certificate(one, ChildExited(1, "exit code 70", clean=False), 0.0, now=62.5)
+    assert told.fields["cause"] == cause
+    assert told.fields["ending"] == "exit code 70"
+    assert death_report.boot_story(one, ChildExited(1, "exit code 70", clean=False)).splitlines()[0].endswith(cause)

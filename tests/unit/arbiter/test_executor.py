@@ -59,6 +59,7 @@ def arbiter(tmp_path: Path) -> Iterator[Arbiter]:
             serve=lambda _birth, _handles: 0,
             environments=0,
             announce=lambda: None,
+            leave_starter=lambda: None,
             log=Journal(),
             set_level=lambda _level: None,
             command=["/nonexistent/preforkd"],

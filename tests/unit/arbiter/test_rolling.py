@@ -153,7 +153,7 @@ def test_where_memory_is_not_known_there_is_a_fixed_bound(available: int, each: 
     """M12. Sixty-four, or as many as there are."""
     assert no_room(room(64, available=available, each=each), present=4, taken=0) == ""
     refused = no_room(room(65, available=available, each=each), present=4, taken=0)
-    assert refused == "the memory of a worker is not known: more than 64 workers only with --force"
+    assert refused == "the memory that a worker needs is not known; more than 64 workers need --force"
     assert no_room(room(65, force=True, available=available, each=each), present=4, taken=0) == ""
     assert no_room(room(70, available=available, each=each), present=70, taken=0) == ""
 

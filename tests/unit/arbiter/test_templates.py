@@ -42,10 +42,10 @@ def test_the_former_one_goes_and_its_workers_are_replaced_one_by_one(service: Se
     former = templates(service)[0]
     [spawn] = warm(service)
     given = service.tell(facts.WorkerReady(spawn.worker))
-    assert orders.KillWorker(former.id, 3) in given
+    assert orders.RetireWorker(former.id, drain=False) in given
     [replacement] = [order for order in given if isinstance(order, orders.SpawnWorker)]
     assert (replacement.template, replacement.warm_at) == (spawn.worker, 100)
-    assert not [order for order in given if isinstance(order, orders.RetireWorker)]
+    assert [order.worker for order in given if isinstance(order, orders.RetireWorker)] == [former.id]
     assert [o for o in service.tell(facts.WorkerReady(replacement.worker)) if isinstance(o, orders.RetireWorker)]
 
 
@@ -58,8 +58,10 @@ def unborn(service: Service) -> tuple[Worker, Worker]:
     return worker, service.worker(worker.source)
 
 
-def killed(service: Service) -> list[int]:
-    return [order.worker for order in service.told(orders.KillWorker)]
+def dismissed(service: Service) -> list[int]:
+    """The templates that were told to go."""
+    known = {order.worker for order in service.told(orders.SpawnTemplate)}
+    return [order.worker for order in service.told(orders.RetireWorker) if order.worker in known]
 
 
 def test_a_template_that_is_still_to_fork_a_worker_does_not_go(service: Service):
@@ -67,9 +69,9 @@ def test_a_template_that_is_still_to_fork_a_worker_does_not_go(service: Service)
     waiting, former = unborn(service)
     [spawn] = warm(service)
     service.tell(facts.WorkerReady(spawn.worker))
-    assert killed(service) == []
+    assert dismissed(service) == []
     service.tell(facts.WorkerSpawned(waiting.id, 4711))
-    assert killed(service) == [former.id]
+    assert dismissed(service) == [former.id]
 
 
 def test_nor_does_that_of_a_former_generation(service: Service):
@@ -81,9 +83,9 @@ def test_nor_does_that_of_a_former_generation(service: Service):
     service.tell(facts.WorkerReady(canary.id))
     assert service.master.generation == 2
     assert waiting.life.unwanted
-    assert killed(service) == []
+    assert dismissed(service) == []
     service.die(waiting.id, "it was not forked")
-    assert killed(service) == [former.id]
+    assert dismissed(service) == [former.id]
 
 
 def test_a_worker_that_was_told_to_go_and_never_forked_is_no_death(service: Service):

@@ -52,7 +52,7 @@ def test_one_that_boots_is_asked_like_one_that_serves(termination: Termination, 
 def test_quit_hastens_one_that_retires_and_keeps_its_cause(termination: Termination, worker: Worker):
     """Why it was first asked to end is what the log says."""
     list(termination.retire(worker, "scaled down", 10.0))
-    assert list(termination.quit(worker, "the service stops", 11.0)) == [orders.KillWorker(1, Signals.SIGQUIT)]
+    assert list(termination.quit(worker, "the service is stopping", 11.0)) == [orders.KillWorker(1, Signals.SIGQUIT)]
     assert worker.life.cause == "scaled down"
     assert list(termination.quit(worker, "again", 11.0)) == []
 
@@ -60,7 +60,7 @@ def test_quit_hastens_one_that_retires_and_keeps_its_cause(termination: Terminat
 def test_quit_kills_one_that_is_stuck(termination: Termination, worker: Worker):
     """It has had its chance."""
     list(termination.stuck(worker, "request timeout", 10.0))
-    assert list(termination.quit(worker, "the service stops", 10.1)) == [orders.KillWorker(1, Signals.SIGKILL)]
+    assert list(termination.quit(worker, "the service is stopping", 10.1)) == [orders.KillWorker(1, Signals.SIGKILL)]
     assert worker.state is WorkerState.KILLED
     assert worker.life.deadline == inf
 

@@ -42,10 +42,10 @@ def test_each_failure_is_a_fault_at_its_key(loaded: Loaded):
 
 def test_a_child_that_ended_early_is_a_fault_with_its_stacks(loaded: Loaded):
     """At the application, whatever it was doing."""
-    story = Story("Current thread\n  File x\n", "it took longer than timeout.boot, 1m")
+    story = Story("Current thread\n  File x\n", "the import took longer than timeout.boot, 1m")
     (fault,) = told(loaded, story)
     assert fault.splitlines() == [
-        "p.toml:2:1: pool.web.app: cannot be imported: it took longer than timeout.boot, 1m",
+        "p.toml:2:1: pool.web.app: cannot be imported: the import took longer than timeout.boot, 1m",
         "    Current thread",
         "      File x",
     ]

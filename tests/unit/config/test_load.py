@@ -97,7 +97,7 @@ def test_what_a_broken_file_may_hold_is_not_missed(tmp_path: Path):
 def test_a_file_with_a_syntax_fault_has_that_fault_alone(tmp_path: Path):
     """What it would have said is not known."""
     assert faults(write(tmp_path / "p.toml", "[pool.web]\napp = shop\n")) == [
-        'p.toml:2:7: invalid value (a text stands in quotation marks: app = "shop")'
+        'p.toml:2:7: invalid value (text needs quotation marks: app = "shop")'
     ]
 
 

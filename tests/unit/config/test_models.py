@@ -93,26 +93,31 @@ def test_a_range_of_workers_is_ordered(monkeypatch: pytest.MonkeyPatch):
     [
         ("master", "daemonize", "true", 'must be true or false, not "true" (without quotation marks)'),
         ("master", "daemonize", 1, "must be true or false, not the number 1"),
-        ("master", "pidfile", "run.pid", 'must be an absolute path (it begins with "/", unlike "run.pid")'),
+        (
+            "master",
+            "pidfile",
+            "run.pid",
+            'must be an absolute path (an absolute path begins with "/"; "run.pid" does not)',
+        ),
         ("master", "user", 1000, 'must be text, not the number 1000 (write "1000")'),
-        ("master", "user", "", "must not be empty (leave it out instead)"),
+        ("master", "user", "", "must not be empty (remove the key instead)"),
         ("master", "umask", 18, 'must be an octal text like "0o660", in quotation marks'),
         ("master", "upgrade", "atuo", 'must be "manual" or "auto", not "atuo" (did you mean "auto"?)'),
         ("log", "level", "warn", 'did you mean "warning"?'),
         ("log", "level", 3, "not the number 3"),
         ("log", "file", "stdout", '(write "/dev/stdout")'),
         ("log", "file", "stder", 'did you mean "stderr"?'),
-        ("log", "file", "/var/log/a\0b", "must not hold a NUL character"),
+        ("log", "file", "/var/log/a\0b", "must not contain a NUL character"),
         ("log", "access", {"format": "json"}, None),
         ("log", "access", "/var/log/access.log", "must be a table"),
-        ("master", "pid", "/run/x.pid", "unknown key (it is called master.pidfile here)"),
+        ("master", "pid", "/run/x.pid", "unknown key (the key in prefork is master.pidfile)"),
     ],
 )
 def test_a_wrong_value_is_explained(section: str, key: str, value: object, problem: str | None):
     """Every sentence says what is expected, and what to write."""
     found = faults_of({"pool": {"web": {"app": "shop:app"}}, section: {key: value}})
     if problem is None:
-        assert found == {"log.access.file": "is required (leave the section out for no access log)"}
+        assert found == {"log.access.file": "is required (to have no access log, remove the section)"}
     else:
         assert problem in found[f"{section}.{key}"]
 
@@ -133,15 +138,15 @@ def test_a_wrong_value_is_explained(section: str, key: str, value: object, probl
         ("preload", "yes", "must be true or false"),
         ("directory", "srv", "must be an absolute path"),
         ("environment", {"A=B": "x"}, "cannot be the name of an environment variable"),
-        ("environment", {"A": "x\0"}, "must not hold a NUL"),
+        ("environment", {"A": "x\0"}, "must not contain a NUL"),
         ("environment", ["A=1"], "must be a table, not a list"),
         ("surge", "25", "percentage"),
         ("surge", "25%\n", "percentage"),
         ("surge", -1, "percentage"),
         ("surge", True, "percentage"),
         ("timeout", 30, "must be a table, not the number 30 (its keys are boot, request"),
-        ("bind", "x", "unknown key (it is called listen.NAME.address here)"),
-        ("max_requests", 1000, "unknown key (it is called pool.web.recycle.requests here)"),
+        ("bind", "x", "unknown key (the key in prefork is listen.NAME.address)"),
+        ("max_requests", 1000, "unknown key (the key in prefork is pool.web.recycle.requests)"),
         ("keepalive", 3, "unknown key (there is pool.web.timeout.keepalive)"),
         ("timout", {}, 'unknown key (did you mean "timeout"?)'),
         ("frobnicate", {}, "unknown key"),
@@ -193,7 +198,7 @@ def test_only_a_unix_socket_has_an_owner_and_a_mode(key: str):
         listen = {"http": {"address": address, key: "0o600"}}
         found = faults_of({"pool": {"web": {"app": "shop:app"}}, "listen": listen})
         assert found == {
-            f"listen.http.{key}": f"only a unix socket in the file system has one, {address} does not (leave it out)"
+            f"listen.http.{key}": f"only a unix socket in the file system has one, {address} does not (remove the key)"
         }
 
 

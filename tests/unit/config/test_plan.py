@@ -15,7 +15,7 @@ def config(pool: dict[str, Any] | None = None, **sections: Any) -> Config:
 def test_equal_configurations_have_no_line_of_change():
     """The applications are still loaded anew: that is what a reload is for."""
     [line] = plan.lines(config(), config())
-    assert line.startswith("A reload replaces the workers of every pool")
+    assert line.startswith("A reload first waits for one new worker of each pool")
     assert plan.by_cost(config(), config()) == {}
 
 
@@ -32,8 +32,8 @@ def test_each_change_is_a_line_with_what_it_takes():
     assert "pool.web.workers 1 -> 4 at once" in found
     assert "pool.web.app shop:app -> shop:other takes new workers" in found
     assert "pool.web.timeout.request 30s -> 90s at once" in found
-    assert "It does not put into effect: master.pidfile." in found
-    assert "Before that it opens what is new of listen.local, and closes what is old afterwards." in found
+    assert "A reload does not change master.pidfile." in found
+    assert "The reload opens new sockets for listen.local first, and closes the old ones afterwards." in found
 
 
 def test_the_log_has_the_keys_by_what_they_take():

@@ -45,7 +45,7 @@ def test_several_pools_that_name_no_listener_claim_all():
         Breach(
             ("pool", "api", "listen"),
             '"http" is claimed by the pools "web", "api" and "old"',
-            "say listen = [...] in every pool",
+            "write listen = [...] in every pool",
         )
     ]
 

@@ -129,13 +129,13 @@ def test_a_template_has_no_number():
 def test_a_worker_that_wrote_no_stacks_is_said_to_have_written_none():
     """The others follow."""
     text = shown.dumps({"workers": [{**WORKER, "stacks": ""}, {**WORKER, "worker": 2, "stacks": "Thread 1"}]})
-    assert "not written its stacks" in text
+    assert "did not write its stacks" in text
     assert text.endswith("web/2, pid 4243, idle\nThread 1")
 
 
 def test_progress_is_told_of_what_matters_to_who_waits():
     """Of other events nothing; fields that an event lacks, and braces in what it has, do no harm."""
-    assert shown.progress({"event": "reload_started"}, SHAPES) == "the configuration is read"
+    assert shown.progress({"event": "reload_started"}, SHAPES) == "reading the configuration"
     assert shown.progress({"event": "request_slow", "stacks": "x"}, SHAPES) == ""
     assert shown.progress({"event": "worker_died"}, SHAPES).startswith("/ of generation  died")
     assert "{evil}" in shown.progress({"event": "worker_died", "pool": "web", "worker": 1, "cause": "{evil}"}, SHAPES)

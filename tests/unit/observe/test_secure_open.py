@@ -129,7 +129,7 @@ def test_a_link_that_takes_the_place_of_the_file_is_not_followed(
 def test_a_file_of_ours_in_a_directory_of_theirs_is_explained(theirs: Path):
     """As one that was made before the directory was given away."""
     (theirs / "log").touch(0o640)
-    with pytest.raises(PreforkError, match=f"root opens it as user {NOBODY}.*give that user the file"):
+    with pytest.raises(PreforkError, match=f"root opens this log as user {NOBODY}.*let that user write to it"):
         Sink.open(str(theirs / "log"), name="log")
 
 

@@ -97,7 +97,7 @@ def test_what_cannot_be_understood_is_refused(text):
 def test_ready_is_reported(pipe):
     """Once: the descriptor is closed by it."""
     handoff.report_ready(pipe[1])
-    assert handoff.read_report(pipe[0]) == (True, "")
+    assert handoff.read_report(pipe[0]) == (True, handoff.runs_on())
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(pipe[1])
 

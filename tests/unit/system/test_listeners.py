@@ -128,7 +128,7 @@ def test_an_address_in_use_is_waited_for_if_asked(opened):
 
 def test_an_address_of_another_machine_is_explained(opened):
     """192.0.2.0/24 belongs to documentation (RFC 5737), and to no machine."""
-    with pytest.raises(BindError, match="no such address"):
+    with pytest.raises(BindError, match="does not have that address"):
         opened(TcpAddress("192.0.2.1", 0))
 
 
@@ -320,13 +320,13 @@ def test_a_closed_descriptor_is_explained(opened, passed):
     """Whoever starts prefork has to pass it."""
     number = passed.fileno()
     passed.close()
-    with pytest.raises(BindError, match=f"descriptor {number}.*it is not open"):
+    with pytest.raises(BindError, match=f"descriptor {number}.*is not open"):
         opened(FdAddress(number))
 
 
 def test_a_file_is_no_listener(opened, tmp_path):
     """The message says what the descriptor is not."""
-    with (tmp_path / "file").open("w") as file, pytest.raises(BindError, match="it is no socket"):
+    with (tmp_path / "file").open("w") as file, pytest.raises(BindError, match="the descriptor is not a socket"):
         opened(FdAddress(file.fileno()))
 
 
@@ -335,9 +335,9 @@ def test_a_socket_that_does_not_listen_is_refused(opened, kind):
     """A connection, or a datagram socket, is no listener; and it stays open."""
     one, two = socket.socketpair(socket.AF_UNIX, kind)
     with one, two:
-        with pytest.raises(BindError, match="no listening stream socket"):
+        with pytest.raises(BindError, match="not a listening stream socket"):
             opened(FdAddress(one.fileno()))
-        with pytest.raises(BindError, match="no listening stream socket"):
+        with pytest.raises(BindError, match="not a listening stream socket"):
             Listener.inherit("web", one.fileno(), "fd:3")
         one.send(b"still open")
 
@@ -425,7 +425,7 @@ def test_a_socket_of_systemd(opened, passed, monkeypatch):
 
 def test_a_missing_socket_of_systemd_is_explained(opened):
     """As when the unit was started without its .socket unit."""
-    with pytest.raises(BindError, match="'web' has no socket from systemd: none was passed"):
+    with pytest.raises(BindError, match="'web' has no socket from systemd: systemd passed no socket"):
         opened(SystemdAddress("web"))
 
 
@@ -489,7 +489,7 @@ class TestActivation:
         [
             ({"LISTEN_PID": "8", "LISTEN_FDS": "1"}, "LISTEN_PID is 8, but this is process 7"),
             ({"LISTEN_FDS": "1"}, "LISTEN_PID is not set"),
-            ({"LISTEN_PID": "7", "LISTEN_FDS": "many"}, "'many', which is no number"),
+            ({"LISTEN_PID": "7", "LISTEN_FDS": "many"}, "'many', which is not a number"),
         ],
     )
     def test_what_is_not_ours_is_refused(self, environment, sentence):
@@ -504,7 +504,7 @@ class TestActivation:
         with pytest.raises(LookupError, match=r"2 sockets are named 'web'.*fd:3, fd:4"):
             activation.descriptor("web")
         assert activation.descriptor("tls") == 5
-        with pytest.raises(LookupError, match="none is named 'x'; passed were tls, web"):
+        with pytest.raises(LookupError, match="no socket named 'x' was passed; passed were tls, web"):
             activation.descriptor("x")
 
 
@@ -518,7 +518,7 @@ class TestMending:
         listener = opened(TcpAddress(host, 0))
         before = listener.socket.getsockname()
         listener.socket.shutdown(how)
-        assert listener.mend() == "it was shut down"
+        assert listener.mend() == "a worker shut the socket down"
         assert not listener.shut_down
         assert listener.socket.getsockname() == before
         greet(listener)
@@ -529,15 +529,15 @@ class TestMending:
         listener = opened(unix)
         assert listener.fault == ""
         listener.socket.shutdown(socket.SHUT_RDWR)
-        assert listener.mend() == "it was shut down"
+        assert listener.mend() == "a worker shut the socket down"
         assert listener.shut_down
-        assert listener.fault == "it was shut down by a worker"
+        assert listener.fault == "a worker shut the socket down"
 
     def test_a_removed_file_is_a_fault(self, opened, unix):
         """P11: clients find nobody there."""
         listener = opened(unix)
         os.unlink(unix.path)
-        assert listener.fault == "its file was removed or replaced"
+        assert listener.fault == "the file of the socket was removed or replaced"
         assert listener.mend() == ""
 
     def test_a_blocking_socket_is_made_nonblocking(self, opened):
@@ -546,7 +546,7 @@ class TestMending:
         os.set_blocking(listener.socket.fileno(), True)
         with pytest.raises(BlockingIOError):
             listener.socket.accept()
-        assert listener.mend() == "it was made blocking"
+        assert listener.mend() == "a worker made the socket blocking"
         assert not os.get_blocking(listener.socket.fileno())
 
     def test_a_filter_is_taken_off_but_for_our_own(self, opened):
@@ -557,4 +557,4 @@ class TestMending:
         other = opened(TcpAddress("127.0.0.1", 0))
         other.refuse_newcomers()
         other._refusing = False
-        assert other.mend() == "it was given a filter"
+        assert other.mend() == "a worker attached a filter to the socket"

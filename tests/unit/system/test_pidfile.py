@@ -319,5 +319,5 @@ def test_a_lock_file_that_others_can_open_is_not_trusted(make, path):
     """M4: what is locked can be opened by nobody else."""
     os.close(os.open(path + ".lock", os.O_CREAT | os.O_WRONLY, 0o600))
     os.chmod(path + ".lock", 0o644)
-    with pytest.raises(PreforkError, match="somebody else made the lock file"):
+    with pytest.raises(PreforkError, match="the lock file beside the pidfile belongs to another user"):
         make().acquire()

@@ -119,7 +119,7 @@ def test_nobody_can_take_the_memory_away(board: Scoreboard):
 
 def test_too_many_workers_are_an_error_that_is_told(board: Scoreboard):
     """The bound of the memory is no IndexError in the middle of something."""
-    with pytest.raises(OSError, match="at most"):
+    with pytest.raises(OSError, match="has room for"):
         board.open_row(SLOTS)
 
 

@@ -41,9 +41,13 @@ class Line:
 
     def begin(self, request, queued=0):
         self.begun.append(request)
-        return time.monotonic_ns()
+        self.began = time.monotonic_ns()
+        return self
 
     def pause(self):
+        self.pauses += 1
+
+    def drop(self):
         self.pauses += 1
 
     def end(self, sent):

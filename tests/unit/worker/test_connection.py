@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -185,6 +186,29 @@ def test_a_file_that_becomes_shorter_cuts_the_response(live, tmp_path):
     assert worker.log.names() == ["response_cut"]
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ENXIO, errno.EISDIR])
+def test_an_error_of_a_file_is_not_taken_for_the_clients(live, tmp_path, monkeypatch, number):
+    """H9. The response is cut, and the log says why."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100_000)
+
+    def fail(*_arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "sendfile", fail)
+    monkeypatch.setattr(os, "pread", fail)
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](path.open("rb"))
+
+    worker = live(app)
+    assert worker.get().endswith(b"\r\n\r\n")
+    ((event, fields),) = worker.log.events
+    assert event == "response_cut"
+    assert os.strerror(number) in fields["reason"]
+
+
 @pytest.mark.parametrize("data", [b"", b"\r\n", b"G", POST, POST + b"Content-Length: 5\r\n\r\nhel"])
 def test_a_client_that_resets_is_forgotten(live, data):
     """Whatever it had sent; nothing is dispatched, and nothing is logged."""
@@ -197,28 +221,6 @@ def test_a_client_that_resets_is_forgotten(live, data):
     worker.wait()
     assert worker.log.events == []
     assert worker.line.begun == []
-
-
-def test_what_a_refused_client_still_sends_is_dropped_within_bounds(live, monkeypatch):
-    """It can read its answer, but not keep the connection by sending for ever."""
-    monkeypatch.setattr(connections, "LINGER_BYTES", 200_000)
-    worker = live(lambda environ, start_response: [])
-    with worker.connect() as client:
-        client.sendall(b"BAD\r\n\r\n")
-        assert status_of(read_all(client)) == 400
-        with pytest.raises((ConnectionResetError, BrokenPipeError)):
-            client.sendall(bytes(64 * 1024 * 1024))
-
-
-def test_a_refused_client_that_stays_is_left(live, monkeypatch):
-    """After a while the connection is closed from our side."""
-    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.1)
-    worker = live(lambda environ, start_response: [])
-    with worker.connect() as client:
-        client.sendall(b"BAD\r\n\r\n")
-        assert status_of(read_all(client)) == 400
-        worker.line.say(Directive.RETIRE)
-        worker.wait()
 
 
 def test_two_pipelining_clients_take_turns(live, monkeypatch):

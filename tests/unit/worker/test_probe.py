@@ -38,7 +38,7 @@ def test_a_failure_is_told_with_its_status_and_what_it_says():
 
 def test_no_status_is_no_answer():
     """An application that never called start_response."""
-    with pytest.raises(BootError, match="given no status"):
+    with pytest.raises(BootError, match="no response status"):
         probe.ask(lambda _environ, _start: [], "/", StringIO())
 
 

@@ -72,7 +72,7 @@ def ties():
 def test_the_master_sees_what_the_worker_does(ties):
     """Since when it is busy, and with what; then what was served and sent."""
     tied = ties()
-    began = tied.line.begin(b"GET /slow HTTP/1.1")
+    began = tied.line.begin(b"GET /slow HTTP/1.1").began
     seen = tied.board.read(0)
     assert seen.busy_since == pytest.approx(began / 1e9)
     assert began <= time.monotonic_ns()
@@ -169,9 +169,9 @@ def test_the_death_of_the_master_retires_and_wakes_no_more(ties):
     tied = ties()
     tied.master.close()
     assert tied.is_readable()
-    assert tied.line.attend() is Directive.RETIRE
+    assert tied.line.attend() is Directive.DRAIN
     assert not tied.is_readable()
-    assert tied.line.attend() is Directive.RETIRE
+    assert tied.line.attend() is Directive.DRAIN
     tied.line.begin(b"GET / HTTP/1.1")
     tied.line.end(1)
     tied.line.closed()
@@ -237,7 +237,7 @@ def test_memory_is_measured_between_requests_once_the_time_has_come(ties):
     tied = ties(RecycleSettings(memory=1, jitter=0.0))
     tied.line.begin(b"GET / HTTP/1.1")
     assert Kind.RECYCLE_DUE not in tied.heard()
-    tied.line._measure_at = time.monotonic_ns()
+    tied.line._measure_at = tied.line._recycle.measure_at = time.monotonic_ns()
     tied.line.begin(b"GET / HTTP/1.1")
     assert tied.heard() == [Kind.RECYCLE_DUE]
     assert tied.line._measure_at == NEVER
@@ -246,7 +246,30 @@ def test_memory_is_measured_between_requests_once_the_time_has_come(ties):
 def test_memory_that_is_enough_is_measured_again(ties):
     """A second later at the earliest."""
     tied = ties(RecycleSettings(memory=1 << 50, jitter=0.0))
-    due = tied.line._measure_at = time.monotonic_ns()
+    due = tied.line._measure_at = tied.line._recycle.measure_at = time.monotonic_ns()
     tied.line.begin(b"GET / HTTP/1.1")
     assert Kind.RECYCLE_DUE not in tied.heard()
     assert due + 10**9 <= tied.line._measure_at < NEVER
+
+
+def test_of_many_requests_the_oldest_is_shown(ties):
+    """Each has a ticket; when the oldest ends, or waits for its client, the next oldest is shown; each is counted."""
+    tied = ties()
+    first, second, third = (tied.line.begin(b"GET /%d HTTP/1.1" % n) for n in range(3))
+    assert tied.board.read(0).request == "GET /0 HTTP/1.1"
+    second.end(1)
+    assert tied.board.read(0).request == "GET /0 HTTP/1.1"
+    first.end(1)
+    seen = tied.board.read(0)
+    assert (seen.request, seen.served) == ("GET /2 HTTP/1.1", 2)
+    assert seen.busy_since == pytest.approx(third.began / 1e9)
+    fourth = tied.line.begin(b"GET /3 HTTP/1.1")
+    assert tied.board.read(0).request == "GET /2 HTTP/1.1"
+    third.pause()
+    assert tied.board.read(0).request == "GET /3 HTTP/1.1"
+    fourth.end(1)
+    assert tied.board.read(0).busy_since == 0.0
+    third.end(1)
+    assert (tied.board.read(0).served, tied.board.read(0).busy_since) == (4, 0.0)
+    tied.line.begin(b"GET /4 HTTP/1.1").end(1)
+    assert tied.board.read(0).served == 5

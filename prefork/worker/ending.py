@@ -1,0 +1,94 @@
+"""How a worker, or a template, ends after an orderly life: as every Python process does.
+
+Rules. Threads that are no daemons are joined, executors finish their jobs, the handlers of ``atexit`` run, and what is
+buffered is written, in the order in which the interpreter would do it: in a forked process nothing else does
+(os._exit(2) skips it all, and returning would unwind into the parent's stack). All of it within ``timeout.graceful``,
+which the master minds. Who was told to quit, and a child whose fork went wrong, do not come here.
+
+Diagnostics. ``threads_awaited`` names the threads and processes that an end waits for; ``children_left`` the processes
+that the application leaves behind.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import traceback
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+
+from prefork.system import process
+from prefork.worker.protocol import Log
+
+NOTICE = 0.1  # seconds of waiting that nobody needs to hear of: idle threads of an executor end in less
+HINT = "what they do is finished within timeout.graceful, or lost"
+LEFT_HINT = "the application has started them, and nobody waits for them"
+
+
+def disown_inherited() -> None:
+    """Leave to the parent what is its own to clean up: its temporary files, and its children. First after a fork.
+
+    Handlers of ``atexit`` are inherited all the same, as by any fork: agents flush what they have in them.
+    """
+    for finalizer in tuple(getattr(weakref.finalize, "_registry", ())):
+        finalizer.atexit = False
+    children = getattr(sys.modules.get("multiprocessing.process"), "_children", None)
+    if children:
+        children.clear()  # its own handler at exit would end them
+
+
+def finish(log: Log, flush: Callable[[], object] | None = None) -> None:
+    """Do what a Python process does at its end. Raises nothing. ``flush``: what the worker itself has buffered."""
+    _leave_when_told_to_quit()
+    notice = threading.Timer(NOTICE, _tell_awaited, (log,))
+    notice.daemon = True
+    with suppress(RuntimeError):  # there can be no more threads: then it is waited for in silence
+        notice.start()
+    for step in (_join_threads, atexit._run_exitfuncs, flush):
+        try:
+            if step:
+                step()
+        except BaseException:  # an application may raise anything; it is ending already
+            log.error("exit_handler_failed", traceback=traceback.format_exc())
+    notice.cancel()
+    process.flush_streams()
+
+
+def tell_left(log: Log) -> None:
+    """Name the processes that this one leaves behind, if there are any."""
+    left = process.living_children()
+    if left:
+        log.warning("children_left", pids=left, hint=LEFT_HINT)
+
+
+def _join_threads() -> None:
+    """What the interpreter itself calls first at its end: executors are told to finish, and threads joined."""
+    threading._shutdown()  # type: ignore[attr-defined]
+
+
+def _leave_when_told_to_quit() -> None:
+    """From here on nobody reads the channel: QUIT and INT end the process at once, and TERM is what is being done."""
+
+    def leave(_signum: int, _frame: FrameType | None) -> None:
+        os._exit(0)
+
+    for signum in (signal.SIGQUIT, signal.SIGINT):
+        signal.signal(signum, leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGQUIT, signal.SIGINT))
+
+
+def _tell_awaited(log: Log) -> None:
+    threads = [thread.name for thread in threading.enumerate() if not thread.daemon and thread is not _main()]
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    processes = [f"{child.name} ({child.pid})" for child in getattr(multiprocessing, "_children", ())]
+    if threads or processes:
+        log.info("threads_awaited", threads=threads, processes=processes, hint=HINT)
+
+
+def _main() -> threading.Thread:
+    return threading.main_thread()
