@@ -49,7 +49,7 @@ def test_a_tcp_listener_that_was_shut_down_listens_again(daemon: Preforkd, code:
     daemon.start()
     for _ in range(3):
         assert attack(daemon, code) == ""
-        assert "shut down" in daemon.expect("listener_spoiled")["found"]
+        assert "shut the socket down" in daemon.expect("listener_spoiled")["found"]
         assert daemon.get()[0] == 200
     assert daemon.stop() == 0
 
@@ -63,9 +63,7 @@ def test_a_unix_listener_that_was_shut_down_is_opened_anew(daemon: Preforkd):
     assert ask(path).startswith(b"HTTP/1.1 200")
     assert attack(daemon, FIND + "for s in listeners:\n  if s.family == 1: s.shutdown(socket.SHUT_RDWR)\n") == ""
     daemon.expect("listener_spoiled", name="local")
-    assert (
-        "shut down" in daemon.expect("listener_opened", name="local", reason="a worker shut the socket down")["reason"]
-    )
+    daemon.expect("listener_opened", name="local", reason="a worker shut the socket down")
     daemon.expect("reload_done")
     assert ask(path).startswith(b"HTTP/1.1 200")
     assert daemon.get()[0] == 200
