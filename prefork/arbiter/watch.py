@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from math import inf
+from selectors import SelectorKey
 
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.survival import Survival
@@ -78,24 +79,26 @@ class Watch:
             os.close(descriptor)
             self._strangers[pid] = gone
 
-    def wait(self, timeout: float) -> list[int]:
-        """Sleep until a descriptor is readable, or at most so many seconds; the descriptors. Never raises."""
+    def wait(self, timeout: float) -> list[SelectorKey]:
+        """Sleep until a descriptor is readable, or at most so many seconds; for ``heard``. Never raises.
+
+        Not the numbers of the descriptors: one may be closed, and its number given to another, before it is heard.
+        """
         self._end_rests()
         now = time.monotonic()
         due = min((until for until, _ in self._resting.values()), default=inf) - now
         longest = min(timeout, due, STRANGER_LOOK if self._strangers else LONGEST_SLEEP)
         try:
-            return [key.fd for key, _events in self._selector.select(max(0.0, longest))]
+            return [key for key, _events in self._selector.select(max(0.0, longest))]
         except Exception as error:
             self._survival.note("wait_failed", error)
             time.sleep(AFTER_A_FAILED_WAIT)
             return []
 
-    def heard(self, ready: Iterable[int]) -> Iterator[Fact]:
+    def heard(self, ready: Iterable[SelectorKey]) -> Iterator[Fact]:
         """The facts of the sources that have news, and of strangers that have ended. Never raises."""
         watched = self._selector.get_map()
-        keys = [watched[descriptor] for descriptor in ready if descriptor in watched]
-        for key in keys:
+        for key in ready:
             if watched.get(key.fd) is key:  # else it was given up a moment ago, in the same turn
                 yield from self.guard(key.data, key.fd)
         for pid in [pid for pid in self._strangers if not process.lives(pid)]:

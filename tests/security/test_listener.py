@@ -65,9 +65,7 @@ def test_a_unix_listener_that_was_shut_down_is_opened_anew(daemon: Preforkd):
     assert ask(path).startswith(b"HTTP/1.1 200")
     assert attack(daemon, FIND + "for s in listeners:\n  if s.family == 1: s.shutdown(socket.SHUT_RDWR)\n") == ""
     daemon.expect("listener_spoiled", name="local")
-    assert (
-        "shut the socket down" in daemon.expect("listener_opened", name="local", reason="a worker shut the socket down")["reason"]
-    )
+    daemon.expect("listener_opened", name="local", reason="a worker shut the socket down")
     daemon.expect("reload_done")
     assert ask(path).startswith(b"HTTP/1.1 200")
     assert daemon.get()[0] == 200

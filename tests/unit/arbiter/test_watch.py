@@ -76,6 +76,23 @@ def test_what_was_given_up_in_the_same_turn_has_nothing_to_say(watch: Watch):
     assert len(asked) == 1
 
 
+def test_whoever_gets_the_number_of_a_closed_descriptor_is_not_taken_for_it(watch: Watch):
+    """A worker is reaped, and its pidfd closed, between the wait and the hearing; the successor's gets its number."""
+    reader, writer = os.pipe()
+    os.write(writer, b".")
+    watch.add(reader, lambda: [facts.TimePassed()])
+    ready = watch.wait(0.0)
+    watch.remove(reader)
+    silent, other = os.pipe()
+    os.dup2(silent, reader)
+    watch.add(reader, lambda: [facts.SuccessorGone()])
+    assert list(watch.heard(ready)) == []
+    assert list(watch.heard(watch.wait(0.0))) == []
+    watch.remove(reader)
+    for descriptor in (reader, writer, silent, other):
+        os.close(descriptor)
+
+
 @pytest.mark.parametrize("raised", [OSError(12, "no"), ValueError("no"), RecursionError(), MemoryError()])
 def test_a_source_that_raises_rests(watch: Watch, journal: Journal, readable: int, raised: Exception):
     """M1. What it said before that is heard; it is logged with its traceback, once a second and not in every turn."""
