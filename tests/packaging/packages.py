@@ -80,7 +80,7 @@ class Packages:
         return place
 
     def close(self) -> None:
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)  # nobody waits for what is not begun
 
 
 def build(kind: str, out: Path, *options: str) -> Path:
