@@ -36,7 +36,7 @@ def install(directory: Path, servers: Iterable[Server]) -> dict[str, str]:
     needs = {server.distribution: server.needs for server in servers}
     for distribution, need in needs.items():
         if distribution == "prefork":
-            failure = _install_prefork(python)
+            failure = _pip(python, str(ROOT))  # a directory is installed anew, though its version is there already
         elif distribution in present:
             continue
         else:
@@ -53,11 +53,6 @@ def versions(directory: Path) -> Mapping[str, str]:
     )
     versions: dict[str, str] = json.loads(result.stdout)
     return versions
-
-
-def _install_prefork(python: Path) -> str:
-    """Its dependencies when they are missing, and the checkout itself always: its version does not tell it apart."""
-    return _pip(python, str(ROOT)) or _pip(python, "--force-reinstall", "--no-deps", str(ROOT))
 
 
 def _pip(python: Path, *arguments: str) -> str:

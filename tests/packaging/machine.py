@@ -178,7 +178,7 @@ class Machine:
         """Install a package, or another version of it, and keep what was changed of its configuration; what it says."""
         target = self.files / "root" / package.name
         shutil.copyfile(package, target)
-        deb = ["dpkg", "--force-confold", "--install", f"/root/{package.name}"]
+        deb = ["dpkg", "--force-confold", "--force-unsafe-io", "--install", f"/root/{package.name}"]
         rpm = ["rpm", "--upgrade", "--oldpackage", "--verbose", f"/root/{package.name}"]
         done = self.run(*(deb if package.suffix == ".deb" else rpm), check=check)
         target.unlink()

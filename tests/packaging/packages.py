@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from tests.packaging.roots import digest, kept
+
 REPOSITORY = Path(__file__).parents[2]
 PACKAGING = REPOSITORY / "packaging"
 THIS, NEWER, BROKEN = "0.1.0", "0.1.1", "0.1.2"
@@ -43,9 +45,13 @@ class Packages:
             return Path(made.read_text())
 
     def _fetch(self) -> Path:
-        made = self._scratch / "tree"
-        subprocess.run([sys.executable, str(PACKAGING / "bundle/bundle.py"), str(made)], check=True)
-        return made
+        program, pinned = (PACKAGING / "bundle" / name for name in ("bundle.py", "requirements.txt"))
+        name = f"libraries-{digest(program.read_bytes(), pinned.read_bytes())}"
+
+        def make(tree: Path) -> None:
+            subprocess.run([sys.executable, str(program), str(tree)], check=True)
+
+        return kept(name, make)
 
     def _build(self, kind: str, version: str) -> Path:
         tree = self.libraries()
@@ -80,7 +86,7 @@ class Packages:
         return place
 
     def close(self) -> None:
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)  # nobody waits for what is not begun
 
 
 def build(kind: str, out: Path, *options: str) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,8 @@ class Engine:
     """podman with a store of its own."""
 
     def __init__(self, scratch: Path) -> None:
-        places = ["--root", str(scratch / "store"), "--runroot", str(scratch / "run"), "--storage-driver", "overlay"]
+        self._run = tempfile.mkdtemp(prefix="engine-")  # podman takes 50 characters at most
+        places = ["--root", str(scratch / "store"), "--runroot", self._run, "--storage-driver", "overlay"]
         self._podman = ["podman", *places, "--cgroup-manager", "cgroupfs", "--runtime", "runc"]
         self._scratch = scratch
 
@@ -40,6 +42,7 @@ class Engine:
     def close(self) -> None:
         self("rm", "--all", "--force", "--time", "0", check=False)
         self("rmi", "--all", "--force", check=False)
+        shutil.rmtree(self._run)
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory, packages: Packages, base: 
         one.install(base)
         said = one.install(packages.rpm())
         assert "not started: /etc/prefork.toml still names the demonstration application" in said
+        assert one.run("preforkd", "-t").stdout == "ok\n"
         yield one
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE
 
@@ -34,7 +35,13 @@ def app(environ, start_response):
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all wheels, those that prefork needs too; pip asks no network, and compiles no more than is imported."""
+    return tmp_path_factory.mktemp("wheels")
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory, place: Path) -> dict[str, Path]:
     """This version, a newer one, and one that cannot be a master."""
     made = {}
     for version in (THIS, NEWER, "0.1.2"):
@@ -46,18 +53,25 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         init.write_text(init.read_text().replace(f'"{THIS}"', f'"{version}"'))
         if version == "0.1.2":
             (tree / "prefork/arbiter/loop.py").write_text("raise RuntimeError('this version was not tried')\n")
-        pip = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "--wheel-dir", str(tree), str(tree)]
+        alone = [] if version == THIS else ["--no-deps"]
+        pip = [sys.executable, "-m", "pip", "wheel", "-qq", *alone, "--wheel-dir", str(place), str(tree)]
         subprocess.run(pip, check=True)
-        made[version] = next(tree.glob("*.whl"))
+        [made[version]] = place.glob(f"prefork-{version}-*.whl")
     return made
+
+
+@pytest.fixture(scope="module")
+def opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the script makes its environments; between two tests there is one, with this version."""
+    return tmp_path_factory.mktemp("opt")
 
 
 class Upgrade:
     """The script, told to bring a version to a daemon; ``current`` leads to the environment in use."""
 
-    def __init__(self, daemon: Preforkd, wheels: dict[str, Path]) -> None:
+    def __init__(self, daemon: Preforkd, wheels: dict[str, Path], opt: Path) -> None:
         self.daemon, self._wheels = daemon, wheels
-        self.home = daemon.home / "opt"
+        self.home = opt
         self.current = self.home / "current"
 
     def begin(self, version: str, *options: str) -> subprocess.Popen[str]:
@@ -75,7 +89,12 @@ class Upgrade:
         ]
         command += [str(self.home), str(self._wheels[version])]
         elsewhere = self._place_of_others()
-        return subprocess.Popen(command, cwd=elsewhere, stdout=PIPE, stderr=PIPE, text=True, start_new_session=True)
+        links = str(self._wheels[version].parent)
+        pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": links, "PIP_NO_COMPILE": "1"}
+        env = {**os.environ, **pip}
+        return subprocess.Popen(
+            command, cwd=elsewhere, env=env, stdout=PIPE, stderr=PIPE, text=True, start_new_session=True
+        )
 
     def _place_of_others(self) -> Path:
         """A directory to be in, of whose modules nothing may be imported."""
@@ -97,26 +116,37 @@ class Upgrade:
 
 
 @pytest.fixture
-def upgrade(daemon: Preforkd, wheels: dict[str, Path]) -> Upgrade:
+def upgrade(daemon: Preforkd, wheels: dict[str, Path], opt: Path) -> Iterator[Upgrade]:
     """With this version installed, and serving."""
     (daemon.home / "app.py").write_text(APP)
     hold = '[pool.web.hooks]\npost_fork = "app:hold"'
     daemon.configure(app="app:app", more=f'{hold}\n[control]\nsocket = "{daemon.home}/control.sock"')
-    script = Upgrade(daemon, wheels)
+    script = Upgrade(daemon, wheels, opt)
+    if not script.current.is_symlink():
+        install(script)
+    first = os.readlink(script.current)
+    daemon.command = lambda: [f"{script.current}/bin/preforkd", "-c", str(daemon.file)]  # type: ignore[method-assign]
+    daemon.start()
+    assert daemon.get() == (200, THIS.encode())
+    yield script
+    for name in {*script.kept} - {Path(first).name}:
+        shutil.rmtree(script.home / name)
+    script.current.unlink()
+    script.current.symlink_to(first)
+
+
+def install(script: Upgrade) -> None:
+    """For the first time, beside what a run that was killed has left."""
     left = script.home / "left"
     left.mkdir(parents=True)
-    (script.home / "current.new").symlink_to(left)  # by a run that was killed
+    (script.home / "current.new").symlink_to(left)
     done = script(THIS)
     assert done.returncode == 0, done.stdout + done.stderr
-    last = f"upgrade: nothing runs; start it: {script.current}/bin/preforkd -c {daemon.file}"
+    last = f"upgrade: nothing runs; start it: {script.current}/bin/preforkd -c {script.daemon.file}"
     assert done.stdout.splitlines()[-1] == last
     assert os.readlink(script.current) != str(left)
     assert not list(left.iterdir())
     left.rmdir()
-    daemon.command = lambda: [f"{script.current}/bin/preforkd", "-c", str(daemon.file)]  # type: ignore[method-assign]
-    daemon.start()
-    assert daemon.get() == (200, THIS.encode())
-    return script
 
 
 def test_it_upgrades_and_backs_out(daemon: Preforkd, upgrade: Upgrade):
