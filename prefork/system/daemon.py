@@ -78,18 +78,11 @@ class Launch:
 
 def _become_daemon(launch: Launch, working_directory: str, umask: int) -> None:
     try:
-        with open(os.devnull, "r+b", buffering=0) as null:
-            daemon.DaemonContext(
-                detach_process=True,  # also under init or systemd, where the library would take it for done
-                working_directory=working_directory,
-                umask=umask,
-                files_preserve=process.open_descriptors(),  # it would close, by number, what others have opened
-                stdin=null,
-                stdout=null,
-                stderr=null,
-                signal_map={},  # the master installs its own
-                prevent_core=False,  # core dumps are the operator's choice, by his limits
-            ).open()
+        # Its steps one by one, and not DaemonContext: that closes by number what agents open while it forks, in hooks
+        # of ``os.register_at_fork`` and in threads of theirs.
+        daemon.daemon.change_file_creation_mask(umask)
+        daemon.daemon.change_working_directory(working_directory)
+        daemon.daemon.detach_process_context()
         _leave_terminals()
     except (daemon.daemon.DaemonError, OSError) as error:
         launch.failed(f"cannot become a daemon: {error}", DIED)

@@ -79,7 +79,7 @@ def test_a_log_on_standard_error_is_refused(daemon: Preforkd):
     daemon.configure(master="daemonize = true")
     done = daemon.run()
     assert done.returncode == 78
-    assert "master.daemonize: log.file is stderr" in done.stderr
+    assert 'master.daemonize: log.file = "stderr" would be lost' in done.stderr
 
 
 def test_options_override_the_file(daemon: Preforkd):
