@@ -83,32 +83,63 @@ def files_for(path: str, rooms: dict[str, list[str]]) -> list[str]:
     return [str(own), *others] if (ROOT / own).exists() else others
 
 
+class Judge:
+    """One copy of the tree, and the processes that try mutants in it: the quick one, and one that imports anew."""
+
+    def __init__(self, tree: Path, path: str, tests: list[str]) -> None:
+        self._tree, self._path, self._tests = tree, path, tests
+        self._swapper = Runner(tree, path, tests, "swapper")
+        self._importer: Runner | None = None
+
+    def check(self) -> None:
+        """Raise RuntimeError if the tests fail without a change."""
+        if self._anew((ROOT / self._path).read_text()) == "noticed":
+            raise RuntimeError(f"{' '.join(self._tests)}: they fail without any change")
+
+    def verdict(self, mutant: Mutant) -> Verdict:
+        """What becomes of it."""
+        answer = self._swapper.ask(mutant.source, mutant.line)
+        if answer == "import":
+            answer = self._anew(mutant.source)
+        if answer != "noticed":
+            sys.stderr.write(f"survived: {self._path}:{mutant.line}: {mutant.where}: {mutant.change}\n")
+        return Verdict(self._path, mutant, "killed" if answer == "noticed" else "survived")
+
+    def _anew(self, source: str) -> str:
+        if self._importer is None:
+            copied = self._tree.with_name(self._tree.name + "-anew")
+            shutil.copytree(self._tree, copied)
+            self._importer = Runner(copied, self._path, self._tests)
+        return self._importer.ask(source)
+
+    def end(self) -> None:
+        self._swapper.end()
+        if self._importer:
+            self._importer.end()
+
+
 def run(path: str, chosen: list[Mutant], tests: list[str], jobs: int) -> list[Verdict]:
     """Try them, ``jobs`` at a time, each in a copy of the tree. RuntimeError if the tests fail without a change."""
     with tempfile.TemporaryDirectory(prefix="mutate-") as directory:
-        idle: SimpleQueue[Runner] = SimpleQueue()
-        runners = [Runner(_copy(Path(directory, str(number))), path, tests) for number in range(jobs)]
+        idle: SimpleQueue[Judge] = SimpleQueue()
+        judges = [Judge(_copy(Path(directory, str(number))), path, tests) for number in range(jobs)]
         try:
-            for runner in runners:
-                if runner.notices((ROOT / path).read_text()):
-                    raise RuntimeError(f"{' '.join(tests)}: they fail without any change")
-                idle.put(runner)
+            judges[0].check()
+            for judge in judges:
+                idle.put(judge)
 
-            def judge(mutant: Mutant) -> Verdict:
-                runner = idle.get()
+            def verdict(mutant: Mutant) -> Verdict:
+                judge = idle.get()
                 try:
-                    noticed = runner.notices(mutant.source)
-                    if not noticed:
-                        sys.stderr.write(f"survived: {path}:{mutant.line}: {mutant.where}: {mutant.change}\n")
-                    return Verdict(path, mutant, "killed" if noticed else "survived")
+                    return judge.verdict(mutant)
                 finally:
-                    idle.put(runner)
+                    idle.put(judge)
 
             with ThreadPoolExecutor(jobs) as threads:
-                return list(threads.map(judge, chosen))
+                return list(threads.map(verdict, chosen))
         finally:
-            for runner in runners:
-                runner.end()
+            for judge in judges:
+                judge.end()
 
 
 def _copy(target: Path) -> Path:
