@@ -14,7 +14,7 @@ import random
 import shutil
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,19 +47,25 @@ def main() -> int:
     listed = tomllib.loads((HERE / "equivalent.toml").read_text())
     known = {(one["file"], one["where"], one["change"]) for one in listed["equivalent"]}
     verdicts: list[Verdict] = []
+    chosen: list[tuple[str, Mutant]] = []
     for path in options.files:
         found = list(mutants((ROOT / path).read_text()))
         _complain_of_stale(path, found, known)
-        chosen = [mutant for mutant in found if (path, mutant.where, mutant.change) not in known]
-        verdicts += [Verdict(path, mutant, "equivalent") for mutant in found if mutant not in chosen]
+        tried = [mutant for mutant in found if (path, mutant.where, mutant.change) not in known]
+        verdicts += [Verdict(path, mutant, "equivalent") for mutant in found if mutant not in tried]
         if options.sample < 1:
-            chosen = random.Random(options.seed).sample(chosen, int(len(chosen) * options.sample))
-        tests = options.tests or files_for(path, listed["tests"])
-        began = time.monotonic()
-        verdicts += run(path, chosen, tests, options.jobs)
-        report(path, [one for one in verdicts if one.path == path], time.monotonic() - began)
-    if len(options.files) > 1:
-        report("all", verdicts, 0.0)
+            tried = random.Random(options.seed).sample(tried, int(len(tried) * options.sample))
+        chosen += [(path, mutant) for mutant in tried]
+    tests = {path: options.tests or files_for(path, listed["tests"]) for path in options.files}
+    for verdict in run(chosen, tests, options.jobs):
+        verdicts.append(verdict)
+        if verdict.outcome == "survived":
+            where = f"{verdict.path}:{verdict.mutant.line}: {verdict.mutant.where}"
+            sys.stdout.write(f"  {where}: {verdict.mutant.change}\n")
+            sys.stdout.flush()
+    for path in options.files:
+        report(path, [one for one in verdicts if one.path == path])
+    report("all", verdicts)
     return 1 if _share(verdicts) < options.least else 0
 
 
@@ -86,57 +92,55 @@ def files_for(path: str, rooms: dict[str, list[str]]) -> list[str]:
 class Judge:
     """One copy of the tree, and the processes that try mutants in it: the quick one, and one that imports anew."""
 
-    def __init__(self, tree: Path, path: str, tests: list[str]) -> None:
-        self._tree, self._path, self._tests = tree, path, tests
-        self._swapper = Runner(tree, path, tests, "swapper")
-        self._importer: Runner | None = None
+    def __init__(self, tree: Path, tests: dict[str, list[str]]) -> None:
+        self._tree, self._tests = tree, tests
+        every = dict.fromkeys(test for files in tests.values() for test in files)
+        self._swapper = Runner(tree, tests, every, "swapper")
+        self._anew: tuple[str, Runner] | None = None
 
-    def check(self) -> None:
-        """Raise RuntimeError if the tests fail without a change."""
-        if self._anew((ROOT / self._path).read_text()) == "noticed":
-            raise RuntimeError(f"{' '.join(self._tests)}: they fail without any change")
-
-    def verdict(self, mutant: Mutant) -> Verdict:
+    def verdict(self, path: str, mutant: Mutant) -> Verdict:
         """What becomes of it."""
-        answer = self._swapper.ask(mutant.source, mutant.line)
+        answer = self._swapper.ask(path, mutant.source, mutant.line)
         if answer == "import":
-            answer = self._anew(mutant.source)
-        if answer != "noticed":
-            sys.stderr.write(f"survived: {self._path}:{mutant.line}: {mutant.where}: {mutant.change}\n")
-        return Verdict(self._path, mutant, "killed" if answer == "noticed" else "survived")
+            answer = self._importer(path).ask(path, mutant.source, mutant.line)
+        return Verdict(path, mutant, "killed" if answer == "noticed" else "survived")
 
-    def _anew(self, source: str) -> str:
-        if self._importer is None:
-            copied = self._tree.with_name(self._tree.name + "-anew")
+    def _importer(self, path: str) -> Runner:
+        if self._anew and self._anew[0] == path:
+            return self._anew[1]
+        copied = self._tree.with_name(f"{self._tree.name}-anew")
+        if self._anew:
+            self._anew[1].end()
+            shutil.copy(self._tree / self._anew[0], copied / self._anew[0])
+        else:
             shutil.copytree(self._tree, copied)
-            self._importer = Runner(copied, self._path, self._tests)
-        return self._importer.ask(source)
+        self._anew = (path, Runner(copied, [path], self._tests[path]))
+        return self._anew[1]
 
     def end(self) -> None:
         self._swapper.end()
-        if self._importer:
-            self._importer.end()
+        if self._anew:
+            self._anew[1].end()
 
 
-def run(path: str, chosen: list[Mutant], tests: list[str], jobs: int) -> list[Verdict]:
+def run(chosen: list[tuple[str, Mutant]], tests: dict[str, list[str]], jobs: int) -> Iterator[Verdict]:
     """Try them, ``jobs`` at a time, each in a copy of the tree. RuntimeError if the tests fail without a change."""
     with tempfile.TemporaryDirectory(prefix="mutate-") as directory:
         idle: SimpleQueue[Judge] = SimpleQueue()
-        judges = [Judge(_copy(Path(directory, str(number))), path, tests) for number in range(jobs)]
-        try:
-            judges[0].check()
-            for judge in judges:
+        judges = [Judge(_copy(Path(directory, str(number))), tests) for number in range(jobs)]
+        for judge in judges:
+            idle.put(judge)
+
+        def verdict(one: tuple[str, Mutant]) -> Verdict:
+            judge = idle.get()
+            try:
+                return judge.verdict(*one)
+            finally:
                 idle.put(judge)
 
-            def verdict(mutant: Mutant) -> Verdict:
-                judge = idle.get()
-                try:
-                    return judge.verdict(mutant)
-                finally:
-                    idle.put(judge)
-
+        try:
             with ThreadPoolExecutor(jobs) as threads:
-                return list(threads.map(verdict, chosen))
+                yield from threads.map(verdict, chosen)
         finally:
             for judge in judges:
                 judge.end()
@@ -164,17 +168,13 @@ def _share(verdicts: list[Verdict]) -> float:
     return 100 * sum(one.outcome == "killed" for one in counted) / len(counted) if counted else 100.0
 
 
-def report(name: str, verdicts: list[Verdict], seconds: float) -> None:
-    """The figures, and the survivors with their lines."""
+def report(name: str, verdicts: list[Verdict]) -> None:
+    """The figures."""
     counts = {
         outcome: sum(one.outcome == outcome for one in verdicts) for outcome in ("killed", "survived", "equivalent")
     }
-    for one in verdicts:
-        if one.outcome == "survived":
-            sys.stdout.write(f"  {one.path}:{one.mutant.line}: {one.mutant.where}: {one.mutant.change}\n")
     figures = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    sys.stdout.write(f"{name}: {figures}; {_share(verdicts):.1f} % noticed ({seconds:.0f} s)\n")
-    sys.stdout.flush()
+    sys.stdout.write(f"{name}: {figures}; {_share(verdicts):.1f} % noticed\n")
 
 
 if __name__ == "__main__":

@@ -27,26 +27,29 @@ ROOMS = ("prefork", "tests")
 
 
 class Runner:
-    """The parent's end. ``tree`` is a copy that may be written to; ``path`` the module in it."""
+    """The parent's end. ``tree`` is a copy that may be written to; ``paths`` the module in it, or for a swapper all."""
 
-    def __init__(self, tree: Path, path: str, tests: Iterable[str], kind: str = "runner") -> None:
+    def __init__(self, tree: Path, paths: Iterable[str], tests: Iterable[str], kind: str = "runner") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-B", "-m", f"contrib.mutate.{kind}", path, *tests],
+            [sys.executable, "-B", "-m", f"contrib.mutate.{kind}", ",".join(paths), *tests],
             cwd=tree,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def ask(self, source: str, line: int = 0) -> str:
-        """``noticed`` if a test fails when the module reads so, else ``unnoticed``; ``import``: ask another kind."""
+    def ask(self, path: str, source: str, line: int) -> str:
+        """``noticed`` if a test fails when the module reads so, else ``unnoticed``; ``import``: ask another kind.
+
+        RuntimeError if the process has ended, as it does where the tests fail without a change.
+        """
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(json.dumps({"source": source, "line": line}) + "\n")
+        self._process.stdin.write(json.dumps({"path": path, "source": source, "line": line}) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline().strip()
         if not answer:
-            raise RuntimeError("the process that runs the tests has ended")
+            raise RuntimeError("the tests fail without a change, or the process that runs them has died")
         return answer
 
     def end(self) -> None:

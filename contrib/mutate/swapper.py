@@ -1,4 +1,4 @@
-"""A process that has collected the tests of one module, and judges a mutant by swapping the code of its functions.
+"""A process that has collected the tests of some modules, and judges a mutant by swapping the code of its functions.
 
 Rules. Nothing is imported for a mutant: a fork puts the changed code into the functions that there are, and runs only
 the tests that reach the changed statement, the quickest first. What is executed by an import (constants, class bodies,
@@ -13,10 +13,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -39,7 +39,7 @@ def _differs(one: CodeType, other: CodeType) -> bool:
 
 
 def replaced(source: str, mutant: str) -> dict[Place, CodeType] | None:
-    """The functions whose code a mutant changes, by their places in the source; None: what an import does is changed."""
+    """The functions whose code a mutant changes, by their places; None: it changes what an import does."""
     original = compile(source, "original", "exec")
     same, changed = (compile(text, "mutant", "exec") for text in (ast.unparse(ast.parse(source)), mutant))
     found: dict[Place, CodeType] = {}
@@ -65,104 +65,115 @@ def replaced(source: str, mutant: str) -> dict[Place, CodeType] | None:
 
 def statement(source: str, line: int) -> tuple[int, int]:
     """The first and the last line of the innermost statement at a line; of a compound one without its body."""
-    found = (line, line)
+    spans = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.stmt):
             body = getattr(node, "body", None)
             last = max(body[0].lineno - 1, node.lineno) if body else node.end_lineno or node.lineno
-            if node.lineno <= line <= last and node.lineno >= found[0] - (found == (line, line)) * line:
-                found = (node.lineno, last)
-    return found
+            spans.append((node.lineno, last))
+    around = [(first, last) for first, last in spans if first <= line <= last]
+    return max(around, default=(line, line))
 
 
 class Tracer:
-    """Notes which lines and functions of one file are executed."""
+    """Notes which lines and functions of some files are executed."""
 
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self.lines: set[int] = set()
-        self.places: set[Place] = set()
+    def __init__(self, files: Iterable[str]) -> None:
+        self.lines: dict[str, set[int]] = {file: set() for file in files}
+        self.places: set[tuple[str, Place]] = set()
 
     def __call__(self, frame: FrameType, _event: str, _argument: object) -> Any:
         code = frame.f_code
-        if code.co_filename != self._file:
+        if code.co_filename not in self.lines:
             return None
-        self.places.add((code.co_name, code.co_firstlineno))
+        self.places.add((code.co_filename, (code.co_name, code.co_firstlineno)))
         return self._line
 
     def _line(self, frame: FrameType, _event: str, _argument: object) -> Any:
-        self.lines.add(frame.f_lineno)
+        self.lines[frame.f_code.co_filename].add(frame.f_lineno)
         return self._line
+
+
+class Reached(NamedTuple):
+    """What a test took: seconds of the processor, its place in the collection, and the lines by file."""
+
+    seconds: float
+    index: int
+    lines: dict[str, list[int]]
 
 
 class Swapper(Quick):
     """The plugin that takes the place of pytest's loop over the collected tests."""
 
-    def __init__(self, path: str, requests: Iterator[str], answers: Any) -> None:
-        self._file = str(Path.cwd() / path)
-        self._source = Path(path).read_text()
+    def __init__(self, paths: Iterable[str], requests: Iterator[str], answers: Any) -> None:
+        self._sources = {path: Path(path).read_text() for path in paths}
+        self._files = {path: str(Path.cwd() / path) for path in self._sources}
         self._requests, self._answers = requests, answers
-        self._imported = Tracer(self._file)
-        self._reached: list[tuple[float, int, set[int]]] = []  # seconds, index and lines of each test
+        self._imported = Tracer(self._files.values())
+        self._reached: list[Reached] = []
         sys.settrace(self._imported)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Judge one mutant a line until the input ends."""
         sys.settrace(None)
         self._reached = self._trace(session)
+        if not self._reached:
+            return True  # a test fails without any change
         for request in self._requests:
             given = json.loads(request)
-            self._answers.write(self._judge(session, given["source"], given["line"]) + "\n")
+            self._answers.write(self._judge(session, given["path"], given["source"], given["line"]) + "\n")
             self._answers.flush()
         return True
 
-    def _trace(self, session: pytest.Session) -> list[tuple[float, int, set[int]]]:
+    def _trace(self, session: pytest.Session) -> list[Reached]:
         """Run every test once, in a fork, so that this process stays as the collection left it."""
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
             for index, item in enumerate(session.items):
-                sys.settrace(tracer := Tracer(self._file))
+                sys.settrace(tracer := Tracer(self._files.values()))
                 began = time.process_time()
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
                 sys.settrace(None)
-                line = json.dumps([time.process_time() - began, index, sorted(tracer.lines)])
-                os.write(writing, line.encode() + b"\n")
-            os._exit(0)
+                lines = {file: sorted(lines) for file, lines in tracer.lines.items() if lines}
+                with os.fdopen(os.dup(writing), "w") as stream:
+                    stream.write(json.dumps([time.process_time() - began, index, lines]) + "\n")
+            os._exit(1 if session.testsfailed else 0)
         os.close(writing)
         with os.fdopen(reading) as stream:
-            found = [(seconds, index, set(lines)) for seconds, index, lines in map(json.loads, stream)]
-        os.waitpid(pid, 0)
-        return sorted(found, key=lambda one: one[:2])
+            found = [Reached(*json.loads(line)) for line in stream]
+        failed = os.waitpid(pid, 0)[1]
+        return [] if failed else sorted(found, key=lambda one: (one.seconds, one.index))
 
-    def _judge(self, session: pytest.Session, mutant: str, line: int) -> str:
-        codes = replaced(self._source, mutant)
-        if codes is None or self._imported.places & codes.keys():
+    def _judge(self, session: pytest.Session, path: str, mutant: str, line: int) -> str:
+        file = self._files[path]
+        codes = replaced(self._sources[path], mutant)
+        if codes is None or any((file, place) in self._imported.places for place in codes):
             return "import"
         swaps: list[tuple[FunctionType, CodeType]] = []
         for function in gc.get_objects():
-            if isinstance(function, FunctionType) and function.__code__.co_filename == self._file:
+            if isinstance(function, FunctionType) and function.__code__.co_filename == file:
                 place = (function.__code__.co_name, function.__code__.co_firstlineno)
                 if place in codes:
                     swaps.append((function, codes[place]))
         if len(swaps) < len(codes):
             return "import"
-        first, last = statement(self._source, line)
-        chosen = [one for one in self._reached if not one[2].isdisjoint(range(first, last + 1))]
-        return self._in_fork(session, swaps, chosen)
+        first, last = statement(self._sources[path], line)
+        within = set(range(first, last + 1))
+        return self._in_fork(session, swaps, [one for one in self._reached if within & set(one.lines.get(file, ()))])
 
     @staticmethod
-    def _in_fork(session: pytest.Session, swaps: list[Any], chosen: list[tuple[float, int, set[int]]]) -> str:
+    def _in_fork(session: pytest.Session, swaps: list[Any], chosen: list[Reached]) -> str:
         pid = os.fork()
         if pid == 0:
-            limited(2 + 5 * sum(seconds for seconds, _index, _lines in chosen))
+            limited(2 + 5 * sum(one.seconds for one in chosen))
             try:
                 for function, code in swaps:
                     function.__code__ = code
             except ValueError:  # other free variables than the function has
                 os._exit(9)
-            for _seconds, index, _lines in chosen:
-                item = session.items[index]
+            for one in chosen:
+                item = session.items[one.index]
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
                 if session.testsfailed:
                     os._exit(1)
@@ -172,10 +183,10 @@ class Swapper(Quick):
 
 
 def main() -> None:
-    path, *tests = sys.argv[1:]
+    paths, *tests = sys.argv[1:]
     sys.path.insert(0, os.getcwd())
     answers = silenced()
-    pytest.main([*ARGUMENTS, "-s", *tests], plugins=[Swapper(path, iter(sys.stdin), answers)])
+    pytest.main([*ARGUMENTS, "-s", *tests], plugins=[Swapper(paths.split(","), iter(sys.stdin), answers)])
 
 
 if __name__ == "__main__":
