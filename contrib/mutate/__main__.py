@@ -53,16 +53,16 @@ def main() -> int:
         _complain_of_stale(path, found, known)
         tried = [mutant for mutant in found if (path, mutant.where, mutant.change) not in known]
         verdicts += [Verdict(path, mutant, "equivalent") for mutant in found if mutant not in tried]
-        if options.sample < 1:
-            tried = random.Random(options.seed).sample(tried, int(len(tried) * options.sample))
+        if options.most and len(tried) > options.most:
+            tried = sorted(random.Random(options.seed).sample(tried, options.most), key=lambda one: one.line)
         chosen += [(path, mutant) for mutant in tried]
     tests = {path: options.tests or files_for(path, listed["tests"]) for path in options.files}
     for verdict in run(chosen, tests, options.jobs):
         verdicts.append(verdict)
-        if verdict.outcome == "survived":
-            where = f"{verdict.path}:{verdict.mutant.line}: {verdict.mutant.where}"
-            sys.stdout.write(f"  {where}: {verdict.mutant.change}\n")
-            sys.stdout.flush()
+        where = f"{verdict.path}:{verdict.mutant.line}: {verdict.mutant.where}"
+        stream = sys.stdout if verdict.outcome == "survived" else sys.stderr
+        stream.write(f"{verdict.outcome}: {where}: {verdict.mutant.change}\n")
+        stream.flush()
     for path in options.files:
         report(path, [one for one in verdicts if one.path == path])
     report("all", verdicts)
@@ -73,7 +73,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="contrib.mutate", description=__doc__)
     parser.add_argument("files", nargs="+", help="modules, from the root of the tree")
     parser.add_argument("--jobs", type=int, default=1, help="processes that test at a time")
-    parser.add_argument("--sample", type=float, default=1.0, help="the share of the mutants that is tried")
+    parser.add_argument("--most", type=int, default=0, help="mutants of a module that are tried; 0: all of them")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--tests", nargs="+", help="test files instead of those in equivalent.toml")
     parser.add_argument("--least", type=float, default=97.0, help="percent that have to be noticed")

@@ -135,10 +135,16 @@ class Swapper(Quick):
                 began = time.process_time()
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
                 sys.settrace(None)
+                took = time.process_time() - began
+                if session.testsfailed:  # by itself, or for being traced, which takes its time?
+                    session.testsfailed = 0
+                    item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+                if session.testsfailed:
+                    os._exit(1)
                 lines = {file: sorted(lines) for file, lines in tracer.lines.items() if lines}
                 with os.fdopen(os.dup(writing), "w") as stream:
-                    stream.write(json.dumps([time.process_time() - began, index, lines]) + "\n")
-            os._exit(1 if session.testsfailed else 0)
+                    stream.write(json.dumps([took, index, lines]) + "\n")
+            os._exit(0)
         os.close(writing)
         with os.fdopen(reading) as stream:
             found = [Reached(*json.loads(line)) for line in stream]
