@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
-TOO_LONG = 60.0  # seconds of the processor that the tests may take: a mutant that loops is noticed too
+TOO_LONG = 30.0  # seconds of the processor that the tests may take: a mutant that loops is noticed too
 TOO_MUCH = 4 << 30  # bytes that a mutant may fill
 ARGUMENTS = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-seed=0")
 ROOMS = ("prefork", "tests")

@@ -172,13 +172,13 @@ class Swapper(Quick):
     def _in_fork(session: pytest.Session, swaps: list[Any], chosen: list[Reached]) -> str:
         pid = os.fork()
         if pid == 0:
-            limited(2 + 5 * sum(one.seconds for one in chosen))
             try:
                 for function, code in swaps:
                     function.__code__ = code
             except ValueError:  # other free variables than the function has
                 os._exit(9)
             for one in chosen:
+                limited(1 + 3 * one.seconds)
                 item = session.items[one.index]
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
                 if session.testsfailed:

@@ -221,3 +221,46 @@ def test_a_head_with_as_many_fields_as_there_may_be_is_refused_for_its_fault():
     """The empty line at its end is not one field more."""
     data = head(b"GET / HTTP/1.1", b"X: 1", b"X: 2", b"X: 3")
     assert outcome([data], SMALL) == outcome([data[i : i + 1] for i in range(len(data))], SMALL) == [400]
+
+
+def test_of_several_faults_the_first_counts_before_the_head_is_complete():
+    """As where it comes octet by octet: the version is refused before the NUL behind it has come."""
+    assert outcome([b"GET / HTTP/2.0\r\nX: \x00"]) == [505]
+
+
+@pytest.mark.parametrize("octet", [b"\x00", b"\n"])
+def test_the_first_octet_behind_empty_lines_is_looked_at(octet):
+    """As the first of all."""
+    assert outcome([b"\r\n" + octet]) == [400]
+
+
+@pytest.mark.parametrize("body", [POST, CHUNKED])
+def test_a_body_behind_another_is_given_out(body):
+    """The end of one is not the end of the next."""
+    assert outcome([body + body]) == outcome([body]) * 2
+
+
+def test_a_head_of_which_anything_has_come_is_a_message():
+    """So is a body of which nothing is left to give out."""
+    connection = Connection(Limits())
+    connection.receive(b"G")
+    assert connection.in_message
+    connection.receive(POST[1:-5])
+    connection.next_event()
+    assert connection.buffer == b""
+    assert connection.in_message
+
+
+def test_a_refused_head_request_is_known_as_one():
+    """RFC 9110 section 9.3.2: its answer has no content; a body that begins so is not a head."""
+    connection = Connection(Limits())
+    connection.receive(b"\r\nHEAD / HTTP/2.0\r\n")
+    assert connection.refuses_head
+    connection = Connection(Limits())
+    connection.receive(b"GET / HTTP/2.0\r\n")
+    assert not connection.refuses_head
+    connection = Connection(Limits())
+    connection.receive(head(b"POST / HTTP/1.1", b"Host: a", b"Content-Length: 9"))
+    connection.next_event()
+    connection.receive(b"HEAD ")
+    assert not connection.refuses_head
