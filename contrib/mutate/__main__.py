@@ -14,7 +14,7 @@ import random
 import shutil
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,19 +47,25 @@ def main() -> int:
     listed = tomllib.loads((HERE / "equivalent.toml").read_text())
     known = {(one["file"], one["where"], one["change"]) for one in listed["equivalent"]}
     verdicts: list[Verdict] = []
+    chosen: list[tuple[str, Mutant]] = []
     for path in options.files:
         found = list(mutants((ROOT / path).read_text()))
         _complain_of_stale(path, found, known)
-        chosen = [mutant for mutant in found if (path, mutant.where, mutant.change) not in known]
-        verdicts += [Verdict(path, mutant, "equivalent") for mutant in found if mutant not in chosen]
-        if options.sample < 1:
-            chosen = random.Random(options.seed).sample(chosen, int(len(chosen) * options.sample))
-        tests = options.tests or files_for(path, listed["tests"])
-        began = time.monotonic()
-        verdicts += run(path, chosen, tests, options.jobs)
-        report(path, [one for one in verdicts if one.path == path], time.monotonic() - began)
-    if len(options.files) > 1:
-        report("all", verdicts, 0.0)
+        tried = [mutant for mutant in found if (path, mutant.where, mutant.change) not in known]
+        verdicts += [Verdict(path, mutant, "equivalent") for mutant in found if mutant not in tried]
+        if options.most and len(tried) > options.most:
+            tried = sorted(random.Random(options.seed).sample(tried, options.most), key=lambda one: one.line)
+        chosen += [(path, mutant) for mutant in tried]
+    tests = {path: options.tests or files_for(path, listed["tests"]) for path in options.files}
+    for verdict in run(chosen, tests, options.jobs):
+        verdicts.append(verdict)
+        where = f"{verdict.path}:{verdict.mutant.line}: {verdict.mutant.where}"
+        stream = sys.stdout if verdict.outcome == "survived" else sys.stderr
+        stream.write(f"{verdict.outcome}: {where}: {verdict.mutant.change}\n")
+        stream.flush()
+    for path in options.files:
+        report(path, [one for one in verdicts if one.path == path])
+    report("all", verdicts)
     return 1 if _share(verdicts) < options.least else 0
 
 
@@ -67,7 +73,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="contrib.mutate", description=__doc__)
     parser.add_argument("files", nargs="+", help="modules, from the root of the tree")
     parser.add_argument("--jobs", type=int, default=1, help="processes that test at a time")
-    parser.add_argument("--sample", type=float, default=1.0, help="the share of the mutants that is tried")
+    parser.add_argument("--most", type=int, default=0, help="mutants of a module that are tried; 0: all of them")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--tests", nargs="+", help="test files instead of those in equivalent.toml")
     parser.add_argument("--least", type=float, default=97.0, help="percent that have to be noticed")
@@ -83,32 +89,61 @@ def files_for(path: str, rooms: dict[str, list[str]]) -> list[str]:
     return [str(own), *others] if (ROOT / own).exists() else others
 
 
-def run(path: str, chosen: list[Mutant], tests: list[str], jobs: int) -> list[Verdict]:
+class Judge:
+    """One copy of the tree, and the processes that try mutants in it: the quick one, and one that imports anew."""
+
+    def __init__(self, tree: Path, tests: dict[str, list[str]]) -> None:
+        self._tree, self._tests = tree, tests
+        every = dict.fromkeys(test for files in tests.values() for test in files)
+        self._swapper = Runner(tree, tests, every, "swapper")
+        self._anew: tuple[str, Runner] | None = None
+
+    def verdict(self, path: str, mutant: Mutant) -> Verdict:
+        """What becomes of it."""
+        answer = self._swapper.ask(path, mutant.source, mutant.line)
+        if answer == "import":
+            answer = self._importer(path).ask(path, mutant.source, mutant.line)
+        return Verdict(path, mutant, "killed" if answer == "noticed" else "survived")
+
+    def _importer(self, path: str) -> Runner:
+        if self._anew and self._anew[0] == path:
+            return self._anew[1]
+        copied = self._tree.with_name(f"{self._tree.name}-anew")
+        if self._anew:
+            self._anew[1].end()
+            shutil.copy(self._tree / self._anew[0], copied / self._anew[0])
+        else:
+            shutil.copytree(self._tree, copied)
+        self._anew = (path, Runner(copied, [path], self._tests[path]))
+        return self._anew[1]
+
+    def end(self) -> None:
+        self._swapper.end()
+        if self._anew:
+            self._anew[1].end()
+
+
+def run(chosen: list[tuple[str, Mutant]], tests: dict[str, list[str]], jobs: int) -> Iterator[Verdict]:
     """Try them, ``jobs`` at a time, each in a copy of the tree. RuntimeError if the tests fail without a change."""
     with tempfile.TemporaryDirectory(prefix="mutate-") as directory:
-        idle: SimpleQueue[Runner] = SimpleQueue()
-        runners = [Runner(_copy(Path(directory, str(number))), path, tests) for number in range(jobs)]
+        idle: SimpleQueue[Judge] = SimpleQueue()
+        judges = [Judge(_copy(Path(directory, str(number))), tests) for number in range(jobs)]
+        for judge in judges:
+            idle.put(judge)
+
+        def verdict(one: tuple[str, Mutant]) -> Verdict:
+            judge = idle.get()
+            try:
+                return judge.verdict(*one)
+            finally:
+                idle.put(judge)
+
         try:
-            for runner in runners:
-                if runner.notices((ROOT / path).read_text()):
-                    raise RuntimeError(f"{' '.join(tests)}: they fail without any change")
-                idle.put(runner)
-
-            def judge(mutant: Mutant) -> Verdict:
-                runner = idle.get()
-                try:
-                    noticed = runner.notices(mutant.source)
-                    if not noticed:
-                        sys.stderr.write(f"survived: {path}:{mutant.line}: {mutant.where}: {mutant.change}\n")
-                    return Verdict(path, mutant, "killed" if noticed else "survived")
-                finally:
-                    idle.put(runner)
-
             with ThreadPoolExecutor(jobs) as threads:
-                return list(threads.map(judge, chosen))
+                yield from threads.map(verdict, chosen)
         finally:
-            for runner in runners:
-                runner.end()
+            for judge in judges:
+                judge.end()
 
 
 def _copy(target: Path) -> Path:
@@ -133,17 +168,13 @@ def _share(verdicts: list[Verdict]) -> float:
     return 100 * sum(one.outcome == "killed" for one in counted) / len(counted) if counted else 100.0
 
 
-def report(name: str, verdicts: list[Verdict], seconds: float) -> None:
-    """The figures, and the survivors with their lines."""
+def report(name: str, verdicts: list[Verdict]) -> None:
+    """The figures."""
     counts = {
         outcome: sum(one.outcome == outcome for one in verdicts) for outcome in ("killed", "survived", "equivalent")
     }
-    for one in verdicts:
-        if one.outcome == "survived":
-            sys.stdout.write(f"  {one.path}:{one.mutant.line}: {one.mutant.where}: {one.mutant.change}\n")
     figures = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    sys.stdout.write(f"{name}: {figures}; {_share(verdicts):.1f} % noticed ({seconds:.0f} s)\n")
-    sys.stdout.flush()
+    sys.stdout.write(f"{name}: {figures}; {_share(verdicts):.1f} % noticed\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """A process in which the tests of one module are run again and again, each time in a fork, with another version of it.
 
 It has imported pytest, and whatever the tests need that does not depend on the module; so a run costs the tests and
-little else. It is spoken to over its standard streams: the text of the module as a JSON line, answered by a word.
+little else. It is spoken to over its standard streams: the text of the module in a JSON line, answered by a word.
+``Runner`` is the parent's end of it, and of ``swapper``, which is quicker and cannot judge every mutant.
 """
 
 from __future__ import annotations
@@ -11,38 +12,45 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TextIO
 
-TOO_LONG = 60  # seconds that the tests may take: a mutant that loops is noticed too
+TOO_LONG = 30.0  # seconds of the processor that the tests may take: a mutant that loops is noticed too
+TOO_MUCH = 4 << 30  # bytes that a mutant may fill
+ARGUMENTS = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-seed=0")
 ROOMS = ("prefork", "tests")
 
 
 class Runner:
-    """The parent's end. ``tree`` is a copy that may be written to; ``path`` the module in it."""
+    """The parent's end. ``tree`` is a copy that may be written to; ``paths`` the module in it, or for a swapper all."""
 
-    def __init__(self, tree: Path, path: str, tests: Iterable[str]) -> None:
+    def __init__(self, tree: Path, paths: Iterable[str], tests: Iterable[str], kind: str = "runner") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-B", "-m", "contrib.mutate.runner", path, *tests],
+            [sys.executable, "-B", "-m", f"contrib.mutate.{kind}", ",".join(paths), *tests],
             cwd=tree,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def notices(self, source: str) -> bool:
-        """Whether a test fails when the module reads so."""
+    def ask(self, path: str, source: str, line: int) -> str:
+        """``noticed`` if a test fails when the module reads so, else ``unnoticed``; ``import``: ask another kind.
+
+        RuntimeError if the process has ended, as it does where the tests fail without a change.
+        """
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(json.dumps(source) + "\n")
+        self._process.stdin.write(json.dumps({"path": path, "source": source, "line": line}) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline().strip()
         if not answer:
-            raise RuntimeError("the process that runs the tests has ended")
-        return answer == "noticed"
+            raise RuntimeError("the tests fail without a change, or the process that runs them has died")
+        return answer
 
     def end(self) -> None:
         assert self._process.stdin
@@ -50,6 +58,35 @@ class Runner:
         self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
+
+
+class Quick:
+    """A plugin: a failing example is not made smaller, nor remembered."""
+
+    @staticmethod
+    def pytest_collection() -> None:
+        """After ``conftest.py`` has loaded a profile, before tests take it over."""
+        from hypothesis import Phase, settings
+
+        phases = (Phase.explicit, Phase.generate)
+        settings.register_profile("mutants", settings(), phases=phases, database=None, deadline=None)
+        settings.load_profile("mutants")
+
+
+def limited(seconds: float) -> None:
+    """Have this process killed after so many seconds of the processor, which others that are busy do not shorten."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    resource.setrlimit(resource.RLIMIT_DATA, (TOO_MUCH, TOO_MUCH))
+    signal.alarm(300)  # one that waits for ever
+
+
+def silenced() -> TextIO:
+    """The standard output under another number; what is written to the usual ones from now on is lost."""
+    answers = os.fdopen(os.dup(1), "w")
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    return answers
 
 
 def dependents(module: str, root: Path) -> set[str]:
@@ -98,17 +135,13 @@ def _warm(affected: set[str], tests: list[str]) -> None:
 
 
 def _run(tests: list[str]) -> int:
-    """The status of pytest, in a fork; 1 also for one that takes too long."""
+    """The status of pytest, in a fork; not 0 also for one that takes too long."""
     pid = os.fork()
     if pid == 0:
-        signal.alarm(TOO_LONG)
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
         import pytest
 
-        status = pytest.main(["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests])
-        os._exit(int(status))
+        limited(TOO_LONG)
+        os._exit(int(pytest.main([*ARGUMENTS, *tests], plugins=[Quick()])))
     _pid, ending = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(ending)
 
@@ -117,11 +150,12 @@ def main() -> None:
     path, *tests = sys.argv[1:]
     sys.path.insert(0, os.getcwd())
     module = path.removesuffix(".py").replace("/", ".")
+    answers = silenced()
     _warm(dependents(module, Path.cwd()), tests)
     for line in sys.stdin:
-        Path(path).write_text(json.loads(line))
-        sys.stdout.write("noticed\n" if _run(tests) else "unnoticed\n")
-        sys.stdout.flush()
+        Path(path).write_text(json.loads(line)["source"])
+        answers.write("noticed\n" if _run(tests) else "unnoticed\n")
+        answers.flush()
 
 
 if __name__ == "__main__":

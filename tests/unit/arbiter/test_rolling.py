@@ -126,7 +126,17 @@ def test_an_adjustment_outlives_a_reload_that_leaves_the_number():
 
 @pytest.mark.parametrize(
     ("surge", "wanted", "workers"),
-    [("25%", 4, 1), ("25%", 5, 2), ("25%", 1, 1), ("0%", 10, 1), ("100%", 3, 3), (0, 4, 1), (3, 4, 3), ("12.5%", 8, 1)],
+    [
+        ("25%", 4, 1),
+        ("25%", 5, 2),
+        ("25%", 1, 1),
+        ("0%", 10, 1),
+        ("100%", 3, 3),
+        (0, 4, 1),
+        (3, 4, 3),
+        ("12.5%", 8, 1),
+        ("1%", 101, 2),
+    ],
 )
 def test_a_surge_is_a_share_or_a_number_and_at_least_one(surge: str | int, wanted: int, workers: int):
     """Without one worker above the number no roll could move."""

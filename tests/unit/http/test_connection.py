@@ -179,3 +179,88 @@ def test_what_was_understood_before_changes_nothing(heads):
             expected.expects_continue,
             expected.headers,
         )
+
+
+def test_a_short_request_behind_a_long_one_that_came_in_pieces_is_given_out():
+    """How far the first was looked through says nothing of the second."""
+    long = head(b"GET /long HTTP/1.1", b"Host: a", b"X: " + b"a" * 500)
+    assert outcome([long[:-1], long[-1:] + GET]) == outcome([long + GET])
+
+
+@pytest.mark.parametrize("octet", [b"\x00", b"\n", b"\x16"])
+def test_a_first_octet_that_no_request_has_is_refused_at_once(octet):
+    """Nothing behind it can mend it; also behind another request."""
+    assert outcome([octet]) == [400]
+    assert outcome([GET + octet])[1:] == [400]
+    assert outcome([POST + octet])[1:] == [400]
+
+
+def test_requests_with_the_same_fields_have_the_same_headers():
+    """What an environ is made of by them is kept by the identity of the headers."""
+    connection = Connection(Limits())
+    connection.receive(GET + GET + GET.replace(b"Host: a", b"Host: b"))
+    first, second, third = (connection.next_event() for _ in range(3))
+    assert isinstance(first, Request)
+    assert isinstance(second, Request)
+    assert isinstance(third, Request)
+    assert second.headers is first.headers
+    assert third.headers == {"HTTP_HOST": "b"}
+
+
+SMALL = Limits(fields=3, field_bytes=100)
+
+
+def test_of_several_faults_in_a_head_the_first_counts_to_its_last_octet():
+    """As where it comes octet by octet: a NUL at the end of fields that are too long by one."""
+    fields = b"\r\nHost: a\r\nX: "
+    data = b"GET / HTTP/1.1" + fields + b"a" * (SMALL.field_bytes - len(fields)) + b"\x00" + b"\r\n\r\n"
+    assert outcome([data], SMALL) == outcome([data[i : i + 1] for i in range(len(data))], SMALL) == [400]
+
+
+def test_a_head_with_as_many_fields_as_there_may_be_is_refused_for_its_fault():
+    """The empty line at its end is not one field more."""
+    data = head(b"GET / HTTP/1.1", b"X: 1", b"X: 2", b"X: 3")
+    assert outcome([data], SMALL) == outcome([data[i : i + 1] for i in range(len(data))], SMALL) == [400]
+
+
+def test_of_several_faults_the_first_counts_before_the_head_is_complete():
+    """As where it comes octet by octet: the version is refused before the NUL behind it has come."""
+    assert outcome([b"GET / HTTP/2.0\r\nX: \x00"]) == [505]
+
+
+@pytest.mark.parametrize("octet", [b"\x00", b"\n"])
+def test_the_first_octet_behind_empty_lines_is_looked_at(octet):
+    """As the first of all."""
+    assert outcome([b"\r\n" + octet]) == [400]
+
+
+@pytest.mark.parametrize("body", [POST, CHUNKED])
+def test_a_body_behind_another_is_given_out(body):
+    """The end of one is not the end of the next."""
+    assert outcome([body + body]) == outcome([body]) * 2
+
+
+def test_a_head_of_which_anything_has_come_is_a_message():
+    """So is a body of which nothing is left to give out."""
+    connection = Connection(Limits())
+    connection.receive(b"G")
+    assert connection.in_message
+    connection.receive(POST[1:-5])
+    connection.next_event()
+    assert connection.buffer == b""
+    assert connection.in_message
+
+
+def test_a_refused_head_request_is_known_as_one():
+    """RFC 9110 section 9.3.2: its answer has no content; a body that begins so is not a head."""
+    connection = Connection(Limits())
+    connection.receive(b"\r\nHEAD / HTTP/2.0\r\n")
+    assert connection.refuses_head
+    connection = Connection(Limits())
+    connection.receive(b"GET / HTTP/2.0\r\n")
+    assert not connection.refuses_head
+    connection = Connection(Limits())
+    connection.receive(head(b"POST / HTTP/1.1", b"Host: a", b"Content-Length: 9"))
+    connection.next_event()
+    connection.receive(b"HEAD ")
+    assert not connection.refuses_head

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefork.http.peer import Proxies, canonical, plain_address
+from prefork.http.peer import Proxies, canonical, is_canonical, plain_address
 
 GROUPS = st.sampled_from(["0", "0", "1", "10", "ffff", "a0", "0a", "abcd", "12345", "", "A", "192.0.2.1"])
 OCTETS = st.sampled_from(["0", "1", "01", "99", "255", "256", "", "a", "\u0663"])
@@ -70,3 +70,28 @@ def test_without_networks_nobody_is_trusted():
 def test_an_ipv4_client_of_a_dual_stack_socket_is_an_ipv4_client(text, plain):
     """And a zone says nothing to an application."""
     assert plain_address(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("192.0.2.1", True),
+        ("192.0.2.01", False),
+        ("2001:db8::7", True),
+        ("2001:db8::", True),
+        ("1:2:3:4:5:6:7:8", True),
+        ("1:2:3:4:5::8", True),
+        ("1:2:3:4:5:6::8", False),  # one group is not shortened (RFC 5952 section 4.2.2)
+        ("1:0::8", False),
+        ("1::0:8", False),
+        ("1:0:0:2::8", False),
+        ("0::8", False),
+        ("2001:DB8::7", False),
+        ("1:2:3:4:5:6:7", False),
+        ("1:2:3:4:5:6:7:8:9", False),
+    ],
+)
+def test_an_address_that_is_written_as_nearly_all_are_is_taken_as_it_is(text, expected):
+    """Understanding it would cost more than the rest of a request's addresses; every other one is understood."""
+    assert is_canonical(text) is expected
+    assert canonical(text) == by_ipaddress(text)

@@ -1,0 +1,44 @@
+"""What is wanted of pools, and what deaths cost them: the corners that the lives in ``test_master`` do not reach."""
+
+from __future__ import annotations
+
+from prefork.arbiter import facts, orders
+from tests.unit.arbiter.service import Service, config
+
+
+def test_a_pool_without_an_adjustment_has_none_to_keep():
+    """A reload tells of those that an operator changed, and of no others."""
+    service = Service({"web": 2, "api": 2}).up()
+    service.tell(facts.ScaleRequested(pool="web", workers=3))
+    service.all_ready()
+    service.reload()
+    service.all_ready()
+    assert service.reports("adjustment_kept") == [{"pool": "web", "workers": 3, "file": 2}]
+
+
+def test_a_stuck_worker_of_a_pool_that_was_removed_may_die():
+    """It could not be told to retire; its death costs nobody anything."""
+    service = Service({"web": 1, "api": 1}, request=5.0).up()
+    service.tell(facts.RequestStarted(2))
+    service.now += 5.0
+    service.tell(facts.TimePassed())
+    service.board(2, service.now - 5.0)
+    assert service.state(2) == "stuck"
+    service.reload(config({"web": 1}))
+    service.all_ready()
+    assert service.master.pools.paused is False
+    assert list(service.master.pools) == ["web"]
+    service.die(2, "signal SIGABRT")
+    assert [told["pid"] for told in service.reports("worker_died")] == [1002]
+    assert "next_try_in" not in service.reports("worker_died")[0]
+
+
+def test_paused_pools_want_nobody_and_need_no_templates():
+    """They are forked from again after HUP."""
+    service = Service({"web": 2}, pool={"preload": True}).up()
+    [template] = service.master.fleet.templates
+    service.tell(facts.PauseRequested())
+    assert service.master.pools.paused is True
+    assert orders.RetireWorker(template.id, drain=False) in service.given
+    assert service.master.pools.wanted("web") == 0
+    assert service.master.pools.scaled("web") == 2
