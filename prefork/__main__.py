@@ -8,7 +8,12 @@ run that person's ``struct.py`` or ``yaml.py``; what belongs to an application i
 import os
 import sys
 
-if sys.path and not getattr(sys.flags, "safe_path", False) and sys.path[0] in ("", os.getcwd()):
+try:
+    here = os.getcwd()
+except FileNotFoundError:  # it has been removed: what needs it says so
+    here = ""
+
+if sys.path and not getattr(sys.flags, "safe_path", False) and sys.path[0] in ("", here):
     del sys.path[0]
 
 from prefork.cli import main

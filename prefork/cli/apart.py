@@ -10,6 +10,7 @@ Diagnostics. PreforkError if the child that reads ends without an answer.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -60,7 +61,9 @@ class Vault:
         except OSError as error:
             raise PreforkError(f"the configuration cannot be read: {error.strerror}") from error
         try:
-            self._run(read, outcome)
+            ending = self._run(read, outcome)
+            if not os.fstat(outcome).st_size:
+                raise PreforkError(f"the configuration cannot be read: {_reason(ending)}")
             with os.fdopen(os.dup(outcome), "rb") as file:
                 file.seek(0)
                 found = pickle.load(file)  # noqa: S301 - our own child wrote it
@@ -73,17 +76,18 @@ class Vault:
         loaded: Loaded = found
         return loaded
 
-    def _run(self, read: Callable[[], Loaded], outcome: int) -> None:
+    def _run(self, read: Callable[[], Loaded], outcome: int) -> process.Exit:
         pid = process.fork()
         if pid == 0:
             self._live(read, outcome)
         try:
-            os.waitpid(pid, 0)
+            _pid, status, usage = os.wait4(pid, 0)
         except ChildProcessError:
-            return  # reaped already, where SIGCHLD is ignored
+            return process.Exit(None, None, 0)  # reaped already, where SIGCHLD is ignored
         except KeyboardInterrupt:
             process.send_signal(pid, signal.SIGKILL)
             raise
+        return process.exit_of(status, usage)
 
     def _live(self, read: Callable[[], Loaded], outcome: int) -> NoReturn:
         """The child's whole life: the configuration that it read, or the error that was raised, goes to the file."""
@@ -94,11 +98,15 @@ class Vault:
             found = error
         except BaseException:  # a fault of ours: the parent tells it
             found = PreforkError(f"the configuration cannot be read:\n{traceback.format_exc()}")
+        code = 1
         try:
             with os.fdopen(outcome, "wb") as file:
                 pickle.dump(found, file)
+            code = 0
+        except OSError as error:  # a memory file has its bounds too (RLIMIT_FSIZE): nothing else is left to say so
+            code = error.errno or 1
         finally:
-            os._exit(0)
+            os._exit(code)
 
     def _sealed(self, loaded: Loaded) -> Loaded:
         pools = {}
@@ -122,6 +130,14 @@ class Vault:
         while written < len(entry):
             written += os.pwrite(self.descriptor, entry[written:], place + written)
         return place
+
+
+def _reason(ending: process.Exit) -> str:
+    """Why the child that reads has left nothing: its code is the number of an error."""
+    if ending.code is not None and ending.code in errno.errorcode:
+        limit = ", see the limit of file sizes (ulimit -f, LimitFSIZE=)" if ending.code == errno.EFBIG else ""
+        return os.strerror(ending.code) + limit
+    return f"the process that reads it ended with {ending}"
 
 
 def environment_of(config: Config, pool: str) -> dict[str, str]:

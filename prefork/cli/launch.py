@@ -33,7 +33,7 @@ from prefork.system.notify import Notifier
 from prefork.system.pidfile import Pidfile
 
 AS_ROOT = "applications run as root: set user under [master]"
-
+START_ELSEWHERE = "it may have been removed; start preforkd in another"
 
 LINE = "\n"
 
@@ -77,11 +77,14 @@ class Starter:
 
 
 def start_directory() -> str:
-    """The directory of the start, by the name that the user knows it by.
+    """The directory of the start, by the name that the user knows it by: a symbolic link may point elsewhere next time.
 
-    A symbolic link may point elsewhere next time.
+    Raises StartError if that directory has been removed: nothing says what relative paths mean.
     """
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        raise StartError(f"the current directory cannot be used: {error.strerror}", hint=START_ELSEWHERE) from error
     named = os.environ.get("PWD", "")
     if named and Path(named).is_absolute() and Path(named).exists() and Path(named).samefile(here):
         return named

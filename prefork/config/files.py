@@ -24,7 +24,14 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFREG: "a regular file",
 }
+
+
+def kind_of(mode: int) -> str:
+    """What a file is, by its mode (inode(7)), with an article."""
+    return _KINDS.get(stat.S_IFMT(mode), "not a regular file")
 
 
 class Unreadable(Exception):
@@ -49,7 +56,7 @@ def read(path: str, writers: Collection[str] | None = None) -> bytes:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise Unreadable(f"cannot be read: it is {_KINDS.get(stat.S_IFMT(status.st_mode), 'not a regular file')}")
+            raise Unreadable(f"cannot be read: it is {kind_of(status.st_mode)}")
         if status.st_size > MOST:
             raise Unreadable(f"cannot be read: it is larger than {MOST >> 20} MiB")
         if writers is not None and os.geteuid() == ROOT:

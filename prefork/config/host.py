@@ -12,6 +12,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil
 from pathlib import Path as FilePath
@@ -123,11 +124,28 @@ def _unwritable(config: Config) -> Iterator[Problem]:
                 f"there is no directory {directory}",
                 "create the directory, owned by the user that starts preforkd",
             )
+        elif found := _in_the_way(path, target):
+            yield path, f"{target} is {found}", "remove it, or choose another path"
         elif path[0] == "log" and os.path.lexists(target):
             if not os.access(target, os.W_OK, effective_ids=True):
                 yield path, f"{target} is not writable", "let the user that starts preforkd write to it"
         elif not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
             yield path, f"the directory {directory} is not writable", "let the user that starts preforkd write to it"
+
+
+def _in_the_way(path: Path, target: str) -> str:
+    """What stands where the file of a key should be, if a start cannot use it; empty if there is nothing to say."""
+    try:
+        mode = os.stat(target).st_mode if path[0] == "log" else os.lstat(target).st_mode
+    except (OSError, ValueError):
+        return ""  # nothing is there, or nothing that can be looked at
+    if path[0] == "log":  # a device or a pipe will do
+        usable = not (stat.S_ISDIR(mode) or stat.S_ISSOCK(mode))
+    elif path == ("master", "pidfile"):
+        usable = stat.S_ISREG(mode)
+    else:
+        usable = stat.S_ISSOCK(mode)
+    return "" if usable else files.kind_of(mode)
 
 
 def _users(config: Config) -> Iterator[tuple[Path, str]]:

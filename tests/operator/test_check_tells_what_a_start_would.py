@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
+import socket
 import subprocess
 from pathlib import Path
 
@@ -54,6 +56,62 @@ def test_a_directory_that_is_not_there(daemon: Preforkd, section: str, key: str)
     assert (check.returncode, start.returncode) == (78, 78)
     assert f"{key}: {ABSENT} {daemon.home}/none" in check.stderr
     assert check.stderr == start.stderr
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "found"),
+    [
+        ('[log]\nlevel = "debug"\nfile = "{home}/dir"', "log.file", "a directory"),
+        ('[log.access]\nfile = "{home}/dir"', "log.access.file", "a directory"),
+        ('[log.access]\nfile = "{home}/sock"', "log.access.file", "a socket"),
+        ('[master]\npidfile = "{home}/dir"', "master.pidfile", "a directory"),
+        ('[master]\npidfile = "/dev/full"', "master.pidfile", "a device"),
+        ('[control]\nsocket = "{home}/dir"', "control.socket", "a directory"),
+        ('[control]\nsocket = "{home}/text"', "control.socket", "a regular file"),
+        ('[listen.local]\naddress = "unix:{home}/dir"', "listen.local.address", "a directory"),
+        ('[listen.local]\naddress = "unix:{home}/link"', "listen.local.address", "a symbolic link"),
+    ],
+)
+def test_something_else_in_the_place_of_a_file(daemon: Preforkd, section: str, key: str, found: str):
+    """Of whatever a start writes, U2: the fault stands at its key, and the status is 78."""
+    (daemon.home / "dir").mkdir()
+    (daemon.home / "text").write_text("a shopping list")
+    (daemon.home / "link").symlink_to("text")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(daemon.home / "sock"))
+    pool = f'[pool.web]\napp = "site_of_test:application"\ndirectory = "{daemon.home}"\n'
+    listen = "" if "[listen" in section else '[listen.http]\naddress = "127.0.0.1:0"\n'
+    daemon.file.write_text(section.replace("{home}", str(daemon.home)) + "\n" + listen + pool)
+    check, start = outcomes(daemon)
+    assert (check.returncode, start.returncode) == (78, 78)
+    assert f" is {found} (remove it" in check.stderr
+    assert f"{key}: " in check.stderr
+    assert check.stderr == start.stderr
+
+
+def test_a_current_directory_that_has_been_removed(daemon: Preforkd):
+    """U2: one sentence and status 71, from both."""
+    daemon.configure()
+    command = f"cd {daemon.home}/gone && rmdir ../gone && exec {shlex.join(daemon.command())}"
+    for arguments in ("", " -t"):
+        (daemon.home / "gone").mkdir()
+        ended = subprocess.run(
+            ["sh", "-c", command + arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert ended.returncode == 71
+        assert ended.stderr.startswith("preforkd: the current directory cannot be used")
+        assert ended.stderr.count("\n") == 1
+
+
+def test_a_limit_that_keeps_the_configuration_from_being_read(daemon: Preforkd):
+    """P8: whatever ends the child that reads it is told by its name."""
+    daemon.configure()
+    for arguments in (["-t"], []):
+        command = ["sh", "-c", 'ulimit -f 0; exec "$0" "$@"', *daemon.command(*arguments)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert ended.returncode
+        assert "cannot be read: File too large" in ended.stderr
+        assert "ulimit -f" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -339,13 +339,13 @@ def test_a_socket_that_cannot_be_opened_refuses_the_reload(served: Preforkd):
 
 
 def test_a_socket_that_cannot_be_opened_stops_the_start(daemon: Preforkd):
-    """Exit 71, and a sentence."""
+    """Exit 78, and a fault at its key."""
     (daemon.home / "taken").write_text("what is here is not a socket")
     daemon.configure(more=section(daemon, "taken"))
     daemon.start(ready=False)
-    assert daemon.wait() == 71
+    assert daemon.wait() == 78
     daemon.events.join()
-    assert "control socket" in str(daemon.events)
+    assert "control.socket: " in str(daemon.events)
 
 
 def test_a_stale_socket_is_replaced_and_what_is_no_socket_is_not(daemon: Preforkd):
@@ -361,7 +361,7 @@ def test_a_stale_socket_is_replaced_and_what_is_no_socket_is_not(daemon: Prefork
     daemon.stop()
     path.write_text("a letter")
     daemon.start(ready=False)
-    assert daemon.wait() == 71
+    assert daemon.wait() == 78
     assert path.read_text() == "a letter"
 
 
