@@ -170,7 +170,7 @@ def _one_source(fields: tuple[str, ...]) -> tuple[str, ...]:
     """Forwarded has parameters of its own for the client, the scheme and the host."""
     twice = [f'"{field}"' for field in ("for", "proto", "host") if field in fields]
     if "forwarded" in fields and twice:
-        problem = f'must not name "forwarded" and {" and ".join(twice)}: each could contradict the other'
+        problem = f'must not name "forwarded" beside {" and ".join(twice)}: each could contradict the other'
         raise wrong(problem, "name only what the proxy itself sets")
     return fields
 
