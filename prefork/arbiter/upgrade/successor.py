@@ -69,6 +69,8 @@ class Successor:
         """The facts that follow from the successor's end; what it had still to report comes first."""
         if not self._reported:
             yield from self.heard()
+        if not self._reported:  # a child that it left behind still holds the other end: nobody will report
+            yield facts.SuccessorFailed(self._last_words() or SILENT)
         os.close(self.report)
         os.close(self._stderr)
         yield facts.SuccessorGone()
