@@ -45,7 +45,8 @@ class Reader:
 
     def read_plain(self) -> Loaded:
         """The file, sound in itself, as it stands. Raises ConfigError. Not in a process that forks workers."""
-        path = str(Path(self.directory, self.path)) if self.path else None
+        # Until there is a master this process is where it was started, and faults name the file as the user did.
+        path = str(Path(self.directory, self.path)) if self.path and self.running else self.path
         return read(path, self.overrides, self.writers)
 
     def read(self) -> Loaded:

@@ -106,3 +106,15 @@ def test_without_a_file_it_says_what_it_looked_for(daemon: Preforkd):
     done = subprocess.run([sys.executable, "-m", "prefork"], capture_output=True, text=True, check=False)
     assert done.returncode == 78
     assert "/etc/prefork.toml" in done.stderr
+
+
+def test_faults_name_the_file_as_it_was_named(daemon: Preforkd):
+    """A path that was given in short is not printed in full, by the check and by a start."""
+    import subprocess
+
+    daemon.configure(pool=FAULTS)
+    for more in (["-t"], []):
+        command = [daemon.interpreter, "-m", "prefork", "-c", daemon.file.name, *more]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=daemon.home)
+        assert done.returncode == 78
+        assert all(line.startswith(f"{daemon.file.name}:") for line in done.stderr.splitlines())
