@@ -18,9 +18,10 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 from prefork.system import process
 from prefork.worker.protocol import Log
@@ -37,9 +38,15 @@ def disown_inherited() -> None:
     """
     for finalizer in tuple(getattr(weakref.finalize, "_registry", ())):
         finalizer.atexit = False
-    children = getattr(sys.modules.get("multiprocessing.process"), "_children", None)
-    if children:
-        children.clear()  # its own handler at exit would end them
+    disown_siblings()
+
+
+def disown_siblings() -> None:
+    """Leave to the parent its children of ``multiprocessing``: the handler at exit of this process would end them."""
+    children: set[Any] = getattr(sys.modules.get("multiprocessing.process"), "_children", set())
+    for child in tuple(children):
+        if child._parent_pid != os.getpid():
+            children.discard(child)
 
 
 def finish(log: Log, flush: Callable[[], object] | None = None) -> None:
@@ -49,21 +56,37 @@ def finish(log: Log, flush: Callable[[], object] | None = None) -> None:
     notice.daemon = True
     with suppress(RuntimeError):  # there can be no more threads: then it is waited for in silence
         notice.start()
+    conclude(lambda: log.error("exit_handler_failed", traceback=traceback.format_exc()), flush)
+    notice.cancel()
+
+
+def conclude(failed: Callable[[], object], flush: Callable[[], object] | None = None) -> None:
+    """Join threads, run the handlers of ``atexit``, ``flush``, and write what is buffered. Raises nothing.
+
+    ``failed`` is called while an exception is handled that one of them raised.
+    """
     for step in (_join_threads, atexit._run_exitfuncs, flush):
         try:
             if step:
                 step()
         except BaseException:  # an application may raise anything; it is ending already
-            log.error("exit_handler_failed", traceback=traceback.format_exc())
-    notice.cancel()
+            failed()
     process.flush_streams()
 
 
 def tell_left(log: Log) -> None:
-    """Name the processes that this one leaves behind, if there are any."""
-    left = process.living_children()
+    """Name the processes that this one leaves behind, if there are any but those that end by themselves with it."""
+    left = [pid for pid in process.living_children() if pid not in _helpers()]
     if left:
         log.warning("children_left", pids=left, hint=LEFT_HINT)
+
+
+def _helpers() -> Iterator[int | None]:
+    """The processes that multiprocessing runs for its own use, which end when nobody holds their pipes any more."""
+    for module, name in (("resource_tracker", "_resource_tracker"), ("forkserver", "_forkserver")):
+        helper = getattr(sys.modules.get(f"multiprocessing.{module}"), name, None)
+        yield getattr(helper, "_pid", None)
+        yield getattr(helper, "_forkserver_pid", None)
 
 
 def _join_threads() -> None:

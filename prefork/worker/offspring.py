@@ -20,7 +20,7 @@ from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 from prefork.system import process, signals
-from prefork.worker import stacks
+from prefork.worker import ending, stacks
 
 Result = TypeVar("Result")
 
@@ -68,7 +68,10 @@ def guarded(call: Callable[..., Result]) -> Callable[..., Result]:
 
 
 def end(error: BaseException | None = None) -> NoReturn:
-    """End this child as Python ends a program that returned, or raised ``error``: sys.exit(n) is honoured."""
+    """End this child as Python ends a program that returned, or raised ``error``: sys.exit(n) is honoured.
+
+    Threads are joined, and handlers of ``atexit`` run, those that it has inherited as well.
+    """
     code = 0
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -77,7 +80,8 @@ def end(error: BaseException | None = None) -> NoReturn:
     elif error is not None:
         code = 1
         _say("".join(traceback.format_exception(type(error), error, error.__traceback__)))
-    process.flush_streams()
+    ending.disown_siblings()
+    ending.conclude(lambda: _say(traceback.format_exc()))
     os._exit(code & 0xFF)
 
 

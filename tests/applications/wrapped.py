@@ -1,17 +1,23 @@
 """A daemon that somebody has wrapped: with a sitecustomize of an agent, a runner in front, or in the background.
 
 ``MODES`` are the ways in which the application comes into a worker: each changes who forks whom, and what is open then.
+``EVERY_WAY`` is each of them in the foreground and in the background; ``SOME_WAYS`` has each of the two choices with
+each of the others, for runners that take seconds to start.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.operator.daemon import PATIENCE, Preforkd, children, gone, until
 
@@ -21,6 +27,14 @@ MODES = {
     "python": f'python = "{sys.executable}"',
     "python and preload": f'python = "{sys.executable}"\npreload = true',
 }
+EVERY_WAY = [
+    pytest.param(mode, daemonize, id=f"{mode}{', daemonize' * daemonize}")
+    for mode in MODES
+    for daemonize in (False, True)
+]
+SOME_WAYS = [EVERY_WAY[0], EVERY_WAY[3], EVERY_WAY[4], EVERY_WAY[-1]]  # plain; preload, daemonize; python; all three
+RECYCLE = "[pool.web.recycle]\nrequests = 4\njitter = 0.0"
+SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
 class Wrapped(Preforkd):
@@ -41,7 +55,9 @@ class Wrapped(Preforkd):
         return {**super().environment(), "PYTHONPATH": path, "HOME_OF_TEST": str(self.home), **self.variables}
 
     def command(self, *arguments: str) -> list[str]:
-        return [*self.runner, *super().command(*arguments)]
+        if not self.runner:
+            return super().command(*arguments)
+        return [str(SCRIPTS / self.runner[0]), *self.runner[1:], "-c", str(self.file), *arguments]
 
     def launch(self, *, daemonize: bool, **configuration: Any) -> Wrapped:
         """Start it in the foreground or in the background, and wait until it serves."""
@@ -75,6 +91,31 @@ class Wrapped(Preforkd):
     @property
     def pid(self) -> int:
         return self.master
+
+    def await_retired(self, pid: int) -> None:
+        """Wait until this worker has ended in order."""
+        until(lambda: any(entry["pid"] == pid for entry in self.events_named("worker_retired")), f"the end of {pid}")
+
+    def live(self) -> list[str]:
+        """Serve through recycling, a reload and the stop, with one worker and ``RECYCLE``; the targets of all requests.
+
+        Clients that ask for nothing are connected meanwhile, and read nothing.
+        """
+        idle = [self.connect() for _ in range(3)]
+        targets = [f"/{number}" for number in range(8)]
+        for target in targets[:6]:
+            assert self.get(target)[0] == 200
+        for client in idle:
+            assert has_silence(client)
+            client.close()  # a worker that retires would wait for what it may still send
+        self.await_retired(self.events_named("worker_ready")[0]["pid"])
+        os.kill(self.master, signal.SIGHUP)
+        until(lambda: self.events_named("reload_done"), "the reload")
+        for target in targets[6:]:
+            assert self.get(target)[0] == 200
+        self.stop_and_wait()
+        assert not self.events_named("worker_died")
+        return targets
 
     def stop_and_wait(self) -> None:
         """TERM, and wait for the end of the master."""

@@ -45,6 +45,11 @@ def job():
 def child():
     multiprocessing.get_context("fork").Process(target=slowly, args=("child",)).start()
 
+def spawns():
+    process = multiprocessing.get_context("spawn").Process(target=os.getpid)
+    process.start()
+    process.join()
+
 def printed():
     print("printed", end="")
 
@@ -130,6 +135,16 @@ def test_a_template_ends_so_too(daemon: Preforkd):
     template = next(iter(daemon.workers() - {daemon.get("/")[1] and int(daemon.get("/")[1].split()[1])}))
     assert daemon.stop() == 0
     assert f"import {template}" in (daemon.home / "notes").read_text().splitlines()
+
+
+def test_a_helper_of_multiprocessing_is_not_left(daemon: Preforkd):
+    """Its resource tracker ends by itself, right after the worker: nobody needs to hear of it."""
+    write(daemon, "")
+    daemon.start()
+    daemon.get("/spawns")
+    assert daemon.stop() == 0
+    daemon.events.join()
+    assert daemon.events.named("children_left") == []
 
 
 def test_an_exit_handler_that_hangs_is_bounded_by_graceful(daemon: Preforkd):
