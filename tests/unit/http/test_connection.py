@@ -100,6 +100,7 @@ def test_a_chunked_body_that_was_read_has_a_length():
     assert connection.next_event() is End.OF_BODY
     request.decode(5)
     assert request.headers == {"HTTP_HOST": "a", "CONTENT_LENGTH": "5"}
+    assert (request.chunked, request.length) == (False, 5)
 
 
 def test_it_says_whether_it_is_within_a_message():
