@@ -9,14 +9,14 @@ from prefork.arbiter.attempt import AttemptState
 from tests.unit.arbiter.service import Service
 
 
-@pytest.mark.parametrize("graceful", [True, False])
-def test_a_stop_is_told_once_by_its_name(graceful: bool):
+@pytest.mark.parametrize(("signal", "graceful"), [("TERM", True), ("QUIT", False)])
+def test_a_stop_is_told_once_by_its_name(signal: str, graceful: object):
     """And how; a second one is not told again."""
     service = Service().up()
     for _ in range(2):
-        service.tell(facts.StopRequested(graceful=graceful, signal="TERM"))
-    assert service.reports("master_stopping") == [{"signal": "TERM", "graceful": graceful}]
-    assert service.worker(1).life.cause == "the service is stopping (TERM)"
+        service.tell(facts.StopRequested(graceful=bool(graceful), signal=signal))
+    assert service.reports("master_stopping") == [{"signal": signal, "graceful": graceful}]
+    assert service.worker(1).life.cause == f"the service is stopping ({signal})"
 
 
 def test_a_pause_is_told_with_the_way_back():

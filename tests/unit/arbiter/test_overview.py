@@ -68,7 +68,7 @@ def test_a_worker_is_told_with_all_that_is_known_of_it():
     service = Service({"web": 1, "api": 2}).up()
     service.tell(facts.RecycleDue(1, "memory"), after=1.25)
     service.tell(facts.ScaleRequested(pool="api", workers=1))
-    rows = {1: facts.RequestSeen(service.now - 0.5, "GET / HTTP/1.1", 9)}
+    rows = {1: facts.RequestSeen(service.now - 0.12345, "GET / HTTP/1.1", 9)}
     first, second, *_rest = overview(service.master, rows, service.now)["workers"]
     about = {"generation": 1, "worker": 1, "kind": "worker", "age": 1.2}
     assert first == {
@@ -79,7 +79,7 @@ def test_a_worker_is_told_with_all_that_is_known_of_it():
         "served": 9,
         "recycle_due": "memory",
         "request": "GET / HTTP/1.1",
-        "busy_seconds": 0.5,
+        "busy_seconds": 0.123,
     }
     assert second == {
         **about,
