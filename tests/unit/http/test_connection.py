@@ -265,3 +265,10 @@ def test_a_refused_head_request_is_known_as_one():
     connection.next_event()
     connection.receive(b"HEAD ")
     assert not connection.refuses_head
+
+
+def test_a_cr_that_comes_alone_is_remembered():
+    """It is refused as soon as no LF follows it."""
+    assert outcome([b"\r", b"G"]) == [400]
+    assert outcome([b"G", b"\r", b"E"]) == [400]
+    assert outcome([b"\r", b"\n", GET]) == outcome([GET])

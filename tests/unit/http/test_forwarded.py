@@ -111,6 +111,7 @@ def test_the_scheme_is_the_proxys_to_tell(proto, scheme):
         ("192.0.2.1, 10.0.0.1", "https, http", "https"),
         ("6.6.6.6, 192.0.2.1, 10.0.0.1", "http, https, http", "https"),
         ("6.6.6.6, 192.0.2.1", "https, http", "http"),
+        ("192.0.2.1", "https, http", "http"),
         ("192.0.2.1, 10.0.0.2, 10.0.0.1", "https", "https"),
         ("192.0.2.1, 10.0.0.2, 10.0.0.1", "https, http", "https"),
     ],

@@ -394,3 +394,15 @@ class TestCorners:
         assert response.frame(b"abc") == b"abc"
         assert not response.short
         assert not response.chunked
+
+    def test_a_status_that_claims_to_be_another_is_what_it_says(self):
+        """Only plain texts are looked up."""
+
+        class OddStatus(Odd):
+            __slots__ = ()
+
+            def __hash__(self):
+                return hash("200 OK")
+
+        answered(status="200 OK")
+        assert answered(status=OddStatus("404 Not Found"))[0].code == 404
