@@ -137,9 +137,8 @@ def _of_expression(node: ast.AST, field: str, item: ast.AST) -> Iterator[ast.AST
         other = copy.copy(item)
         other.func = ast.copy_location(ast.Name(CALLS[item.func.id], ast.Load()), item.func)
         yield other
-    if (field == "test" and not isinstance(node, ast.Assert)) or (
-        isinstance(node, ast.comprehension) and field == "ifs"
-    ):
+    asked = field == "test" and not isinstance(node, ast.Assert) and not isinstance(item, ast.Constant)
+    if asked or (isinstance(node, ast.comprehension) and field == "ifs"):
         yield ast.copy_location(ast.Constant(value=True), item)
         yield ast.copy_location(ast.Constant(value=False), item)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from prefork.arbiter import facts, orders
 from prefork.arbiter.answers import ANSWERS
 from prefork.arbiter.control import Controller
 from prefork.arbiter.facts import Fact
+from prefork.arbiter.fleet import WorkerState
 from prefork.control import protocol
 from prefork.control.commands import COMMANDS
 from prefork.control.server import Asking
@@ -68,6 +70,7 @@ class Desk:
     def __init__(self, rename: Rename = as_it_is) -> None:
         self.rename = rename
         self.service = Service({"web": 2}).up()
+        self.measures = True  # the memory, at once
         self.failures: tuple[str, ...] = ()  # of the logs that are reopened
         self.socket = Socket()
         self.sources: dict[int, Callable[[], Iterator[Fact]]] = {}
@@ -132,7 +135,7 @@ class Desk:
             return [facts.ConfigLoaded(config({"web": 2}))]
         if isinstance(order, orders.OpenListeners):
             return [facts.ListenersOpened(order.generation)]
-        if isinstance(order, orders.MeasureRoom):
+        if isinstance(order, orders.MeasureRoom) and self.measures:
             return [facts.RoomMeasured(order.pool, order.workers, order.force, 0, 0, 1024)]
         if isinstance(order, orders.Reexec):
             return [facts.SuccessorStarted(4711)]
@@ -310,3 +313,80 @@ def test_who_waits_is_told_of_events_and_who_does_not_is_not():
     assert "pool_scaled" in events
     assert "worker_spawned" not in events
     assert len(desk.socket.told[other]) == 1
+
+
+def answer_to(desk: Desk, do: str, **given: Any) -> dict[str, Any]:
+    answer = desk.answer(desk.ask(do, **given))
+    assert answer
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("do", "given"),
+    [
+        ("status", {}),
+        ("deaths", {}),
+        ("reload", {}),
+        ("upgrade", {}),
+        ("scale", {"pool": "web", "workers": 3}),
+        ("reopen", {}),
+        ("stop", {}),
+        ("quit", {}),
+    ],
+)
+def test_what_is_done_is_answered_so(do: str, given: dict[str, Any]):
+    """``ok`` is what the exit status of preforkctl goes by."""
+    assert answer_to(Desk(), do, **given)["ok"] is True
+
+
+def test_the_status_names_the_service():
+    """Version, process, file, addresses."""
+    answer = answer_to(Desk(), "status")
+    assert (answer["version"], answer["pid"], answer["config"]) == ("1.2.3", os.getpid(), "a.toml")
+    assert answer["listeners"] == {"web": "unix:/run/web.sock"}
+    assert answer["predecessor"] is False
+
+
+def test_a_reload_that_another_supersedes_is_refused():
+    """At once, though the other goes on."""
+    desk = Desk()
+    client = desk.ask("reload", wait=True)
+    desk.tell(facts.ReloadRequested())
+    answer = desk.answer(client)
+    assert answer == {"ok": False, "reason": "superseded by another reload", "faults": []}
+    assert answer_to(desk, "reload")["ok"] is True
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_upgrade_keeps_the_old_master_where_that_is_asked_for(keep: object):
+    """Else it retires when the new one is ready."""
+    desk = Desk()
+    desk.ask("upgrade", keep=bool(keep))
+    assert desk.service.master.upgrade.auto is not keep
+    desk.tell(facts.SuccessorReady())
+    stopping = desk.service.master.state.value == "stopping"
+    assert stopping is not keep
+
+
+def test_a_number_is_answered_when_it_is_decided():
+    """Not while the memory is being measured; and with what was asked for."""
+    desk = Desk()
+    desk.measures = False
+    client = desk.ask("scale", pool="web", workers=3)
+    assert desk.answer(client) is None
+    desk.tell(facts.RoomMeasured("web", 3, False, 0, 0, 1024))
+    assert desk.answer(client) == {"ok": True, "pool": "web", "workers": 3}
+
+
+def test_stacks_of_one_that_is_being_ended_are_among_the_deaths():
+    """It is not asked for them again."""
+    desk = Desk()
+    [first, _second] = desk.workers()
+    desk.service.worker(first).life.state = WorkerState.ABORTED
+    answer = answer_to(desk, "dump", worker="web/1")
+    assert answer == {"ok": False, "reason": "the worker is being ended: see preforkctl deaths"}
+
+
+def test_a_worker_that_is_not_there_has_no_stacks():
+    """By the name that it was asked for."""
+    assert answer_to(Desk(), "dump", worker="web/9") == {"ok": False, "reason": "there is no worker web/9"}

@@ -103,3 +103,30 @@ def test_a_boot_that_failed_is_headed_by_why(failure: str, cause: str):
     assert told.fields["cause"] == cause
     assert told.fields["ending"] == "exit code 70"
     assert death_report.boot_story(one, ChildExited(1, "exit code 70", clean=False)).splitlines()[0].endswith(cause)
+
+
+def test_times_are_told_to_the_millisecond():
+    """How long it was at its request, and how long that had been queued."""
+    fact = ChildExited(1, "signal SIGSEGV", clean=False, last=RequestSeen(60.12345, "GET / HTTP/1.1", 7, 0.98765))
+    told = death_report.certificate(worker(), fact, 0.0, now=62.56789)
+    assert (told.fields["age"], told.fields["busy_seconds"], told.fields["queue_seconds"]) == (52.568, 2.444, 0.988)
+    idle = ChildExited(1, "signal SIGSEGV", clean=False, last=RequestSeen(0.0, "", 7, 0.98765))
+    assert "queue_seconds" not in death_report.certificate(worker(), idle, 0.0, now=62.0).fields
+
+
+@pytest.mark.parametrize(
+    ("failure", "cause"),
+    [
+        ("Traceback (most recent call last):\n  File\nImportError: shop", "ImportError: shop"),
+        (
+            "Traceback (most recent call last):\n  File\nSyntaxError: x\n    in shop",
+            "Traceback (most recent call last):",
+        ),
+        ("shop:app is an int\nhint: name a callable", "shop:app is an int"),
+    ],
+)
+def test_the_cause_of_a_boot_is_what_was_raised_or_the_first_line(failure: str, cause: str):
+    """In one line, for the log."""
+    one = worker()
+    one.life.failure = failure
+    assert death_report.cause_of(one, ChildExited(1, "exit code 70", clean=False)) == cause

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from prefork.arbiter.fleet import NEXT, Fleet, WorkerEvent, WorkerState
+from prefork.arbiter.fleet import NEXT, Fleet, Life, Worker, WorkerEvent, WorkerState
 from prefork.config.models import Pool
 
 POOL = Pool(app="a:b")
@@ -113,3 +113,18 @@ def test_a_pool_that_names_no_listeners_has_all(ours: tuple[str, ...] | None, th
     one = fleet.enlist("web", POOL.model_copy(update={"listen": ours}), 1, 0.0)
     other = fleet.enlist("shop", POOL.model_copy(update={"listen": theirs}), 1, 0.0)
     assert one.shares_listener(other) is other.shares_listener(one) is shared
+
+
+def test_what_a_worker_is_when_it_is_enlisted():
+    """It may accept as soon as it boots; a template accepts nobody, and has no number."""
+    fleet = Fleet()
+    worker = fleet.enlist("web", POOL, 3, 7.0)
+    template = fleet.enlist("web", POOL, 3, 7.0, template=True)
+    assert (worker.life.accepts, template.life.accepts) == (True, False)
+    assert (worker.number, template.number) == (1, 0)
+    assert (worker.template, worker.level, worker.source, worker.born) == (False, 0, 0, 7.0)
+    assert worker.describe() == {"pool": "web", "worker": 1, "pid": 0, "generation": 3}
+    assert template.describe() == {"pool": "web", "pid": 0, "generation": 3}
+    assert (fleet.of("web"), fleet.templates) == ([worker], [template])
+    plain = Worker(9, "web", 1, 0, 1, POOL, 0.0, Life(inf))
+    assert (plain.template, plain.life.accepts, plain.life.state) == (False, True, WorkerState.BOOTING)

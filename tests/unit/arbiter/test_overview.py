@@ -61,3 +61,68 @@ def test_an_upgrade_is_told_with_its_stage():
     service.tell(facts.UpgradeRequested(auto=True))
     service.tell(facts.SuccessorStarted(77))
     assert overview(service.master, {}, service.now)["upgrade"] == {"state": "started", "successor": 77}
+
+
+def test_a_worker_is_told_with_all_that_is_known_of_it():
+    """How old it is, and where it applies why it was asked to end, or will be."""
+    service = Service({"web": 1, "api": 2}).up()
+    service.tell(facts.RecycleDue(1, "memory"), after=1.25)
+    service.tell(facts.ScaleRequested(pool="api", workers=1))
+    rows = {1: facts.RequestSeen(service.now - 0.12345, "GET / HTTP/1.1", 9)}
+    first, second, *_rest = overview(service.master, rows, service.now)["workers"]
+    about = {"generation": 1, "worker": 1, "kind": "worker", "age": 1.2}
+    assert first == {
+        **about,
+        "pool": "web",
+        "pid": 1001,
+        "state": "ready",
+        "served": 9,
+        "recycle_due": "memory",
+        "request": "GET / HTTP/1.1",
+        "busy_seconds": 0.123,
+    }
+    assert second == {
+        **about,
+        "pool": "api",
+        "pid": 1002,
+        "state": "retiring",
+        "served": 0,
+        "cause": "scaled down",
+    }
+
+
+def test_only_ready_workers_of_the_generation_in_force_are_ready():
+    """Not those that a roll has yet to replace."""
+    service = Service({"web": 2}).up()
+    service.reload()
+    service.tell(facts.WorkerReady(3))
+    told = overview(service.master, {}, service.now)
+    assert (told["generation"], told["pools"]["web"]["ready"], told["pools"]["web"]["wanted"]) == (2, 1, 2)
+
+
+def test_the_pause_of_a_pool_is_told_to_the_tenth_and_ends_at_nought():
+    """What is over is not negative."""
+    service = Service({"web": 1}).up()
+    service.forks = False
+    service.die(1)
+    told = overview(service.master, {}, service.now + 0.04)["pools"]["web"]
+    assert told == {"wanted": 1, "ready": 0, "failures": 1, "next_try_in": 0.1}
+    assert overview(service.master, {}, service.now + 9.0)["pools"]["web"]["next_try_in"] == 0.0
+
+
+def test_paused_workers_and_a_predecessor_are_told():
+    """As truth values."""
+    service = Service().up()
+    told = overview(service.master, {}, service.now)
+    assert (told["paused"], told["predecessor"]) == (False, False)
+    service.tell(facts.PauseRequested())
+    assert overview(service.master, {}, service.now)["paused"] is True
+
+
+def test_times_of_a_reload_are_told_to_the_millisecond():
+    """Its beginning, and its end where there is one."""
+    service = Service().up()
+    service.tell(facts.ReloadRequested())
+    service.tell(facts.ReloadRefused(("no",)), after=0.5)
+    told = overview(service.master, {}, service.now + 1.23456)["reload"]
+    assert (told["began_seconds_ago"], told["ended_seconds_ago"]) == (1.735, 1.235)

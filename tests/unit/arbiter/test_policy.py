@@ -107,3 +107,16 @@ def test_the_limits_are_those_of_the_manual():
     assert (policy.STACKS_WITHIN, policy.STACKS_REST_WITHIN) == (1.0, 0.1)
     assert (policy.ABORT_WITHIN, policy.QUIT_WITHIN, policy.SETTLED_AFTER) == (2.0, 2.0, 5.0)
     assert (policy.BURST_WITHIN, policy.BURST_EACH, policy.BURST_LEAST) == (60.0, 5, 10)
+
+
+def test_the_limits_that_nobody_can_set():
+    """As they are described for operators; seconds, and characters of stacks."""
+    assert (policy.STACKS_WITHIN, policy.STACKS_REST_WITHIN, policy.ABORT_WITHIN, policy.QUIT_WITHIN) == (
+        1.0,
+        0.1,
+        2.0,
+        2.0,
+    )
+    assert policy.STACKS_MOST == 262144
+    assert (policy.SETTLED_AFTER, policy.UNREAD_FOR) == (5.0, 1.0)
+    assert (policy.BURST_WITHIN, policy.burst_of(1), policy.burst_of(2), policy.burst_of(3)) == (60.0, 10, 10, 15)

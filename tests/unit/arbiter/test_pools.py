@@ -18,11 +18,11 @@ def test_a_pool_without_an_adjustment_has_none_to_keep():
 
 def test_a_stuck_worker_of_a_pool_that_was_removed_may_die():
     """It could not be told to retire; its death costs nobody anything."""
-    service = Service({"web": 1, "api": 1}, request=5.0).up()
+    service = Service({"web": 1, "api": 1}, request=2.0).up()
     service.tell(facts.RequestStarted(2))
-    service.now += 5.0
+    service.now += 2.0
     service.tell(facts.TimePassed())
-    service.board(2, service.now - 5.0)
+    service.board(2, service.now - 2.0)
     assert service.state(2) == "stuck"
     service.reload(config({"web": 1}))
     service.all_ready()
@@ -42,3 +42,36 @@ def test_paused_pools_want_nobody_and_need_no_templates():
     assert orders.RetireWorker(template.id, drain=False) in service.given
     assert service.master.pools.wanted("web") == 0
     assert service.master.pools.scaled("web") == 2
+
+
+def test_the_back_off_of_a_pool_that_was_removed_is_nobody_s():
+    """The master neither waits for its end, nor forks when it has come."""
+    service = Service({"web": 1, "api": 1}).up()
+    for _ in range(2):
+        service.forks = False
+        service.die(2)
+        service.forks = True
+    assert service.master.pools.backoff_of("api").failures
+    service.reload(config({"web": 1}))
+    service.all_ready()
+    service.retired_go()
+    service.pass_time(60.0)
+    assert service.lives() == {"web": ["ready"]}
+    assert service.asleep
+
+
+def test_one_that_is_ready_in_the_moment_of_a_failure_ends_the_back_off():
+    """When it has stayed up for five seconds."""
+    service = Service({"web": 2}).up()
+    service.forks = False
+    service.now += 1.0
+    service.die(1)
+    service.forks = True
+    service.pass_time(service.master.deadline() - service.now)
+    failed_at = service.master.pools.backoff_of("web").failed_at
+    service.all_ready()
+    [young] = [worker for worker in service.master.fleet.of("web") if worker.id > 2]
+    young.life.ready_at = failed_at
+    assert service.master.pools.next_settled() == failed_at + 5.0
+    young.life.ready_at = failed_at - 0.001
+    assert service.master.pools.next_settled() == float("inf")

@@ -127,3 +127,76 @@ def test_whoever_asks_is_answered_though_the_worker_says_nothing():
     service.die(2, "signal SIGSEGV")
     assert service.reports("worker_dumped")[1]["stacks"] == "c"
     assert service.reports("worker_died")[0]["stacks"] == "c"
+
+
+def test_a_bell_of_one_that_is_being_ended_or_has_ended_is_nothing():
+    """Nobody looks at its row any more."""
+    service = slow_service()
+    began = service.now
+    service.pass_time(10.0)
+    service.board(1, began)
+    assert service.state(1) == "stuck"
+    assert service.tell(facts.RequestStarted(1)) == []
+    assert service.tell(facts.RequestStarted(99)) == []
+
+
+def test_rows_that_could_not_be_read_are_read_a_second_later():
+    """Of those who still work; nobody is spared its limit for it."""
+    service = Service({"web": 3}, slow=2.0, request=10.0).up()
+    service.tell(facts.RequestStarted(1))
+    service.tell(facts.RequestStarted(2))
+    service.pass_time(2.0)
+    service.die(2)
+    service.given.clear()
+    service.tell(facts.OrderFailed(orders.ReadScoreboard((1, 2)), "EIO"))
+    assert service.worker(1).watch.look_at == service.now + policy.UNREAD_FOR
+    service.pass_time(policy.UNREAD_FOR)
+    assert service.told(orders.ReadScoreboard) == [orders.ReadScoreboard((1,))]
+    service.board(1, service.now - 10.0)
+    assert service.state(1) == "stuck"
+    service.given.clear()
+    assert service.tell(facts.OrderFailed(orders.ReadScoreboard((1,)), "EIO")) == []
+    assert service.worker(1).watch.look_at == float("inf")
+
+
+def test_a_request_that_may_yet_be_overdue_is_watched_on():
+    """Its row is given free only when nothing can come of it any more."""
+    service = slow_service()
+    began = service.now
+    service.pass_time(2.0)
+    assert orders.WatchWorker(1, watching=False) not in service.board(1, began)
+    assert service.worker(1).watch.look_at == began + 10.0
+    assert orders.WatchWorker(1, watching=False) in service.board(1, 0.0)
+
+
+def test_stacks_that_nobody_asked_for_are_those_that_a_worker_leaves_in_dying():
+    """They are in its death certificate."""
+    service = Service().up()
+    service.tell(facts.StacksDumped(1, "fatal.py, line 3"))
+    assert service.reports("worker_dumped") == []
+    service.die(1, "signal SIGSEGV")
+    assert service.reports("worker_died")[0]["stacks"] == "fatal.py, line 3"
+
+
+def test_stacks_of_one_that_is_stuck_by_now_are_taken_for_its_end():
+    """Though somebody had asked to see them before."""
+    service = slow_service(slow=0.0)
+    began = service.now
+    service.pass_time(9.9)
+    service.tell(facts.DumpRequested((1,)))
+    service.pass_time(0.1)
+    service.board(1, began)
+    assert service.state(1) == "stuck"
+    service.tell(facts.StacksDumped(1, "stuck.py, line 1"))
+    service.pass_time(policy.STACKS_WITHIN)
+    assert service.reports("worker_stuck")[0]["stacks"] == "stuck.py, line 1"
+
+
+def test_stacks_are_told_when_they_are_complete_and_not_before():
+    """Nor of those who were not asked."""
+    service = Service({"web": 2}).up()
+    service.tell(facts.DumpRequested((1,)))
+    service.tell(facts.TimePassed(), after=0.01)
+    assert service.reports("worker_dumped") == []
+    service.pass_time(policy.STACKS_WITHIN)
+    assert [told["worker"] for told in service.reports("worker_dumped")] == [1]

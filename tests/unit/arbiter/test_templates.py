@@ -205,3 +205,41 @@ def test_nobody_is_warm_beyond_the_last_level():
     ]
     service.tell(facts.WorkerReady(replacement.worker))
     assert service.tell(facts.WorkerWarm(replacement.worker, 1000)) == []
+
+
+def test_a_pool_that_does_not_preload_has_no_template():
+    """The master forks its workers, and they have no source."""
+    service = Service().up()
+    assert [(order.template, order.warm_at) for order in service.told(orders.SpawnWorker)] == [(0, 0)]
+    assert [(one.source, one.level, one.template) for one in service.master.fleet] == [(0, 0, False)]
+
+
+def test_another_template_is_made_when_the_present_one_is_being_ended(service: Service):
+    """It forks nobody any more: who is owed is not left waiting for it."""
+    waiting, former = unborn(service)
+    service.given.clear()
+    service.pass_time(waiting.life.deadline - service.now)
+    assert service.state(former.id) == "stuck"
+    service.die(waiting.id, "it was not forked")
+    assert len(service.told(orders.SpawnTemplate)) == 1
+    assert service.told(orders.SpawnWorker) == []
+
+
+def test_nobody_is_worn_before_the_warmer_template_is_ready(service: Service):
+    """It may never be."""
+    warm(service)
+    service.die(service.master.fleet.of("web")[1].id)
+    [young] = [one for one in service.master.fleet.of("web") if one.state.value == "booting"]
+    service.tell(facts.WorkerReady(young.id))
+    assert [one.life.worn for one in service.master.fleet.of("web")] == ["", ""]
+
+
+def test_only_colder_workers_of_the_same_generation_are_worn(service: Service):
+    """Those that a warmer template has forked are not, whenever another gets ready."""
+    [spawn] = warm(service)
+    given = service.tell(facts.WorkerReady(spawn.worker))
+    assert [one.life.worn for one in service.master.fleet.of("web") if one.ready] == ["refork", "refork"]
+    [replacement] = [order.worker for order in given if isinstance(order, orders.SpawnWorker)]
+    service.tell(facts.WorkerReady(replacement))
+    assert service.worker(replacement).life.worn == ""
+    assert service.worker(spawn.worker).life.worn == ""

@@ -103,3 +103,41 @@ def test_stacks_of_a_crash_are_kept_and_those_of_an_abort_not_twice(termination:
     worker.life.state = WorkerState.ABORTED
     termination.dumped(worker, "Fatal again", 10.0)
     assert worker.life.stacks == "Fatal"
+
+
+def test_a_template_that_boots_is_told_to_quit(fleet: Fleet, termination: Termination):
+    """It has no request that it could finish."""
+    template = fleet.enlist("web", POOL, 1, 0.0, template=True)
+    assert list(termination.retire(template, "not needed", 10.0)) == [orders.KillWorker(template.id, Signals.SIGQUIT)]
+    assert (template.state, template.life.cause) == (WorkerState.QUITTING, "not needed")
+    other = fleet.enlist("web", POOL, 1, 0.0, template=True)
+    other.life.state = WorkerState.READY
+    assert list(termination.retire(other, "not needed", 10.0)) == [orders.RetireWorker(other.id, drain=False)]
+
+
+@pytest.mark.parametrize("state", [WorkerState.READY, WorkerState.RETIRING, WorkerState.QUITTING])
+def test_what_a_worker_leaves_in_dying_is_kept_whole(termination: Termination, worker: Worker, state: WorkerState):
+    """In pieces, as it comes."""
+    worker.life.state = state
+    termination.dumped(worker, "fatal.py, ", 10.0)
+    termination.dumped(worker, "line 3", 10.0)
+    assert worker.life.stacks == "fatal.py, line 3"
+
+
+@pytest.mark.parametrize("state", [WorkerState.ABORTED, WorkerState.KILLED])
+def test_the_stacks_of_an_abort_are_kept_where_there_are_none(
+    termination: Termination, worker: Worker, state: WorkerState
+):
+    """The worker was too busy to write them before; and they are not kept twice."""
+    worker.life.state = state
+    termination.dumped(worker, "late.py", 10.0)
+    termination.dumped(worker, "late.py", 10.0)
+    assert worker.life.stacks == "late.py"
+
+
+def test_a_stuck_one_is_among_the_deaths_before_it_has_died(fleet: Fleet, termination: Termination, worker: Worker):
+    """Whoever asks for them meanwhile sees it."""
+    list(termination.stuck(worker, "request timeout", 10.0))
+    list(termination.overdue(worker, 11.0))
+    [death] = fleet.deaths
+    assert (death.at, death.outcome, death.story["cause"]) == (11.0, "stuck", "request timeout")

@@ -205,3 +205,64 @@ def test_the_whole_service_stops_with_its_predecessor():
     service.retired_go()
     assert [order.code for order in service.told(orders.Exit)] == [0]
     assert service.master.alone
+
+
+def upgrading() -> Service:
+    """A successor has been executed, and has not reported."""
+    service = Service().up()
+    service.tell(facts.UpgradeRequested(auto=False))
+    service.tell(facts.SuccessorStarted(77))
+    return service
+
+
+def test_an_upgrade_is_told_when_it_begins():
+    """Before anything can go wrong."""
+    service = Service().up()
+    service.tell(facts.UpgradeRequested())
+    assert service.reports("upgrade_started") == [{}]
+
+
+def test_when_a_successor_has_ended_there_is_none():
+    """Neither its pid nor anything else of it is left."""
+    service = upgrading()
+    service.tell(facts.SuccessorGone())
+    upgrade = service.master.upgrade
+    assert (upgrade.state.value, upgrade.pid, upgrade.ready, upgrade.dismissed) == ("none", 0, False, False)
+    assert upgrade.deadline == float("inf")
+
+
+def test_the_reason_of_an_upgrade_that_fails_is_the_first_that_was_known():
+    """It is told when the successor has ended."""
+    service = upgrading()
+    attempt = service.master.upgrade.last
+    service.pass_time(service.master.upgrade.deadline - service.now)
+    assert attempt.pending
+    service.tell(facts.SuccessorGone())
+    assert (attempt.state.value, attempt.reason) == ("failed", "the successor did not report in time")
+
+    service = upgrading()
+    attempt = service.master.upgrade.last
+    service.tell(facts.SuccessorFailed("its file has faults"))
+    service.pass_time(service.master.upgrade.deadline - service.now)
+    service.tell(facts.SuccessorGone())
+    assert (attempt.state.value, attempt.reason) == ("failed", "its file has faults")
+
+
+def test_the_stop_of_the_whole_service_is_the_reason_too():
+    """If there was none before."""
+    service = upgrading()
+    attempt = service.master.upgrade.last
+    service.tell(facts.StopRequested(graceful=True, signal="TERM", plan=facts.StopPlan(whole_service=True)))
+    service.tell(facts.SuccessorGone())
+    assert (attempt.state.value, attempt.reason) == ("failed", "the service is stopping")
+
+
+def test_the_versions_of_both_masters_are_told_where_they_are_known():
+    """For people, who upgrade to have another one."""
+    service = upgrading()
+    service.tell(facts.SuccessorReady("prefork 1", "prefork 2"))
+    [told] = service.reports("upgrade_ready")
+    assert (told["runs"], told["successor_runs"], told["successor"]) == ("prefork 1", "prefork 2", 77)
+    service = upgrading()
+    service.tell(facts.SuccessorReady())
+    assert service.reports("upgrade_ready")[0].keys() == {"successor", "hint"}

@@ -100,6 +100,7 @@ def test_a_chunked_body_that_was_read_has_a_length():
     assert connection.next_event() is End.OF_BODY
     request.decode(5)
     assert request.headers == {"HTTP_HOST": "a", "CONTENT_LENGTH": "5"}
+    assert (request.chunked, request.length) == (False, 5)
 
 
 def test_it_says_whether_it_is_within_a_message():
@@ -264,3 +265,10 @@ def test_a_refused_head_request_is_known_as_one():
     connection.next_event()
     connection.receive(b"HEAD ")
     assert not connection.refuses_head
+
+
+def test_a_cr_that_comes_alone_is_remembered():
+    """It is refused as soon as no LF follows it."""
+    assert outcome([b"\r", b"G"]) == [400]
+    assert outcome([b"G", b"\r", b"E"]) == [400]
+    assert outcome([b"\r", b"\n", GET]) == outcome([GET])

@@ -116,6 +116,7 @@ def test_the_scheme_is_the_proxys_to_tell(proto, scheme):
         ("192.0.2.1, 10.0.0.1", "https, http", "https"),
         ("6.6.6.6, 192.0.2.1, 10.0.0.1", "http, https, http", "https"),
         ("6.6.6.6, 192.0.2.1", "https, http", "http"),
+        ("192.0.2.1", "https, http", "http"),
         ("192.0.2.1, 10.0.0.2, 10.0.0.1", "https", "https"),
         ("192.0.2.1, 10.0.0.2, 10.0.0.1", "https, http", "https"),
     ],
@@ -292,3 +293,31 @@ def test_what_is_remembered_is_bounded():
     heeded(trust, **{"for": "1," * 1000})
     assert len(trust._clients) <= forwarded.CACHE_SIZE
     assert max(map(len, trust._clients)) <= forwarded.CACHED_LENGTH
+
+
+def test_the_bounds_of_what_is_remembered():
+    """To the entry, and to the character."""
+    trust = Trust(["127.0.0.1"])
+    for number in range(forwarded.CACHE_SIZE):
+        heeded(trust, **{"for": f"192.0.{number // 256}.{number % 256}"})
+    assert len(trust._clients) == forwarded.CACHE_SIZE == 1024
+    heeded(trust, **{"for": "198.51.100.1"})
+    assert list(trust._clients) == ["198.51.100.1"]
+    for blanks, kept in ((forwarded.CACHED_LENGTH - 9, 2), (forwarded.CACHED_LENGTH - 8, 2)):
+        assert heeded(trust, **{"for": " " * blanks + "192.0.2.1"})["REMOTE_ADDR"] == "192.0.2.1"
+        assert len(trust._clients) == kept
+    assert forwarded.CACHED_LENGTH == 256
+
+
+@pytest.mark.parametrize("port", ["1", "65535"])
+def test_the_first_and_the_last_port_are_ports(port):
+    """Of a client, and of the service."""
+    assert client(**{"for": f"192.0.2.1:{port}"}) == ("192.0.2.1", port)
+    assert server(heeded(port=port))[2] == port
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_what_is_beside_them_is_not(port):
+    """Of either."""
+    assert client(**{"for": f"192.0.2.1:{port}"}) == ("192.0.2.1", "")
+    assert server(heeded(port=port))[2] == "8000"

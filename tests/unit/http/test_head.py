@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from prefork.errors import RequestError
+from prefork.http import head as module
+from prefork.http.fields import CACHE_SIZE, CACHED_LENGTH
+from prefork.http.head import parse_line
 from prefork.http.limits import Limits
 from tests.unit.http.reading import head, outcome, request_of, status_of
 
@@ -226,3 +230,59 @@ def test_the_limits_of_the_defaults_hold_what_clients_send():
     """RFC 9110 section 4.1 recommends 8000 octets for a request line."""
     assert status_of(get(line=b"GET /" + b"a" * 7990 + b" HTTP/1.1")) == 0
     assert status_of(get(*[b"X-%d: a" % n for n in range(99)])) == 0
+
+
+def dripping(data):
+    return [data[i : i + 1] for i in range(len(data))]
+
+
+def test_a_request_line_that_does_not_end_is_refused_when_it_is_too_long():
+    """Nobody waits for its end; a CR may yet be a part of that."""
+    assert outcome([b"GET /" + b"a" * 25], SMALL) == []
+    assert outcome([b"GET /" + b"a" * 25 + b"\r"], SMALL) == []
+    assert outcome([b"GET /" + b"a" * 26], SMALL) == [414]
+
+
+def test_a_long_request_line_leaves_the_fields_their_room():
+    """Each has its own limit, however they arrive."""
+    line = b"GET /" + b"a" * 16 + b" HTTP/1.1"
+    start = b"\r\nHost: a\r\nX: "
+    data = line + start + b"a" * (SMALL.field_bytes - len(start)) + b"\r\n\r\n"
+    assert len(outcome([data], SMALL)) == len(outcome(dripping(data), SMALL)) == 1
+    assert outcome([data], SMALL) == outcome(dripping(data), SMALL) != [431]
+    longer = data.replace(b"X: a", b"X: aa")
+    assert outcome([longer], SMALL) == outcome(dripping(longer), SMALL) == [431]
+
+
+@pytest.mark.parametrize("path", range(9))
+def test_the_first_of_several_faults_is_found_wherever_it_is(path):
+    """By halves, to the last octet."""
+    line = b"GET /" + b"a" * path + b" HTTP/2.0"
+    for noise in range(9):
+        assert outcome([line + b"\r\n" + b"\x00" * noise]) == [505]
+        assert outcome([line + b"\x01" * (noise + 1) + b"\r\n\x00"]) == [400]
+
+
+def test_a_line_that_was_understood_is_held_to_the_limit_of_this_pool():
+    """Whoever remembers it has had a larger one."""
+    line = b"GET /" + b"b" * 30 + b" HTTP/1.1"
+    assert parse_line(line, Limits()).path == "/" + "b" * 30
+    with pytest.raises(RequestError) as caught:
+        parse_line(line, SMALL)
+    assert caught.value.status == 414
+
+
+def test_the_memory_of_request_lines_is_bounded():
+    """When it is full it begins anew, and what is long is not remembered."""
+    module._lines.clear()
+    for number in range(CACHE_SIZE):
+        parse_line(b"GET /%d HTTP/1.1" % number, Limits())
+    assert len(module._lines) == CACHE_SIZE
+    last = b"GET /last HTTP/1.1"
+    parse_line(last, Limits())
+    assert list(module._lines) == [last]
+    parse_line(b"GET / HTTP/1.1", Limits())
+    assert len(module._lines) == 2
+    for length, kept in ((CACHED_LENGTH, 3), (CACHED_LENGTH + 1, 3)):
+        parse_line(b"GET /".ljust(length - 9, b"a") + b" HTTP/1.1", Limits())
+        assert len(module._lines) == kept

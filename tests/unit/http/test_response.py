@@ -22,3 +22,12 @@ def test_head_has_no_body():
     whole, head = error_response(500, b"", b""), error_response(500, b"", b"", head_only=True)
     assert whole.startswith(head)
     assert head.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "phrase"), [(413, b"Content Too Large"), (414, b"URI Too Long"), (417, b"Expectation Failed")]
+)
+def test_a_refusal_has_the_phrase_of_rfc_9110(code, phrase):
+    """Older versions of Python have older ones."""
+    assert error_response(code, b"", b"").startswith(b"HTTP/1.1 %d %b\r\n" % (code, phrase))
+    assert error_response(code, b"", b"").endswith(b"\r\n\r\n%d %b\n" % (code, phrase))
