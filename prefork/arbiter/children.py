@@ -15,7 +15,11 @@ from functools import partial
 from prefork.arbiter import facts
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.watch import Watch
+<<<<<<< HEAD
 from prefork.system import channel, process, room
+=======
+from prefork.system import channel, oom, process, signals
+>>>>>>> break
 from prefork.system.channel import Channel, Kind, Message
 from prefork.system.scoreboard import Scoreboard
 
@@ -41,6 +45,7 @@ class Child:
     taken: Callable[[int], bool] = lambda _pid: False  # whether another child in the table has this pid
     signals: list[int] = field(default_factory=list)  # that wait until it is known
     ready: bool = False  # it has said so: it reads its channel
+    expired: bool = False  # it may tell its clients that it is to be ended for being stuck
 
     def hear(self) -> Iterator[Fact]:
         """What the child said over its channel since the last call. Raises EOFError once it has closed the channel."""
@@ -87,10 +92,24 @@ class Child:
             return
         if not piece:
             raise EOFError
+        self.expire()
         yield facts.StacksDumped(self.worker, piece.decode(errors="replace"))
 
+    def expire(self) -> None:
+        """Have it tell its clients, if it may. Said with the dump, and again as each piece of the stacks arrives.
+
+        A signal that comes while the stacks are being written interrupts no system call: the dump starts that again.
+        """
+        if self.expired and self.pid and signals.EXPIRE is not None:
+            process.send_signal(self.pid, signals.EXPIRE)
+
     def last_words(self) -> Iterator[Fact]:
+<<<<<<< HEAD
         """Everything that the child said before it ended."""
+=======
+        """Everything that it said before it ended."""
+        self.expired = False  # its pid may be another's by now
+>>>>>>> break
         for source in (self.hear, self.dumped):
             try:
                 yield from source()

@@ -121,8 +121,10 @@ class Executor:
     @carries_out(orders.DumpStacks)
     def dump_stacks(self, order: orders.DumpStacks) -> None:
         self._resources.children.signal(order.worker, signals.DUMP)
-        if order.expired and signals.EXPIRE:
-            self._resources.children.signal(order.worker, signals.EXPIRE)
+        child = self._resources.children.get(order.worker)
+        if child and order.expired:
+            child.expired = True
+            child.expire()
 
     @carries_out(orders.WatchWorker)
     def watch_worker(self, order: orders.WatchWorker) -> Fact | None:

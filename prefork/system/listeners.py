@@ -25,6 +25,7 @@ from typing import Any
 from prefork.config.addresses import Address, FdAddress, SystemdAddress, TcpAddress, UnixAddress
 from prefork.errors import BindError, PrivilegeError
 from prefork.system import activation, unixsocket
+from prefork.system.socket_options import SocketOptions
 
 TCP = (socket.AF_INET, socket.AF_INET6)
 LONGEST_ACCEPT = 50_000  # microseconds
@@ -68,6 +69,7 @@ class Listener:
         self.backlog = socket.SOMAXCONN
         self.shut_down = False  # for good: it cannot be mended
         self._bound = sock.getsockname()
+        self._options = SocketOptions(sock)
         self._refusing = False
         self._passed = passed
         self._path = path
@@ -140,9 +142,13 @@ class Listener:
                 found.append("a worker made the socket blocking")
             if self.ours and not self._refusing and self._take_filter_off():
                 found.append("a worker attached a filter to the socket")
+            if self.ours and (changed := self._options.restore()):
+                found.append(f"a worker changed {', '.join(changed)} of the socket")
             if self._hung_up():
                 found.append("a worker shut the socket down")
                 self._listen_again()
+            elif self.ours and not self._refusing:
+                self._options.lengthen_queue(self.backlog)
         except OSError as error:
             self.shut_down = True
             found.append(f"the socket cannot be mended: {error.strerror}")

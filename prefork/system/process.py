@@ -301,7 +301,7 @@ def spawn_detached(
             os.waitpid(middle, 0)
     if b"errno" in said:
         number = int(said[b"errno"])
-        raise OSError(number, os.strerror(number), argv[0])
+        raise OSError(number, os.strerror(number), directory if b"directory" in said else argv[0])
     if b"pid" not in said:
         raise OSError(errno.ECHILD, "the process was killed before it could start", argv[0])
     return int(said[b"pid"])
@@ -348,7 +348,11 @@ def _execute(
     for descriptor in keep:
         os.set_inheritable(descriptor, descriptor != report)
     if directory:
-        os.chdir(directory)
+        try:
+            os.chdir(directory)
+        except OSError:
+            os.write(report, b"directory refused\n")
+            raise
     for signum in signals.EVERY - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(signum, signal.SIG_DFL)  # Python ignores SIGPIPE, and an exec keeps that
     signals.unblock()

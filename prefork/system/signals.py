@@ -23,10 +23,12 @@ PYTHON_IGNORES = {getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if ha
 
 # What the master tells a worker by signal.
 RETIRE = signal.SIGTERM
-# Free of meaning for applications; where there are no real-time signals, one that they seldom use.
-DUMP = getattr(signal, "SIGRTMIN", signal.SIGUSR2)
-# Sent together with DUMP and delivered after it, for the lower number comes first (signal(7)); None: there is none.
-EXPIRE = signal.SIGRTMIN + 1 if hasattr(signal, "SIGRTMIN") else None
+# Free of meaning for applications. Sent after DUMP; None: there are no real-time signals. The lower number of the two:
+# of signals that wait together the kernel takes that one first (signal(7)), and what it says of an interrupted system
+# call counts. DUMP has faulthandler's SA_RESTART, with which a lock or a socket would be waited for as before.
+EXPIRE = getattr(signal, "SIGRTMIN", None)
+# Where there are no real-time signals, one that applications seldom use.
+DUMP = signal.SIGRTMIN + 1 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
 
 # What the service manager tells the master for a stop that a start follows (RestartKillSignal= in systemd.kill(5)), and
 # for one that none follows (KillSignal=). It means the whole service, while TERM to an old master completes an upgrade.

@@ -49,9 +49,15 @@ def run_on_abort(hook: Callable[[], object], descriptor: int) -> None:
 
 
 def run_on_expiry(tell: Callable[[], object] | None) -> None:
-    """Run ``tell`` when a request has run past its timeout. It cannot run while C code holds the interpreter."""
+    """Run ``tell`` once when a request has run past its timeout. It cannot run while C code holds the interpreter."""
+    untold = [tell] if tell else []
+
+    def expire(_signum: int, _frame: FrameType | None) -> None:
+        if untold:  # the master says it more than once
+            untold.pop()()
+
     if signals.EXPIRE is not None:
-        signal.signal(signals.EXPIRE, (lambda _signum, _frame: tell()) if tell else signals.disregard)
+        signal.signal(signals.EXPIRE, expire)
 
 
 def report_failure(channel: Channel, traceback: str) -> None:

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -26,6 +28,20 @@ def application(environ, start_response):  # noqa: PLR0912 - a path a branch
         (HERE / "waiting").touch()
         while True:
             time.sleep(3600)
+    elif path == "/lock":
+        (HERE / "waiting").touch()
+        lock = threading.Lock()
+        with lock, lock:
+            pass
+    elif path == "/join":
+        (HERE / "waiting").touch()
+        thread = threading.Thread(target=time.sleep, args=(3600,), daemon=True)
+        thread.start()
+        thread.join()
+    elif path == "/recv":
+        (HERE / "waiting").touch()
+        ours, _theirs = socket.socketpair()
+        ours.recv(1)
     elif path == "/spin":
         (HERE / "waiting").touch()
         while True:

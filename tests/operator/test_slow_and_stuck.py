@@ -50,7 +50,7 @@ def test_a_slow_request_is_told_once_and_answered(daemon: Preforkd):
     assert daemon.events.named("worker_died") == []
 
 
-@pytest.mark.parametrize("how", ["/hang", "/spin"])
+@pytest.mark.parametrize("how", ["/hang", "/spin", "/lock", "/join", "/recv"])
 def test_the_client_of_a_stuck_request_is_told_504(daemon: Preforkd, how: str):
     """And it is in the access log; whoever waited behind it is told 503, and an idle connection is just closed."""
     log = daemon.home / "access.log"

@@ -74,6 +74,23 @@ def test_the_exec_fails(daemon: Preforkd, tmp_path: Path):
     upgrade_succeeds(daemon)
 
 
+def test_the_directory_of_the_start_has_been_removed(daemon: Preforkd):
+    """P7: a deploy that removes an old release; the reason names the directory, not the interpreter that is there."""
+    release = daemon.home / "release"
+    release.mkdir()
+    daemon.configure(workers=2)
+    paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
+    daemon.start(cwd=release, env={**daemon.environment(), "PWD": str(release), "PYTHONPATH": paths})
+    with unchanged(daemon):
+        release.rmdir()
+        daemon.signal(signal.SIGUSR2)
+        reason = daemon.expect("upgrade_failed")["reason"]
+        assert "No such file" in reason
+        assert reason.endswith(f"'{release}'")
+    release.mkdir()
+    upgrade_succeeds(daemon)
+
+
 def test_the_configuration_is_bad(daemon: Preforkd):
     """Every fault, with its place, is in the old master's log."""
     start(daemon)
