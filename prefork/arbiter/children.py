@@ -15,11 +15,7 @@ from functools import partial
 from prefork.arbiter import facts
 from prefork.arbiter.facts import Fact
 from prefork.arbiter.watch import Watch
-<<<<<<< HEAD
-from prefork.system import channel, process, room
-=======
-from prefork.system import channel, oom, process, signals
->>>>>>> break
+from prefork.system import channel, process, room, signals
 from prefork.system.channel import Channel, Kind, Message
 from prefork.system.scoreboard import Scoreboard
 
@@ -104,12 +100,8 @@ class Child:
             process.send_signal(self.pid, signals.EXPIRE)
 
     def last_words(self) -> Iterator[Fact]:
-<<<<<<< HEAD
         """Everything that the child said before it ended."""
-=======
-        """Everything that it said before it ended."""
         self.expired = False  # its pid may be another's by now
->>>>>>> break
         for source in (self.hear, self.dumped):
             try:
                 yield from source()
