@@ -6,16 +6,19 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.applications.wrapped import MODES, RECYCLE, Wrapped
 from tests.operator.daemon import Preforkd
 
 HERE = Path(__file__).parent
 BIG = 8 * 1024 * 1024
+
+Make = Callable[..., Wrapped]
 
 
 class Application:
@@ -74,3 +77,25 @@ def notes(tmp_path: Path) -> Iterator[Application]:
         yield from serve(daemon, "notes:create_app()", pool_of("NOTES_PLACE", tmp_path))
     finally:
         daemon.end()
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Make a daemon with a runner in front, of the application ``measured``; it ends with the test."""
+    made: list[Wrapped] = []
+
+    def one(app: str, runner: tuple[str, ...], **variables: str) -> Wrapped:
+        (tmp_path / "measured.py").write_text(app)
+        made.append(Wrapped(tmp_path, runner=runner, **variables))
+        return made[0]
+
+    try:
+        yield one
+    finally:
+        for daemon in made:
+            daemon.end()
+
+
+def launch(daemon: Wrapped, mode: str, *, daemonize: bool) -> Wrapped:
+    """Start what ``make`` has made, with one worker that is soon recycled."""
+    return daemon.launch(daemonize=daemonize, app="measured:application", pool=MODES[mode], more=RECYCLE)

@@ -35,6 +35,14 @@ EVERY_WAY = [
 SOME_WAYS = [EVERY_WAY[0], EVERY_WAY[3], EVERY_WAY[4], EVERY_WAY[-1]]  # plain; preload, daemonize; python; all three
 RECYCLE = "[pool.web.recycle]\nrequests = 4\njitter = 0.0"
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+FLASK = """
+from flask import Flask
+application = Flask(__name__)
+
+@application.route("/<name>")
+def index(name):
+    return name
+"""
 
 
 class Wrapped(Preforkd):
