@@ -95,3 +95,10 @@ def test_an_address_that_is_written_as_nearly_all_are_is_taken_as_it_is(text, ex
     """Understanding it would cost more than the rest of a request's addresses; every other one is understood."""
     assert is_canonical(text) is expected
     assert canonical(text) == by_ipaddress(text)
+
+
+def test_each_network_is_trusted_for_itself():
+    """An address need not be in all of them."""
+    proxies = Proxies(["2001:db8::/32", "fd00::/8", "192.0.2.0/24", "198.51.100.0/24"])
+    assert all(map(proxies.covers, ("2001:db8::7", "fd00::7", "192.0.2.7", "198.51.100.7")))
+    assert not any(map(proxies.covers, ("2001:db9::7", "fe00::7", "192.0.3.7")))
