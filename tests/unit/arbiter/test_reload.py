@@ -98,3 +98,26 @@ def test_a_refusal_that_nobody_asked_for_is_told_all_the_same():
     service.tell(facts.ReloadRefused(("a fault", "another")))
     assert [told["reason"] for told in service.reports("reload_refused")] == ["a fault", "another"]
     assert service.master.reload.last is None
+
+
+def test_a_trial_that_a_pause_ends_is_superseded():
+    """Whoever waits for the reload is told so."""
+    service = Service().up()
+    service.reload()
+    service.tell(facts.PauseRequested(), after=1.0)
+    last = service.master.reload.last
+    assert last
+    assert (last.state, last.ended) == (ReloadState.SUPERSEDED, service.now)
+    assert service.reports("worker_retired") == []
+    assert service.worker(2).life.cause == "workers paused (WINCH)"
+
+
+def test_a_reload_that_is_done_says_how_long_it_took():
+    """To the millisecond, with the generation, the workers and the pools."""
+    service = Service().up()
+    service.reload()
+    service.tell(facts.WorkerReady(2), after=1.23456)
+    service.tell(facts.AcceptingEnded(1))
+    assert service.reports("reload_done") == [{"seconds": 1.235, "generation": 2, "workers": 1, "pools": 1}]
+    assert service.master.reload.last
+    assert service.master.reload.last.ended == service.now
