@@ -243,3 +243,14 @@ def test_only_colder_workers_of_the_same_generation_are_worn(service: Service):
     service.tell(facts.WorkerReady(replacement))
     assert service.worker(replacement).life.worn == ""
     assert service.worker(spawn.worker).life.worn == ""
+
+
+def test_nobody_is_forked_before_the_template_is_ready():
+    """However many are owed, there is one template, and then all of them."""
+    service = Service({"web": 3}, pool={"preload": True})
+    service.tell(facts.TimePassed())
+    assert (len(service.told(orders.SpawnTemplate)), service.told(orders.SpawnWorker)) == (1, [])
+    [template] = templates(service)
+    service.tell(facts.WorkerReady(template.id))
+    assert [order.template for order in service.told(orders.SpawnWorker)] == [template.id] * 3
+    assert len(service.told(orders.SpawnTemplate)) == 1

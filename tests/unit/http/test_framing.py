@@ -114,6 +114,8 @@ def status_of(data, limits, *, pieces=False):
         (b"X: " + b"a" * 98 + b"\r\n\r\n", 431),
         (b"X: " + b"a" * 47 + b"\r\nY: " + b"a" * 47 + b"\r\n\r\n", 0),
         (b"X: " + b"a" * 47 + b"\r\nY: " + b"a" * 48 + b"\r\n\r\n", 431),
+        (b"X: " + b"a" * 47 + b"\r\nY: " + b"a" * 47, 0),
+        (b"X: " + b"a" * 47 + b"\r\nY: " + b"a" * 48, 431),
         (b"X: a\r\n" * 5 + b"\r\n", 0),
         (b"X: a\r\n" * 6, 431),
         (b"X\x00: " + b"a" * 95 + b"\r\n\r\n", 400),
