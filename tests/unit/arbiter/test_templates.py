@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prefork.arbiter import facts, orders
-from prefork.arbiter.fleet import Worker
+from prefork.arbiter.fleet import Worker, WorkerState
 from tests.unit.arbiter.service import Service, config
 
 
@@ -254,3 +254,13 @@ def test_nobody_is_forked_before_the_template_is_ready():
     service.tell(facts.WorkerReady(template.id))
     assert [order.template for order in service.told(orders.SpawnWorker)] == [template.id] * 3
     assert len(service.told(orders.SpawnTemplate)) == 1
+
+
+def test_one_that_fails_beside_a_template_that_is_being_ended_is_told_as_ever(service: Service):
+    """There is none that could be kept."""
+    [present] = templates(service)
+    [spawn] = warm(service)
+    present.life.state = WorkerState.STUCK
+    service.die(spawn.worker, "exit code 70")
+    assert len(service.reports("refork_refused")) == 1
+    assert not present.life.refused
