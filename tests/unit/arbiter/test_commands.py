@@ -57,3 +57,31 @@ def test_each_opening_of_the_logs_is_an_attempt_of_its_own():
     service.tell(facts.LogsReopened(("a cannot be opened", "nor can b")))
     assert (second.serial, second.state) == (2, AttemptState.FAILED)
     assert second.reason == "a cannot be opened\nnor can b"
+
+
+def test_only_a_graceful_stop_gives_up_the_listeners_first():
+    """Else nobody finishes anything, and they go with the processes."""
+    service = Service().up()
+    service.tell(facts.StopRequested(graceful=False, signal="QUIT"))
+    assert service.told(orders.StopListening) == []
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_stop_of_the_whole_service_takes_the_predecessor_with_it(whole: object):
+    """It is told so once; a stop of this master alone leaves it serving."""
+    service = Service().up()
+    service.master.predecessor = True
+    for _ in range(2):
+        plan = facts.StopPlan(whole_service=bool(whole))
+        service.tell(facts.StopRequested(graceful=True, signal="TERM", plan=plan))
+    assert len(service.told(orders.RetirePredecessor)) == (1 if whole else 0)
+    [stop] = service.told(orders.StopListening)
+    assert stop.last is whole
+
+
+def test_only_ready_workers_say_how_much_memory_one_needs():
+    """One that boots has yet to take it."""
+    service = Service({"web": 3}).up()
+    service.die(2)
+    service.tell(facts.ScaleRequested(pool="web", workers=5))
+    assert service.told(orders.MeasureRoom) == [orders.MeasureRoom("web", 5, force=False, like=(1, 3))]

@@ -75,3 +75,48 @@ def test_one_that_is_ready_in_the_moment_of_a_failure_ends_the_back_off():
     assert service.master.pools.next_settled() == failed_at + 5.0
     young.life.ready_at = failed_at - 0.001
     assert service.master.pools.next_settled() == float("inf")
+
+
+def test_the_first_back_off_to_end_is_the_next():
+    """Each pool's ends when its own worker has stayed up."""
+    service = Service({"web": 1, "api": 1}).up()
+    for worker in (1, 2):
+        service.forks = False
+        service.die(worker, "signal SIGSEGV")
+        service.forks = True
+        service.pass_time(1.0)
+    for pool, seconds in (("api", 1.0), ("web", 2.0)):
+        [young] = service.master.fleet.of(pool)
+        service.tell(facts.WorkerReady(young.id), after=1.0)
+        assert young.life.ready_at == service.now, seconds
+    [first] = service.master.fleet.of("api")
+    assert service.master.pools.next_settled() == first.life.ready_at + 5.0
+
+
+def test_a_pool_whose_template_boots_waits_for_that_and_for_no_moment():
+    """Its back-off has ended; the master would ask itself for ever what it owes."""
+    service = Service({"web": 1}, pool={"preload": True}).up()
+    [template] = service.master.fleet.templates
+    service.die(template.id)
+    service.die(2)
+    pools = service.master.pools
+    pools.count_failure("web", service.now - 9.0)
+    assert pools.patient("web", service.now)
+    [young] = service.master.fleet.templates
+    assert (young.state.value, service.master.fleet.of("web")) == ("booting", [])
+    assert pools.owed("web", 1).spawn == 1
+    assert list(pools.waiting_until(1)) == []
+    assert service.master.deadline() == young.life.deadline
+
+
+def test_a_pool_that_has_a_template_waits_for_its_back_off_alone():
+    """Though a warmer one boots beside it."""
+    service = Service({"web": 2}, pool={"preload": True, "refork": [10]}).up()
+    workers = service.master.fleet.of("web")
+    service.tell(facts.WorkerWarm(workers[0].id, 10))
+    assert [one.state.value for one in service.master.fleet.templates] == ["ready", "booting"]
+    service.forks = False
+    service.die(workers[1].id)
+    pools = service.master.pools
+    assert pools.owed("web", 1).spawn == 1
+    assert list(pools.waiting_until(1)) == [pools.not_before("web")] == [service.now + 1.0]

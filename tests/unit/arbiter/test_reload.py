@@ -69,3 +69,55 @@ def test_listeners_of_another_generation_do_not_begin_a_trial():
     assert not service.master.reload.trial.opened
     service.tell(facts.ListenersOpened(3))
     assert service.lives(generation=3) == {"web": ["booting"]}
+
+
+def test_a_reload_that_another_supersedes_has_ended():
+    """Though its file was still being read."""
+    service = Service().up()
+    service.tell(facts.ReloadRequested())
+    first = service.master.reload.last
+    service.tell(facts.ReloadRequested(), after=1.0)
+    assert first
+    assert service.master.reload.last
+    assert service.master.reload.last is not first
+    assert (first.state, first.ended) == (ReloadState.SUPERSEDED, service.now)
+    assert service.master.reload.last.began == service.now
+
+
+def test_a_file_that_is_as_it_was_has_not_changed():
+    """The applications are loaded anew, and of keys nothing is told."""
+    service = Service().up()
+    service.reload()
+    assert service.reports("config_changed") == []
+    assert service.reports("reload_started") == [{}]
+
+
+def test_a_refusal_that_nobody_asked_for_is_told_all_the_same():
+    """It is nobody's attempt."""
+    service = Service().up()
+    service.tell(facts.ReloadRefused(("a fault", "another")))
+    assert [told["reason"] for told in service.reports("reload_refused")] == ["a fault", "another"]
+    assert service.master.reload.last is None
+
+
+def test_a_trial_that_a_pause_ends_is_superseded():
+    """Whoever waits for the reload is told so."""
+    service = Service().up()
+    service.reload()
+    service.tell(facts.PauseRequested(), after=1.0)
+    last = service.master.reload.last
+    assert last
+    assert (last.state, last.ended) == (ReloadState.SUPERSEDED, service.now)
+    assert service.reports("worker_retired") == []
+    assert service.worker(2).life.cause == "workers paused (WINCH)"
+
+
+def test_a_reload_that_is_done_says_how_long_it_took():
+    """To the millisecond, with the generation, the workers and the pools."""
+    service = Service().up()
+    service.reload()
+    service.tell(facts.WorkerReady(2), after=1.23456)
+    service.tell(facts.AcceptingEnded(1))
+    assert service.reports("reload_done") == [{"seconds": 1.235, "generation": 2, "workers": 1, "pools": 1}]
+    assert service.master.reload.last
+    assert service.master.reload.last.ended == service.now

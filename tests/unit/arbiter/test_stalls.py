@@ -200,3 +200,48 @@ def test_stacks_are_told_when_they_are_complete_and_not_before():
     assert service.reports("worker_dumped") == []
     service.pass_time(policy.STACKS_WITHIN)
     assert [told["worker"] for told in service.reports("worker_dumped")] == [1]
+
+
+def test_where_there_is_no_limit_nobody_looks():
+    """The bell is left unwatched, and rings no more."""
+    service = slow_service(slow=0.0, request=0.0)
+    assert service.tell(facts.RequestStarted(1)) == []
+    assert service.worker(1).watch.look_at == float("inf")
+
+
+def test_a_row_of_one_that_is_being_ended_or_has_ended_says_nothing():
+    """It was read before that was known."""
+    service = slow_service()
+    began = service.now
+    service.pass_time(10.0)
+    given = service.board(1, began)
+    assert given[0] == orders.DumpStacks(1, expired=True)
+    assert not [order for order in given if isinstance(order, orders.WatchWorker)]
+    assert service.worker(1).watch.look_at == float("inf")
+    seen = service.worker(1).watch.last
+    assert service.tell(facts.ScoreboardRead({1: facts.RequestSeen(service.now, "GET /other HTTP/1.1", 9)})) == []
+    assert service.worker(1).watch.last == seen
+    assert service.board(99, began) == []
+
+
+def test_a_request_that_began_after_the_bell_is_looked_at_when_it_is_slow():
+    """The bell was that of the one before it."""
+    service = slow_service()
+    service.pass_time(2.0)
+    service.board(1, service.now - 0.5)
+    assert service.reports("request_slow") == []
+    assert service.worker(1).watch.look_at == service.now + 1.5
+
+
+def test_stacks_that_were_asked_for_are_not_those_of_its_end():
+    """They are told, and forgotten; those of a slow request are not told as asked for."""
+    service = slow_service()
+    service.pass_time(2.0)
+    service.board(1, service.now - 2.0)
+    service.tell(facts.StacksDumped(1, "report.py"))
+    service.pass_time(policy.STACKS_WITHIN)
+    assert len(service.reports("request_slow")) == 1
+    assert service.reports("worker_dumped") == []
+    assert service.worker(1).life.stacks == ""
+    service.die(1, "signal SIGSEGV")
+    assert "stacks" not in service.reports("worker_died")[0]

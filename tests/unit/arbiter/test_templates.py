@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prefork.arbiter import facts, orders
-from prefork.arbiter.fleet import Worker
+from prefork.arbiter.fleet import Worker, WorkerState
 from tests.unit.arbiter.service import Service, config
 
 
@@ -243,3 +243,24 @@ def test_only_colder_workers_of_the_same_generation_are_worn(service: Service):
     service.tell(facts.WorkerReady(replacement))
     assert service.worker(replacement).life.worn == ""
     assert service.worker(spawn.worker).life.worn == ""
+
+
+def test_nobody_is_forked_before_the_template_is_ready():
+    """However many are owed, there is one template, and then all of them."""
+    service = Service({"web": 3}, pool={"preload": True})
+    service.tell(facts.TimePassed())
+    assert (len(service.told(orders.SpawnTemplate)), service.told(orders.SpawnWorker)) == (1, [])
+    [template] = templates(service)
+    service.tell(facts.WorkerReady(template.id))
+    assert [order.template for order in service.told(orders.SpawnWorker)] == [template.id] * 3
+    assert len(service.told(orders.SpawnTemplate)) == 1
+
+
+def test_one_that_fails_beside_a_template_that_is_being_ended_is_told_as_ever(service: Service):
+    """There is none that could be kept."""
+    [present] = templates(service)
+    [spawn] = warm(service)
+    present.life.state = WorkerState.STUCK
+    service.die(spawn.worker, "exit code 70")
+    assert len(service.reports("refork_refused")) == 1
+    assert not present.life.refused

@@ -286,3 +286,11 @@ def test_the_memory_of_request_lines_is_bounded():
     for length, kept in ((CACHED_LENGTH, 3), (CACHED_LENGTH + 1, 3)):
         parse_line(b"GET /".ljust(length - 9, b"a") + b" HTTP/1.1", Limits())
         assert len(module._lines) == kept
+
+
+def test_fields_that_do_not_end_are_refused_when_they_are_too_long():
+    """Some octets past the limit, which the end of the head may have."""
+    start = b"GET / HTTP/1.1"
+    fields = b"\r\nX: ".ljust(SMALL.field_bytes + 6, b"a")
+    assert outcome([start + fields], SMALL) == []
+    assert outcome([start + fields + b"a"], SMALL) == [431]

@@ -65,7 +65,8 @@ def test_without_networks_nobody_is_trusted():
 
 
 @pytest.mark.parametrize(
-    ("text", "plain"), [("::ffff:192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::1"), ("::1", "::1")]
+    ("text", "plain"),
+    [("::ffff:192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::1"), ("::1", "::1"), ("::ffff:1", "::ffff:1")],
 )
 def test_an_ipv4_client_of_a_dual_stack_socket_is_an_ipv4_client(text, plain):
     """And a zone says nothing to an application."""
@@ -95,3 +96,18 @@ def test_an_address_that_is_written_as_nearly_all_are_is_taken_as_it_is(text, ex
     """Understanding it would cost more than the rest of a request's addresses; every other one is understood."""
     assert is_canonical(text) is expected
     assert canonical(text) == by_ipaddress(text)
+
+
+def test_each_network_is_trusted_for_itself():
+    """An address need not be in all of them."""
+    proxies = Proxies(["2001:db8::/32", "fd00::/8", "192.0.2.0/24", "198.51.100.0/24"])
+    assert all(map(proxies.covers, ("2001:db8::7", "fd00::7", "192.0.2.7", "198.51.100.7")))
+    assert not any(map(proxies.covers, ("2001:db9::7", "fe00::7", "192.0.3.7")))
+
+
+@pytest.mark.parametrize("network", ["::/0", "2000::/3", "2001:db8::/33"])
+def test_a_network_of_ipv6_covers_nobody_of_ipv4(network):
+    """However short its prefix is."""
+    proxies = Proxies([network])
+    assert proxies.covers("2001:db8::7")
+    assert not proxies.covers("192.0.2.1")
