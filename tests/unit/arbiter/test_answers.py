@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prefork.arbiter import facts
+from prefork.arbiter import facts, orders
 from prefork.arbiter.answers import ANSWERS
 from prefork.arbiter.fleet import WorkerState
 from prefork.control.commands import COMMANDS
@@ -253,3 +253,41 @@ def test_stacks_of_one_that_is_being_ended_are_among_the_deaths():
 def test_a_worker_that_is_not_there_has_no_stacks():
     """By the name that it was asked for."""
     assert answer_to(Desk(), "dump", worker="web/9") == {"ok": False, "reason": "there is no worker web/9"}
+
+
+@pytest.mark.parametrize(("do", "order"), [("stop", orders.RetireWorker), ("quit", orders.KillWorker)])
+def test_a_stop_is_what_it_is_called(do: str, order: type[orders.Order]):
+    """Graceful, or not."""
+    desk = Desk()
+    given: list[orders.Order] = []
+    desk.controller.reported = given.append  # type: ignore[method-assign,assignment]
+    answer_to(desk, do)
+    [told] = [one for one in given if isinstance(one, orders.Report) and one.event == "master_stopping"]
+    assert told.fields == {"signal": f"preforkctl {do}", "graceful": order is orders.RetireWorker}
+
+
+def test_deaths_are_told_with_their_age_to_the_millisecond():
+    """Seconds."""
+    desk = Desk()
+    desk.tell(facts.ChildExited(desk.workers()[0], "signal SIGSEGV", clean=False))
+    desk.service.now += 1.23456
+    assert [one["seconds_ago"] for one in answer_to(desk, "deaths")["deaths"]] == [1.235]
+
+
+def test_a_reload_that_a_stop_supersedes_says_so():
+    """It has no faults."""
+    desk = Desk()
+    client = desk.ask("reload", wait=True)
+    desk.tell(facts.StopRequested(graceful=True, signal="TERM"))
+    assert desk.answer(client) == {"ok": False, "reason": "superseded by another command or signal", "faults": []}
+
+
+def test_stacks_are_answered_so():
+    """When they have come."""
+    desk = Desk()
+    client = desk.ask("dump", worker="web/1")
+    desk.service.now += 60
+    desk.tell(facts.TimePassed())
+    answer = desk.answer(client)
+    assert answer
+    assert answer["ok"] is True

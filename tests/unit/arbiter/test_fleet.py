@@ -6,6 +6,7 @@ from math import inf
 
 import pytest
 
+from prefork.arbiter.facts import RequestSeen
 from prefork.arbiter.fleet import NEXT, Fleet, Life, Worker, WorkerEvent, WorkerState
 from prefork.config.models import Pool
 
@@ -128,3 +129,20 @@ def test_what_a_worker_is_when_it_is_enlisted():
     assert (fleet.of("web"), fleet.templates) == ([worker], [template])
     plain = Worker(9, "web", 1, 0, 1, POOL, 0.0, Life(inf))
     assert (plain.template, plain.life.accepts, plain.life.state) == (False, True, WorkerState.BOOTING)
+    assert (plain.level, plain.source, plain.watch.slow_told) == (0, 0, 0.0)
+    assert (plain.kind, template.kind) == ("worker", "template")
+
+
+def test_a_request_is_described_as_far_as_its_row_was_read():
+    """To the millisecond; an idle worker is at none."""
+    worker = Fleet().enlist("web", POOL, 1, 0.0)
+    assert worker.describe_request(9.0) == {}
+    worker.watch.last = RequestSeen(1.0, "GET / HTTP/1.1", 3)
+    assert worker.describe_request(3.34567) == {"request": "GET / HTTP/1.1", "busy_seconds": 2.346}
+    worker.watch.last = RequestSeen(1.0, "GET / HTTP/1.1", 3, 0.98765)
+    assert worker.describe_request(3.0)["queue_seconds"] == 0.988
+
+
+def test_the_last_deaths_are_kept():
+    """Sixty-four."""
+    assert Fleet().deaths.maxlen == 64

@@ -101,7 +101,7 @@ def test_a_predecessor_is_retired_later_only_while_there_is_one():
     service = Service().up()
     service.master.predecessor = True
     assert tried_again(service, orders.RetirePredecessor())
-    service.master.predecessor = False
+    service = Service().up()
     assert not tried_again(service, orders.RetirePredecessor())
 
 

@@ -266,3 +266,35 @@ def test_the_versions_of_both_masters_are_told_where_they_are_known():
     service = upgrading()
     service.tell(facts.SuccessorReady())
     assert service.reports("upgrade_ready")[0].keys() == {"successor", "hint"}
+
+
+def test_a_successor_has_half_a_minute_beside_the_boot_of_its_pools():
+    """What it is told of when that has passed is told at once."""
+    service = Service(boot=20.0).up()
+    service.tell(facts.UpgradeRequested(auto=False))
+    service.tell(facts.SuccessorStarted(77))
+    assert service.master.upgrade.deadline == service.now + 50.0
+    service.pass_time(50.0)
+    assert service.reports("upgrade_failed") == [
+        {"successor": 77, "reason": "the successor did not report in time"},
+    ]
+
+
+def test_what_comes_next_is_said_when_both_serve_and_when_one_has_ended():
+    """By the way that was chosen, and by how far the successor had come."""
+    for auto, hint in (
+        (True, "this master retires"),
+        (False, "TERM to this master completes the upgrade, TERM to 77 backs out"),
+    ):
+        service = Service().up()
+        service.tell(facts.UpgradeRequested(auto=auto))
+        service.tell(facts.SuccessorStarted(77))
+        service.tell(facts.SuccessorReady())
+        assert [told["hint"] for told in service.reports("upgrade_ready")] == [hint]
+        service.tell(facts.SuccessorGone())
+        told = {"successor": 77} | ({} if auto else {"hint": "this master keeps serving"})
+        assert service.reports("upgrade_backed_out") == [told]
+    service = upgrading()
+    service.tell(facts.SuccessorGone())
+    assert service.reports("upgrade_ended") == [{"successor": 77, "hint": "this master keeps serving"}]
+    assert service.reports("upgrade_backed_out") == []

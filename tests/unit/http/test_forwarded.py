@@ -322,3 +322,8 @@ def test_what_is_beside_them_is_not(port):
     """Of either."""
     assert client(**{"for": f"192.0.2.1:{port}"}) == ("192.0.2.1", "")
     assert server(heeded(port=port))[2] == "8000"
+
+
+def test_the_place_of_an_only_address_is_the_last():
+    """The nearest proxy's word counts, whoever is before it."""
+    assert heeded(Trust(["127.0.0.1"]), **{"for": "192.0.2.1"}, proto="https, http")["wsgi.url_scheme"] == "http"
