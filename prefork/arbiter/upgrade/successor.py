@@ -52,6 +52,12 @@ class Successor:
             ours.pop_all()
         return cls(pid, report[0], stderr)
 
+    def leave(self) -> set[int]:
+        """Let go of its report and its standard error, in a child of the master; the descriptor that was watched."""
+        os.close(self.report)
+        os.close(self._stderr)
+        return {self.report}
+
     def heard(self) -> Iterator[Fact]:
         """Its report, if it has one: to be asked when ``report`` is readable, and not twice."""
         try:
