@@ -267,6 +267,7 @@ class Executor:
         except (OSError, PreforkError) as error:
             return facts.SuccessorFailed(f"{self._services.command[0]}: {error}")
         self._successor = successor
+        self._resources.ties.append(successor.leave)
         self._watch_successor(successor)
         return facts.SuccessorStarted(successor.pid)
 
@@ -280,6 +281,7 @@ class Executor:
 
         def ended() -> Iterator[Fact]:
             watch.remove(successor.report)
+            self._resources.ties.remove(successor.leave)
             yield from successor.ended()
 
         watch.stranger(successor.pid, ended)  # never raises; its end tells its report as well

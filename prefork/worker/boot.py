@@ -72,10 +72,16 @@ def load(settings: Settings) -> Loaded:
     """Import what a pool names. Raises BootError."""
     # The class first: it prepares the process, and ours must have its names before the application can monkey-patch the
     # modules that they come from.
-    loop = importer.load_attribute(LOOPS.get(settings.kind, settings.kind))
+    loop = prepare(settings)
+    return Loaded(importer.load(settings.app), loop)
+
+
+def prepare(settings: Settings) -> Callable[[WorkerContext], Worker]:
+    """Import the class of the worker, and have it prepare this process. Raises BootError, or what the class raises."""
+    loop: Callable[[WorkerContext], Worker] = importer.load_attribute(LOOPS.get(settings.kind, settings.kind))
     if isinstance(loop, Prepares):
         loop.prepare()
-    return Loaded(importer.load(settings.app), loop)
+    return loop
 
 
 def _serve(

@@ -16,8 +16,7 @@ from contextlib import suppress
 from functools import partial
 
 from prefork.errors import BootError, PreforkError
-from prefork.worker import importer
-from prefork.worker.boot import LOOPS
+from prefork.worker import boot, importer
 from prefork.worker.settings import Settings
 
 DONE = "done\n"
@@ -43,10 +42,11 @@ def tell(writer: int, steps: Sequence[Step]) -> bool:
 
 
 def imports(settings: Settings) -> list[Step]:
-    """The steps of a pool's check: its application, its worker class, its hooks."""
-    steps: list[Step] = [(("app",), partial(importer.load, settings.app))]
-    if settings.kind not in LOOPS:
-        steps.append((("worker",), partial(importer.load_attribute, settings.kind)))
+    """The steps of a pool's check: its worker class, its application, its hooks."""
+    steps: list[Step] = [
+        (("worker",), partial(boot.prepare, settings)),  # first, as in a worker: it may patch what is imported next
+        (("app",), partial(importer.load, settings.app)),
+    ]
     hooks = settings.hooks
     named = {"post_fork": hooks.post_fork, "ready": hooks.ready, "exit": hooks.exit, "abort": hooks.abort}
     steps += ((("hooks", hook), partial(importer.load_hook, spec)) for hook, spec in named.items() if spec)

@@ -70,3 +70,18 @@ def check(daemon: Preforkd, socket_of: str) -> None:
         assert len([link for link in both if link.startswith("socket:")]) == 1, both
         assert not [link for link in theirs if "pidfd" in link]
         assert len([link for link in theirs if "eventpoll" in link]) <= 3
+
+
+def test_a_worker_forked_during_an_upgrade_has_nothing_of_the_successor(daemon: Preforkd):
+    """P1. Not the file that is the successor's standard error, either."""
+    daemon.configure(workers=1)
+    daemon.start()
+    daemon.signal(signal.SIGUSR2)
+    daemon.successor()
+    (before,) = daemon.workers()
+    daemon.signal(signal.SIGKILL, before)
+    daemon.expect("worker_died", pid=before)
+    (after,) = until(lambda: daemon.workers() - {before}, "the replacement")
+    daemon.expect("worker_ready", pid=after)
+    assert [link for link in links(daemon.pid) if "prefork-successor" in link]
+    assert not [link for link in links(after) if "prefork-successor" in link]

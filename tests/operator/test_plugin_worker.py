@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 import pytest
 
@@ -85,3 +86,18 @@ def test_a_start_that_fails_is_a_failed_boot(daemon: Preforkd, pool: str):
     assert "this worker does not start" in daemon.expect("worker_died", generation=2)["traceback"]
     assert daemon.get() == (200, b"[False]")
     assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("python", ["", f'python = "{sys.executable}"'])
+def test_a_check_prepares_as_a_worker_does(daemon: Preforkd, python: str):
+    """P10, U2. What the class patches is patched when the application is imported, and what it raises is a fault."""
+    write(daemon, python)
+    (daemon.home / "app_of_blunt.py").write_text(
+        "import blunt\nassert blunt.prepared == [False]\napplication = print\n"
+    )
+    done = daemon.run("-t")
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+    (daemon.home / "blunt.py").write_text(CLASS.replace("prepared.append", "raise RuntimeError"))
+    done = daemon.run("-t")
+    assert done.returncode == 70
+    assert "pool.web.worker: cannot be imported: RuntimeError: False" in done.stderr

@@ -52,6 +52,12 @@ class Successor:
             ours.pop_all()
         return cls(pid, report[0], stderr)
 
+    def leave(self) -> set[int]:
+        """Let go of its report and its standard error, in a child of the master; the descriptor that was watched."""
+        os.close(self.report)
+        os.close(self._stderr)
+        return {self.report}
+
     def heard(self) -> Iterator[Fact]:
         """The report of the successor, if it has sent one. To be asked once, when ``report`` is readable."""
         try:
