@@ -57,7 +57,7 @@ def test_a_start_changes_no_file_but_the_socket(daemon: Preforkd, victim: Path):
     prepare(daemon, more=section(daemon, "theirs/control.sock", 'mode = "0o666"'))
     os.symlink(victim, daemon.home / "theirs" / "control.sock")
     before = state(victim)
-    assert daemon.run().returncode == 71
+    assert daemon.run().returncode == 78
     assert state(victim) == before
 
 
