@@ -175,7 +175,8 @@ class Children:
             if not child.pid:  # it may have said hello, and ended: then it is one of ours, and no orphan
                 yield from self._watch.guard(partial(self._listen, child, child.hear, child.channel.fileno()))
             yield from self._watch.guard(partial(self._reap, child))
-        if orphans or os.getpid() == 1:
+        # A worker that its template forked a moment ago, and that was killed before it was heard, is no orphan.
+        if (orphans or os.getpid() == 1) and all(child.pid for child in self):
             process.reap_orphans(child.pid for child in self)
 
     def _watch_process(self, child: Child) -> None:

@@ -31,6 +31,7 @@ class Sockets:
         self._opened, self._spoiled = opened, spoiled
         # A listening socket that was shut down hangs up, which is told without being asked for (epoll_ctl(2)).
         self._hang_ups = select.epoll()
+        self._anew = False  # a listener has to be opened anew, which nobody has been told yet
 
     def fileno(self) -> int:
         """A descriptor that is readable when ``mend`` is to be called: a listener has hung up."""
@@ -58,7 +59,7 @@ class Sockets:
             raise
         self._names[generation] = names
         for listener, reason in fresh.items():
-            self._hang_ups.register(listener.socket.fileno(), select.EPOLLRDHUP | select.EPOLLET)
+            self._hang_ups.register(listener.socket.fileno(), select.EPOLLRDHUP)
             self._opened(listener, reason)
 
     def _at(self, address: str) -> Listener | None:
@@ -88,7 +89,7 @@ class Sockets:
 
     def renew(self, config: Config) -> Iterator[tuple[str, Exception]]:
         """Have what was open before follow the settings in force. Names the listeners that cannot, and why."""
-        self.mend()
+        self._anew = self.mend()
         for name, listen in config.listen.items():
             listener = self._at(listen.address)
             assert listener is not None  # it was opened with this configuration
@@ -102,14 +103,16 @@ class Sockets:
 
         To be called when a listener has hung up, and whenever a worker has ended.
         """
-        self._hang_ups.poll(0)  # edges: they are told once
-        anew = False
+        anew, self._anew = self._anew, False
         for listener in self._open:
             already = listener.shut_down
             found = listener.mend()
             if found and not already:
                 self._spoiled(listener, found)
                 anew = anew or (listener.shut_down and listener.reopens)
+            if listener.shut_down:
+                with suppress(OSError):  # it was done before
+                    self._hang_ups.unregister(listener.socket.fileno())  # else it would be told of for ever
         return anew
 
     def drop(self, generation: int) -> None:

@@ -55,6 +55,6 @@ def test_a_file_that_is_no_socket_is_never_touched(daemon: Preforkd):
     path = daemon.home / "web.sock"
     path.write_text("precious")
     daemon.configure(listen=unix(daemon))
-    assert daemon.run().returncode == 71
+    assert daemon.run().returncode == 78
     assert path.read_text() == "precious"
     assert os.listdir(daemon.home)

@@ -156,7 +156,7 @@ def test_closed_standard_streams(tmp_path):
 
 
 def test_an_interrupted_launcher_leaves_the_daemon_alone(tmp_path):
-    """Ctrl-C ends the waiting, with the status that shells give it; the daemon goes on."""
+    """Ctrl-C ends the waiting, with the status that shells give it; the daemon continues."""
     report, go = tmp_path / "report", tmp_path / "go"
     code = "tell(started=True)\nwhile not os.path.exists('go'): time.sleep(0.01)\nlaunch.ready()\nos.unlink(report)"
     with subprocess.Popen(
@@ -166,7 +166,7 @@ def test_an_interrupted_launcher_leaves_the_daemon_alone(tmp_path):
         launcher.send_signal(signal.SIGINT)
         _out, error = launcher.communicate(timeout=10)
     assert launcher.returncode == 130
-    assert "the daemon goes on" in error
+    assert "the daemon continues to start" in error
     go.touch()
     wait_until(lambda: not report.exists())
 

@@ -93,7 +93,7 @@ class TestIdentity:
             own = privileges.identity("54321", "54322")
             assert own is not None
             privileges.drop(own)
-            with pytest.raises(PrivilegeError, match=r"cannot run as user nobody.*only root.*start it as root"):
+            with pytest.raises(PrivilegeError, match=r"cannot run as user nobody.*only root.*start preforkd as root"):
                 privileges.identity("nobody", None)
             with pytest.raises(PrivilegeError, match="only root may change user and group"):
                 privileges.drop(Identity(0, 0, ()))

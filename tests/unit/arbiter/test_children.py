@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefork.arbiter import facts, policy
-from prefork.arbiter.children import AT_ONCE, PIECE, Child
+from prefork.arbiter.children import AT_ONCE, PIECE, Child, Children
+from prefork.arbiter.survival import Survival
+from prefork.arbiter.watch import Watch
 from prefork.system import channel, process, scoreboard
 from prefork.system.channel import Channel, Kind
 from prefork.system.scoreboard import Row, Scoreboard
@@ -246,3 +248,24 @@ def test_a_process_greets_once(hostile: Hostile, monkeypatch: pytest.MonkeyPatch
     assert not child.pid
     theirs.close()
     ours.close()
+
+
+def test_no_orphan_is_reaped_while_a_worker_is_still_to_be_heard(monkeypatch: pytest.MonkeyPatch):
+    """A worker that a template forked a moment ago, and that was killed at once, has said hello: it is no orphan."""
+    reaped: list[list[int]] = []
+    monkeypatch.setattr(process, "reap_orphans", lambda ours: reaped.append(list(ours)))
+    monkeypatch.setattr(process, "reap", lambda _pid: None)
+    watch = Watch(Survival(None))
+    children = Children(watch, Scoreboard())
+    ours, _theirs = Channel.pair(asks_sender=True)
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    child = Child(WORKER, 0, 0, None, ours, reader)
+    children.adopt(child)
+    list(children.reap_all(orphans=True))
+    assert reaped == []
+    child.pid = 4711
+    list(children.reap_all(orphans=True))
+    assert reaped == [[4711]]
+    child.close()
+    os.close(writer)
+    watch.close()
