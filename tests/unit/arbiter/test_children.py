@@ -257,7 +257,7 @@ def test_no_orphan_is_reaped_while_a_worker_is_still_to_be_heard(monkeypatch: py
     monkeypatch.setattr(process, "reap", lambda _pid: None)
     watch = Watch(Survival(None))
     children = Children(watch, Scoreboard())
-    ours, _theirs = Channel.pair(asks_sender=True)
+    ours, theirs = Channel.pair(asks_sender=True)
     reader, writer = os.pipe2(os.O_NONBLOCK)
     child = Child(WORKER, 0, 0, None, ours, reader)
     children.adopt(child)
@@ -267,5 +267,6 @@ def test_no_orphan_is_reaped_while_a_worker_is_still_to_be_heard(monkeypatch: py
     list(children.reap_all(orphans=True))
     assert reaped == [[4711]]
     child.close()
+    theirs.close()
     os.close(writer)
     watch.close()
