@@ -181,13 +181,18 @@ def test_orphans_are_reaped_and_children_left(child):
         one._report.read()
         one.forget()
         os.waitid(os.P_PID, one.pid, os.WEXITED | os.WNOWAIT)
-    reaped = process.reap_orphans([ours.pid])
+
+    def reap_orphans(known):
+        """Without those that another test of this process has left behind."""
+        return [pid for pid in process.reap_orphans(known) if pid in (ours.pid, orphan.pid)]
+
+    reaped = reap_orphans([ours.pid])
     assert ours.pid not in reaped
     ending = process.reap(ours.pid)
     assert ending is not None
     assert ending.code == 0
-    assert process.reap_orphans([]) == ([] if reaped else [orphan.pid])
-    assert process.reap_orphans([]) == []
+    assert reap_orphans([]) == ([] if reaped else [orphan.pid])
+    assert reap_orphans([]) == []
 
 
 def test_a_title(child):
@@ -256,8 +261,9 @@ class TestSpawnDetached:
             _pid, told = self.spawn(code)
         masks = dict(line.split() for line in told.splitlines())
         assert int(masks["SigBlk:"], 16) == 0
-        python_ignores = {signal.SIGPIPE, signal.SIGXFSZ}
-        assert int(masks["SigIgn:"], 16) == sum(1 << (signum - 1) for signum in python_ignores)
+        ignored = {signum for signum in range(1, 65) if int(masks["SigIgn:"], 16) >> (signum - 1) & 1}
+        # 32 and 33 are the C library's own (nptl(7)).
+        assert ignored & signal.valid_signals() == {signal.SIGPIPE, signal.SIGXFSZ}
 
     @pytest.mark.parametrize(
         ("command", "error"), [("/no/such/program", FileNotFoundError), ("/etc/passwd", PermissionError)]
