@@ -99,6 +99,7 @@ class Kernel:
         self._failed_at: dict[str, float] = {}
         self._told_time = False  # the fact of the moment is that time has passed
         self._adopted = False  # by the fact of the moment a generation came into force
+        self._in_force: set[int] = set()  # the generations that were ordered to be adopted
 
     # Running.
 
@@ -167,7 +168,9 @@ class Kernel:
             assert begun or any(report.event == "reload_refused" for report in said), "HUP was dropped"
         self._adopted = any(isinstance(order, orders.AdoptGeneration) for order in found)
         for order in found:
-            if isinstance(order, orders.AdoptGeneration):
+            # One that raised is ordered again later: what has failed since then counts.
+            if isinstance(order, orders.AdoptGeneration) and order.generation not in self._in_force:
+                self._in_force.add(order.generation)
                 assert not any(self.master.pools.backoff_of(name).failures for name in order.config.pool)
 
     def _check_backoff(self) -> None:
