@@ -25,6 +25,7 @@ SEED = int(os.environ.get("PREFORK_SOAK_SEED", "0")) or random.randrange(1, 10**
 WORKERS = 3
 STEADY = 0.1  # seconds in which the size of a master that is at rest does not change
 FELT = 2.0  # seconds after a kill in which a client may notice it
+ROWS = 2 * (WORKERS + 8 + 1) * 4096  # bytes: of the most workers at once, when hurried and in the middle of a reload
 GROWTH = 4 << 20  # bytes of memory that a master may gain after its second reload
 RECYCLING = '[pool.web.recycle]\nrequests = 2000\nage = "5s"\njitter = 0.5'
 
@@ -35,7 +36,7 @@ class Size:
 
     descriptors: int
     children: int
-    rows: int  # bytes of the scoreboard
+    rows: int  # bytes of the scoreboard: a page stays until its slot is used again, and the lowest one is used first
     memory: int  # bytes, anonymous and resident, whoever shares them
 
 
@@ -155,7 +156,7 @@ class Operator:
 
     def _shrunk(self) -> Size | None:
         now, before = self._steady(), self._size
-        return now if now and now.descriptors <= before.descriptors and now.rows <= before.rows else None
+        return now if now and now.descriptors <= before.descriptors and now.rows <= ROWS else None
 
 
 GESTURES: list[Callable[[Operator], None]] = [
